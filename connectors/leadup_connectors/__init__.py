@@ -1,0 +1,1 @@
+"""Connectors that ship with leadup: one folder a vendor, the same file names every time."""

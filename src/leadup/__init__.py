@@ -1,0 +1,1 @@
+"""leadup acts on what leads up to a conversion."""

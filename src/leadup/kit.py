@@ -1,0 +1,125 @@
+"""All that a connector author imports.
+
+A connector is a folder with the same file names every time: ``__init__.py`` (the manifest below, imports no SDK),
+``settings.py``, ``client.py``, ``source.py`` or ``destination.py``, ``sandbox.py``, ``README.md``. Only ``client.py``
+and ``sandbox.py`` import a vendor's SDK, and they are loaded on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from leadup.types import (
+    Address,
+    Capabilities,
+    Change,
+    Contact,
+    Cursor,
+    Page,
+    Receipt,
+    RemoteTarget,
+    Status,
+    Target,
+    Unreachable,
+)
+
+
+class ConnectionSettings(BaseModel):
+    """Base of a connector's settings: one ``[connections.NAME]`` table of ``leadup.toml``.
+
+    Secrets are ``pydantic.SecretStr`` fields. They are never written in ``leadup.toml``: they come from the environment
+    (``LEADUP_<CONNECTION>_<FIELD>``) or from a file named by ``<field>_file``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """The manifest: what there is, and where; ``"module:attribute"`` strings keep it free of imports."""
+
+    name: str
+    summary: str
+    settings: str
+    """A :class:`ConnectionSettings`."""
+    source: str = ""
+    """A class called as ``Source(connection: str, settings, folder: Path)``; relative paths start at ``folder``."""
+    destination: str = ""
+    """A class called as ``Destination(connection: str, settings)``."""
+    sandbox: str = ""
+    """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
+
+
+class Source(Protocol):
+    """Reads events and facts."""
+
+    def check(self) -> None:
+        """Look whether it can be read.
+
+        Raises:
+            NeedsHuman: no, and what to do.
+        """
+
+    def pull(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
+        """Yield pages after ``since``, each with the cursor to resume after it.
+
+        ``until`` is the present instant. Stopping after any page and calling again with its cursor loses nothing.
+
+        Raises:
+            TryLater, NeedsHuman: as they say.
+        """
+
+
+class Destination(Protocol):
+    """Takes audiences, conversions or properties."""
+
+    can: Capabilities
+
+    def check(self) -> None:
+        """Look whether it can be written to.
+
+        Raises:
+            NeedsHuman, TryLater: as they say.
+        """
+
+    def prepare(self, target: Target) -> RemoteTarget:
+        """Find the target by its remote name, or create it. Idempotent.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
+        """
+
+    def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+        """Say for each person, in order, by which identifiers he is found there. May ask the vendor; changes nothing.
+
+        Raises:
+            NeedsHuman, TryLater: as they say.
+        """
+
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
+        """Send changes of one verb, at most ``can.batch[verb]``; return one receipt per change, in order.
+
+        Sending the same batch again must do no harm: after a crash or a lost answer that is what happens.
+
+        Raises:
+            TryLater: nothing is known of the batch; it will be sent again.
+            NeedsHuman: nothing was done.
+            Refused: nothing was done, and never will be.
+        """
+
+
+@runtime_checkable
+class Pollable(Protocol):
+    """A destination that answers later."""
+
+    def poll(self, handles: Sequence[str]) -> Sequence[Status]:
+        """Ask what became of accepted batches; one status per handle, in order.
+
+        Raises:
+            NeedsHuman, TryLater: as they say.
+        """

@@ -1,0 +1,235 @@
+"""What a rule file means: names resolved, short forms spelled out, durations in microseconds.
+
+The loader makes a :class:`Program` of files; the kernel judges one. Nothing here reads or writes anything, and all of
+it pickles, so that a program can travel to another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from leadup.types import Money, Purpose
+
+Scalar: TypeAlias = "str | int | float | bool"
+Op = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "contains", "starts_with", "matches", "exists"]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test of one property. ``value`` is a tuple for ``in``, a bool for ``exists``, else a scalar."""
+
+    property: str
+    op: Op
+    value: Scalar | tuple[Scalar, ...]
+
+
+Where: TypeAlias = tuple[Test, ...]
+"""All of them must hold; an empty one always does."""
+
+
+# ---------------------------------------------------------------- catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An event name and tests of the event's properties."""
+
+    event: str
+    where: Where = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueOf:
+    """An amount read from the event's own properties, in major units."""
+
+    property: str
+    currency: str = ""
+    """A fixed ISO code, or..."""
+    currency_property: str = ""
+    """... the property that holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """A micro or macro conversion: any of its matches makes a signal."""
+
+    name: str
+    macro: bool
+    any: tuple[Match, ...]
+    same_within: int = 0
+    """Microseconds; 0: every event counts (but an equal ``event_id`` property still counts once)."""
+    value: Money | ValueOf | None = None
+    description: str = ""
+
+
+# ---------------------------------------------------------------- conditions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Did:
+    """Between ``low`` and ``high`` signals of a pattern in ``(at - within, at]``. ``did_not`` is low 0, high 0."""
+
+    pattern: str
+    low: int = 1
+    high: int | None = None
+    within: int | None = None
+    where: Where = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Some ``pattern`` in ``(at - within, at - wait]`` and no ``without`` from it on, up to ``at``."""
+
+    pattern: str
+    without: str
+    wait: int
+    within: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """The steps in this order, each strictly later; last - first <= span; the last one in ``(at - within, at]``."""
+
+    steps: tuple[str, ...]
+    span: int | None = None
+    within: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreIs:
+    """The score lies in ``[low, high)``; ``high`` None: no upper bound."""
+
+    score: str
+    low: float
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A trait of the person passes all the tests (each test's ``property`` is the trait)."""
+
+    where: Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InSegment:
+    """The verdict of another segment (after its ``exclude``) is true."""
+
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Condition
+
+
+Condition: TypeAlias = Did | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
+
+
+# ---------------------------------------------------------------- scores, segments, what is sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Points a pattern gives; of more than ``at_most`` signals the latest count."""
+
+    pattern: str
+    points: float
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A decaying sum; looks back ten half-lives at most."""
+
+    name: str
+    half_life: int
+    """Microseconds."""
+    points: tuple[Points, ...]
+    tiers: tuple[tuple[str, float], ...] = ()
+    """Ascending by threshold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """One destination of a segment, conversion or property."""
+
+    connection: str
+    name: str = ""
+    """The remote name; empty: ``leadup: NAME``."""
+    consent: tuple[Purpose, ...] = ()
+    """Purposes asked for on top of those the destination needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    max_leave: float | None = None
+    """Share of the audience, 0 to 1, that may leave at once (from 20 leaves up)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    name: str
+    when: Condition
+    exclude: tuple[str, ...] = ()
+    """Names of segments whose verdict takes a person out."""
+    activate: tuple[Activation, ...] = ()
+    guard: Guard = Guard()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A person is in the first of these segments that holds."""
+
+    name: str
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A value to report when a pattern happens."""
+
+    name: str
+    on: str
+    """A pattern's name."""
+    value: Money | None = None
+    """Instead of the pattern's own value."""
+    activate: tuple[Activation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A fact written to a CRM: a score in whole points, or the tier's name."""
+
+    name: str
+    score: str
+    tier: bool = False
+    activate: tuple[Activation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """All rule files together. Every name that one part uses is declared by another; there are no cycles."""
+
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    """In an order in which every segment comes after those it reads (``in_segment``, ``exclude``)."""
+    groups: tuple[Group, ...] = ()
+    conversions: Mapping[str, Conversion] = field(default_factory=dict)
+    properties: Mapping[str, Property] = field(default_factory=dict)
+    fingerprint: str = ""
+    """Changes when, and only when, the meaning of the rules changes."""

@@ -1,0 +1,379 @@
+"""The nouns. Whoever knows this page can read every other file.
+
+Time: aware ``datetime`` at the edges (sources, destinations, command line), ``int`` microseconds since
+1970-01-01T00:00Z inside (:func:`to_us`, :func:`from_us`). Money: an integer in minor units with a currency.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final, TypeAlias
+
+from pydantic import SecretStr
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+Cursor: TypeAlias = Mapping[str, Json]
+
+NEVER: Final = 2**62
+"""Microseconds: an instant no clock reaches; "this can not change by itself"."""
+EVER: Final = -(2**62)
+"""Microseconds: before all time."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_us(instant: datetime) -> int:
+    """Return ``instant`` (aware) as microseconds since the epoch, exactly."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """Return microseconds since the epoch as an aware UTC ``datetime``."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+# ---------------------------------------------------------------- who
+
+
+class Kind(enum.StrEnum):
+    """Kinds of identifier, strongest first: an event belongs to the strongest one it carries."""
+
+    USER_ID = "user_id"
+    EMAIL = "email"
+    PHONE = "phone"
+    HUBSPOT_ID = "hubspot_id"
+    CLIENT_ID = "client_id"
+    HUTK = "hutk"
+
+    @property
+    def strength(self) -> int:
+        """0 is the strongest."""
+        return _STRENGTH[self]
+
+    @property
+    def is_device(self) -> bool:
+        """A browser, which several people may use; such an identifier changes hands at a login."""
+        return self in (Kind.CLIENT_ID, Kind.HUTK)
+
+
+_STRENGTH = {kind: rank for rank, kind in enumerate(Kind)}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identifier:
+    """A key that tells who.
+
+    A source gives e-mail and phone as it found them (or as a SHA-256 in hex); from the event log on the value of
+    these two kinds is always the SHA-256, in hex, of the normal form.
+    """
+
+    kind: Kind
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+
+CLICK_IDS: Final = ("gclid", "gbraid", "wbraid", "fbclid")
+"""Click ids are attributes of a visit. They never merge persons."""
+
+
+class Purpose(enum.StrEnum):
+    """What a person may consent to (names as Google's consent mode has them, the field's common words)."""
+
+    AD_USER_DATA = "ad_user_data"
+    AD_PERSONALIZATION = "ad_personalization"
+    ANALYTICS = "analytics_storage"
+
+
+Consent: TypeAlias = Mapping[Purpose, bool]
+"""Granted (True) or denied (False) by purpose; a purpose that is absent was not asked."""
+
+
+# ---------------------------------------------------------------- what happened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something a visitor did, as a source reported it; unique by ``(source, id)``.
+
+    Seen again with other content it is a revision, which replaces the old one.
+    """
+
+    source: str
+    id: str
+    name: str
+    at: datetime
+    identifiers: tuple[Identifier, ...]
+    properties: Mapping[str, Json] = field(default_factory=dict)
+    click_ids: Mapping[str, str] = field(default_factory=dict)
+    consent: Consent = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What a CRM says of a person, dated; of each trait the last one by ``at`` counts."""
+
+    source: str
+    at: datetime
+    identifiers: tuple[Identifier, ...]
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    consent: Consent = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A row that could not become an event: kept with its place and the reason, never dropped in silence."""
+
+    place: str
+    """File name, object name or URL."""
+    line: int
+    reason: str
+    text: str
+    """The row as found; addresses in it are redacted before it is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one read of a source brought. Its records and its cursor are committed together."""
+
+    records: Sequence[Event | Fact]
+    cursor: Cursor
+    more: bool = False
+    complete_until: datetime | None = None
+    """The watermark: everything of this source up to here has been read."""
+    rejected: Sequence[Rejected] = ()
+    progress: float | None = None
+    """Share of the present work that is done, 0 to 1, when the source can tell."""
+
+
+# ---------------------------------------------------------------- money
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units (cents) of an ISO 4217 currency."""
+
+    minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        digits = minor_digits(self.currency)
+        sign, whole = "-" if self.minor < 0 else "", abs(self.minor)
+        if not digits:
+            return f"{sign}{whole} {self.currency}"
+        return f"{sign}{whole // 10**digits}.{whole % 10**digits:0{digits}} {self.currency}"
+
+    @property
+    def major(self) -> float:
+        """The amount in major units, for a wire that wants a double."""
+        return self.minor / float(10 ** minor_digits(self.currency))
+
+
+_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+_DIGITS_OF = {code: digits for digits, codes in _DIGITS.items() for code in codes.split()}
+
+
+def minor_digits(currency: str) -> int:
+    """Number of minor digits of an ISO 4217 currency (source: ISO 4217, table A.1)."""
+    return _DIGITS_OF.get(currency, 2)
+
+
+# ---------------------------------------------------------------- what should leave the house
+
+
+class Use(enum.StrEnum):
+    """What a target is for; consent is asked by use."""
+
+    AUDIENCE = "audience"
+    CONVERSION = "conversion"
+    PROPERTY = "property"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One place at one connection that rules send to: an audience, a conversion action, a set of properties."""
+
+    connection: str
+    use: Use
+    name: str
+    """The segment's, conversion's or property's name in the rules."""
+    remote_name: str
+    """What it is called there; ``leadup: NAME`` unless the rules say otherwise."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.connection}/{self.use}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteTarget:
+    """A target as the vendor knows it: found or created by ``Destination.prepare``."""
+
+    id: str
+    name: str
+    created: bool = False
+    refresh_after: timedelta | None = None
+    """A member must be sent again this long after he was confirmed, before the vendor forgets him."""
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An e-mail address: its hash, and the address itself where the house still holds it."""
+
+    sha256: str
+    address: SecretStr | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """All that a destination may use to find a person. Never logged, never stored in this form."""
+
+    person: int
+    identifiers: tuple[Identifier, ...] = ()
+    """Sorted, strongest first; e-mail and phone as SHA-256 in hex."""
+    emails: tuple[Email, ...] = ()
+
+    def of(self, kind: Kind) -> tuple[str, ...]:
+        """Values of one kind."""
+        return tuple(i.value for i in self.identifiers if i.kind == kind)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RemoteId:
+    """One identifier as it is sent, e.g. ``("email_sha256", "9f86…")`` or ``("contact", "1501")``."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a person is found at a destination: the identifiers as they will be sent, sorted."""
+
+    ids: tuple[RemoteId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """A person the destination can not find now; asked again after ``again``."""
+
+    code: str
+    detail: str
+    again: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing to do at a destination. Nothing in it is shaped after one vendor."""
+
+    verb: ClassVar[str]
+    key: str
+    """Idempotency key: the same change has the same key however often it is tried."""
+    person: int
+    to: Address
+    consent: Consent = field(default_factory=dict)
+    """The purposes this use needs, as they stand at the moment of sending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join(Change):
+    verb: ClassVar[str] = "join"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Change):
+    verb: ClassVar[str] = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convert(Change):
+    """Report a conversion."""
+
+    verb: ClassVar[str] = "convert"
+    transaction_id: str
+    at: datetime
+    value: Money | None
+    click_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restate(Convert):
+    """Give a conversion that the vendor has accepted another value."""
+
+    verb: ClassVar[str] = "restate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsert(Change):
+    """Write properties of a person."""
+
+    verb: ClassVar[str] = "upsert"
+    properties: Mapping[str, Json]
+
+
+class Outcome(enum.StrEnum):
+    """What the vendor said of one change."""
+
+    CONFIRMED = "confirmed"
+    ALREADY = "already"
+    """It was so before: as good as confirmed."""
+    ACCEPTED = "accepted"
+    """The vendor took it and will say later; ``Receipt.handle`` asks."""
+    REJECTED = "rejected"
+    """Will never pass as it is; ``code`` and ``detail`` say why."""
+    LATER = "later"
+    """May pass later; ``retry_after`` says when to try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """One answer per change, in order."""
+
+    outcome: Outcome
+    code: str = ""
+    detail: str = ""
+    handle: str = ""
+    """Names the vendor's asynchronous work (a request id) when the outcome is ``accepted``."""
+    retry_after: timedelta | None = None
+
+
+class Progress(enum.StrEnum):
+    """How far a vendor's asynchronous work is."""
+
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The vendor's account of one handle. Counts by reason; which rows is not always known."""
+
+    handle: str
+    progress: Progress
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Failed rows by reason."""
+    retryable: bool = False
+    """The reasons are such that sending the same rows again, later, may help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a destination can do, as data."""
+
+    uses: frozenset[Use]
+    batch: Mapping[str, int]
+    """Most changes a call takes, by verb."""
+    purposes: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
+    """Consent the vendor requires, by use."""
