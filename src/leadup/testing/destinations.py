@@ -1,0 +1,433 @@
+"""What every destination owes the engine, as pytest classes. Subclass one per use, give its fixtures, and that is all.
+
+>>> class TestAudiences(DestinationContract):           # doctest: +SKIP
+...     @pytest.fixture
+...     def server(self): ...                           # a running leadup.sandbox.Server
+...     @pytest.fixture
+...     def destination(self, server): ...              # connected to server.url, timeouts well under a second
+...     @pytest.fixture
+...     def audience(self): ...                         # a Target
+...     @pytest.fixture
+...     def contacts(self, server): ...                 # three people or more, all of whom can be found there
+...     @pytest.fixture
+...     def members(self, server): ...                  # a function: the identifiers the vendor's audience holds
+
+:class:`ConversionContract` and :class:`PropertyContract` ask the same of the other uses. The suites speak of no vendor
+and no status code; they set faults on the emulator and look at what it holds in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import pytest
+
+from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
+from leadup.kit import Destination, Pollable
+from leadup.sandbox import Server
+from leadup.types import (
+    Address,
+    Change,
+    Contact,
+    Convert,
+    Join,
+    Leave,
+    Money,
+    Outcome,
+    Progress,
+    Purpose,
+    Receipt,
+    RemoteId,
+    RemoteTarget,
+    Target,
+    Unreachable,
+    Upsert,
+)
+
+GRANTED = dict.fromkeys(Purpose, True)
+FAMILIES = (TryLater, NeedsHuman, Refused)
+DONE = frozenset({Outcome.CONFIRMED, Outcome.ALREADY, Outcome.ACCEPTED})
+PASSING: dict[str, dict[str, Any]] = {
+    "rate limit": {"kind": "rate_limit"},
+    "rate limit with Retry-After": {"kind": "rate_limit", "retry_after": 3600},
+    "500": {"kind": "fail", "status": 500},
+    "502": {"kind": "fail", "status": 502},
+    "503": {"kind": "fail", "status": 503},
+    "504": {"kind": "fail", "status": 504},
+    "no answer": {"kind": "hang", "seconds": 1.0},
+    "lost answer": {"kind": "lose_answer"},
+}
+"""Bad weather that ends by itself: the engine may try again."""
+DOORS = ("check", "prepare", "address", "deliver")
+
+Held: TypeAlias = Callable[[], Sequence[Any]]
+
+
+@dataclass
+class Scene:
+    """One use of one destination, in the words that the laws need."""
+
+    server: Server
+    destination: Destination
+    target: Target
+    contacts: Sequence[Contact]
+    changes: Callable[[Sequence[tuple[Contact, Address]]], Sequence[Change]]
+    """First changes for these people: each adds something to what the vendor holds."""
+    held: Held
+    """What the vendor holds of the target, after its asynchronous work; a thing held twice is there twice."""
+    expected: Callable[[Sequence[Change]], Sequence[Any]]
+    """What it should hold after these changes."""
+
+    def addressed(self) -> list[tuple[Contact, Address]]:
+        """Every contact with its address."""
+        found: list[tuple[Contact, Address]] = []
+        for contact, address in zip(self.contacts, self.destination.address(self.target, self.contacts), strict=True):
+            assert isinstance(address, Address), f"{contact.person} should be found, but is {address}"
+            found.append((contact, address))
+        return found
+
+    def ready(self) -> tuple[RemoteTarget, Sequence[Change]]:
+        """Prepare the target and the first changes, in good weather."""
+        remote = self.destination.prepare(self.target)
+        return remote, self.changes(self.addressed())
+
+    def deliver(self, remote: RemoteTarget, changes: Sequence[Change]) -> Sequence[Receipt]:
+        """Deliver as the engine does it: in batches, until nothing is left to try again, then wait for the vendor."""
+        size = self.destination.can.batch[changes[0].verb] if changes else 1
+        receipts: list[Receipt] = []
+        for start in range(0, len(changes), size):
+            batch = changes[start : start + size]
+            for _ in range(10):
+                try:
+                    answers = self.destination.deliver(remote, batch)
+                except TryLater:
+                    continue
+                if all(answer.outcome is not Outcome.LATER for answer in answers):
+                    break
+            else:
+                raise AssertionError("still not delivered after 10 attempts in good weather")
+            receipts += answers
+        settle(self.destination, receipts)
+        return receipts
+
+
+def settle(destination: Destination, receipts: Sequence[Receipt]) -> None:
+    """Poll until the vendor has worked off all that it accepted."""
+    handles = sorted({receipt.handle for receipt in receipts if receipt.outcome is Outcome.ACCEPTED})
+    if not handles:
+        return
+    assert isinstance(destination, Pollable), "a destination that answers 'accepted' can be polled"
+    for _ in range(100):
+        statuses = destination.poll(handles)
+        assert [status.handle for status in statuses] == handles, "one status per handle, in order"
+        if all(status.progress is not Progress.PROCESSING for status in statuses):
+            return
+    raise AssertionError("still processing after 100 polls")
+
+
+class _Laws:
+    """Laws that hold for every use."""
+
+    @pytest.fixture
+    def server(self) -> Server:
+        """The emulator, running."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def destination(self, server: Server) -> Destination:
+        """A destination connected to it; its timeouts and pauses are well under a second."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def contacts(self, server: Server) -> Sequence[Contact]:
+        """Three people or more, all of whom the vendor can find."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def scene(self) -> Scene:
+        """Made by each contract of its own fixtures."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def secrets(self, contacts: Sequence[Contact]) -> Sequence[str]:
+        """What no log and no error may tell. Override to add the credentials."""
+        return [email.address.get_secret_value() for c in contacts for email in c.emails if email.address]
+
+    def test_what_it_can_do_is_data(self, scene: Scene) -> None:
+        assert scene.target.use in scene.destination.can.uses
+        assert all(size >= 1 for size in scene.destination.can.batch.values())
+
+    def test_check_passes_in_good_weather(self, scene: Scene) -> None:
+        scene.destination.check()
+
+    def test_prepare_twice_finds_the_same_target(self, scene: Scene) -> None:
+        first, second = (scene.destination.prepare(scene.target) for _ in range(2))
+        assert first.created
+        assert not second.created
+        assert second.id == first.id
+
+    def test_people_are_answered_in_order_and_nobody_is_unreachable(self, scene: Scene) -> None:
+        known = dict(zip((c.person for c in scene.contacts), (a for _, a in scene.addressed()), strict=True))
+        first, *rest = scene.contacts
+        mixed = [first, Contact(person=-1), *reversed(rest)]
+        answers = scene.destination.address(scene.target, mixed)
+        assert len(answers) == len(mixed)
+        for contact, answer in zip(mixed, answers, strict=True):
+            if contact.person == -1:
+                assert isinstance(answer, Unreachable)
+                assert answer.code
+                assert answer.again > timedelta(0)
+            else:
+                assert answer == known[contact.person]
+
+    def test_addresses_are_sorted_and_hold_each_identifier_once(self, scene: Scene) -> None:
+        for _, address in scene.addressed():
+            assert list(address.ids) == sorted(set(address.ids))
+
+    def test_nothing_to_do_is_done_at_once(self, scene: Scene) -> None:
+        remote = scene.destination.prepare(scene.target)
+        scene.server.sandbox.weather.log.clear()
+        assert list(scene.destination.deliver(remote, [])) == []
+        assert scene.server.sandbox.weather.log == []
+
+    def test_one_receipt_per_change_and_all_arrive(self, scene: Scene) -> None:
+        remote, changes = scene.ready()
+        receipts = scene.deliver(remote, changes)
+        assert len(receipts) == len(changes)
+        assert {receipt.outcome for receipt in receipts} <= DONE
+        assert sorted(scene.held()) == sorted(scene.expected(changes))
+
+    def test_the_same_batch_twice_does_no_harm(self, scene: Scene) -> None:
+        remote, changes = scene.ready()
+        for _ in range(2):
+            receipts = scene.deliver(remote, changes)
+            assert {receipt.outcome for receipt in receipts} <= DONE
+        assert sorted(scene.held()) == sorted(scene.expected(changes))
+
+    @pytest.mark.parametrize("weather", PASSING)
+    def test_a_passing_fault_loses_and_doubles_nothing(self, scene: Scene, weather: str) -> None:
+        remote, changes = scene.ready()
+        scene.server.sandbox.weather.add(**PASSING[weather])
+        receipts = scene.deliver(remote, changes)
+        assert {receipt.outcome for receipt in receipts} <= DONE
+        assert sorted(scene.held()) == sorted(scene.expected(changes))
+
+    @pytest.mark.parametrize("door", DOORS)
+    @pytest.mark.parametrize("weather", PASSING)
+    def test_a_lasting_fault_is_for_later(
+        self, scene: Scene, weather: str, door: str, secrets: Sequence[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        error = self._meet(scene, door, {**PASSING[weather], "times": -1}, secrets, caplog)
+        if error is None:
+            return
+        assert isinstance(error, TryLater)
+        if "retry_after" in PASSING[weather]:
+            assert error.retry_after is not None
+            assert error.retry_after >= timedelta(hours=1)
+
+    @pytest.mark.parametrize("door", DOORS)
+    def test_a_refused_token_needs_a_human(
+        self, scene: Scene, door: str, secrets: Sequence[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        error = self._meet(scene, door, {"kind": "expire_token", "times": -1}, secrets, caplog)
+        if error is None:
+            return
+        assert isinstance(error, NeedsHuman)
+        assert error.todo
+
+    @staticmethod
+    def _meet(
+        scene: Scene, door: str, fault: dict[str, Any], secrets: Sequence[str], caplog: pytest.LogCaptureFixture
+    ) -> LeadupError | None:
+        """Go through one door in bad weather; return the error, None where the vendor had not to be asked."""
+        caplog.set_level(logging.DEBUG)
+        destination = scene.destination
+        remote, changes = scene.ready() if door == "deliver" else (None, ())
+        weather = scene.server.sandbox.weather
+        weather.log.clear()
+        weather.add(**fault)
+        error: LeadupError | None = None
+        try:
+            if door == "check":
+                destination.check()
+            elif door == "prepare":
+                destination.prepare(scene.target)
+            elif door == "address":
+                assert len(destination.address(scene.target, scene.contacts)) == len(scene.contacts)
+            elif remote is not None:
+                receipts = destination.deliver(remote, changes[: destination.can.batch[changes[0].verb]])
+                assert {receipt.outcome for receipt in receipts} == {Outcome.LATER}
+        except FAMILIES as raised:
+            error = raised
+        assert error is not None or door in ("address", "deliver"), f"{door} must ask the vendor"
+        assert error is not None or door == "deliver" or weather.log == [], "the vendor failed and nobody was told"
+        for secret in secrets:
+            assert secret not in f"{error!r} {error}"
+            assert secret not in caplog.text
+        return error
+
+
+class DestinationContract(_Laws):
+    """The contract, stated for audiences."""
+
+    @pytest.fixture
+    def audience(self) -> Target:
+        """An audience that does not exist there yet."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def members(self, server: Server) -> Callable[[], Sequence[RemoteId]]:
+        """A function that returns the identifiers which the vendor's audience holds (none before it exists)."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def scene(
+        self,
+        server: Server,
+        destination: Destination,
+        audience: Target,
+        contacts: Sequence[Contact],
+        members: Callable[[], Sequence[RemoteId]],
+    ) -> Scene:
+        return Scene(server, destination, audience, contacts, joins, members, _ids)
+
+    def test_who_leaves_is_gone_and_the_others_stay(self, scene: Scene) -> None:
+        remote, joined = scene.ready()
+        scene.deliver(remote, joined)
+        receipts = scene.deliver(remote, leaves(joined[:1]))
+        assert len(receipts) == 1
+        assert {receipt.outcome for receipt in receipts} <= DONE
+        assert sorted(scene.held()) == sorted(_ids(joined[1:]))
+
+    def test_leaving_where_one_never_was_is_no_error(self, scene: Scene) -> None:
+        remote, joined = scene.ready()
+        receipts = scene.deliver(remote, leaves(joined))
+        assert {receipt.outcome for receipt in receipts} <= DONE
+        assert list(scene.held()) == []
+
+    def test_people_come_back(self, scene: Scene) -> None:
+        remote, joined = scene.ready()
+        scene.deliver(remote, joined)
+        scene.deliver(remote, leaves(joined))
+        scene.deliver(remote, joined)
+        assert sorted(scene.held()) == sorted(_ids(joined))
+
+    @pytest.mark.parametrize("weather", PASSING)
+    def test_a_passing_fault_keeps_nobody_in(self, scene: Scene, weather: str) -> None:
+        remote, joined = scene.ready()
+        scene.deliver(remote, joined)
+        scene.server.sandbox.weather.add(**PASSING[weather])
+        receipts = scene.deliver(remote, leaves(joined))
+        assert {receipt.outcome for receipt in receipts} <= DONE
+        assert list(scene.held()) == []
+
+
+class ConversionContract(_Laws):
+    """The contract for conversions."""
+
+    @pytest.fixture
+    def conversion(self) -> Target:
+        """A conversion that has nothing reported yet."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def conversions(self, server: Server) -> Callable[[], Sequence[tuple[str, int]]]:
+        """A function that returns (transaction id, value in minor units) of each conversion the vendor counts."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def at(self) -> datetime:
+        """When the conversions happened: an instant that the vendor still takes."""
+        return datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+
+    @pytest.fixture
+    def scene(
+        self,
+        server: Server,
+        destination: Destination,
+        conversion: Target,
+        contacts: Sequence[Contact],
+        conversions: Callable[[], Sequence[tuple[str, int]]],
+        at: datetime,
+    ) -> Scene:
+        def changes(people: Sequence[tuple[Contact, Address]]) -> Sequence[Change]:
+            return [
+                Convert(
+                    key=f"convert-{contact.person}",
+                    person=contact.person,
+                    to=address,
+                    consent=GRANTED,
+                    transaction_id=f"t-{contact.person}",
+                    at=at,
+                    value=Money(1000 + contact.person, "EUR"),
+                )
+                for contact, address in people
+            ]
+
+        def expected(sent: Sequence[Change]) -> Sequence[tuple[str, int]]:
+            return [(c.transaction_id, c.value.minor) for c in sent if isinstance(c, Convert) and c.value]
+
+        return Scene(server, destination, conversion, contacts, changes, conversions, expected)
+
+
+class PropertyContract(_Laws):
+    """The contract for properties of people."""
+
+    @pytest.fixture
+    def property_target(self) -> Target:
+        """A property that does not exist there yet."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def values(self, server: Server) -> Callable[[], Sequence[tuple[RemoteId, str]]]:
+        """A function that returns who holds a value of the property, and the value as text."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def scene(
+        self,
+        server: Server,
+        destination: Destination,
+        property_target: Target,
+        contacts: Sequence[Contact],
+        values: Callable[[], Sequence[tuple[RemoteId, str]]],
+    ) -> Scene:
+        def changes(people: Sequence[tuple[Contact, Address]]) -> Sequence[Change]:
+            return [
+                Upsert(
+                    key=f"upsert-{contact.person}",
+                    person=contact.person,
+                    to=address,
+                    consent=GRANTED,
+                    properties={property_target.name: 10 + contact.person},
+                )
+                for contact, address in people
+            ]
+
+        def expected(sent: Sequence[Change]) -> Sequence[tuple[RemoteId, str]]:
+            return [
+                (remote_id, str(change.properties[property_target.name]))
+                for change in sent
+                if isinstance(change, Upsert)
+                for remote_id in change.to.ids
+            ]
+
+        return Scene(server, destination, property_target, contacts, changes, values, expected)
+
+
+def joins(people: Sequence[tuple[Contact, Address]]) -> Sequence[Change]:
+    """Return a join for each of these people, all consents granted."""
+    return [Join(key=f"join-{c.person}", person=c.person, to=address, consent=GRANTED) for c, address in people]
+
+
+def leaves(joined: Sequence[Change]) -> Sequence[Change]:
+    """Return the leave that undoes each of these joins."""
+    return [Leave(key=f"leave-{j.person}", person=j.person, to=j.to, consent=j.consent) for j in joined]
+
+
+def _ids(changes: Sequence[Change]) -> Sequence[RemoteId]:
+    return [remote_id for change in changes for remote_id in change.to.ids]
