@@ -1,0 +1,130 @@
+"""Opens the state, migrates it, and hands out transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import StaticPool
+
+from leadup.errors import SettingsError
+from leadup.state.tables import metadata
+
+T = TypeVar("T")
+CHUNK = 10_000
+"""Values in one ``IN (...)``: SQLite takes at most 32,766 variables in a statement (page "Implementation limits")."""
+
+
+class Store:
+    """The database, and the folder for what is kept beside it (event files, rejects, keys)."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that may write. It takes the write lock at once, so that what it reads stays true."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot; writers are not held up."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_store(url: str, folder: Path) -> Store:
+    """Open the state at ``url`` (``sqlite:///path``), create or migrate it.
+
+    ``folder`` holds what lies beside the database; it is created when missing. ``sqlite://`` is a state in memory.
+
+    Raises:
+        SettingsError: the URL is not one of SQLite's.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(
+            f"state.url is {parsed.render_as_string(hide_password=True)!r}, but this version keeps its state in SQLite "
+            'only.\n  What to do: write e.g. url = "sqlite:///.leadup/state.db" under [state] in leadup.toml.'
+        )
+    in_memory = not parsed.database or parsed.database == ":memory:"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not in_memory:
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, **({"poolclass": StaticPool} if in_memory else {}))
+    event.listen(engine, "connect", _tune)
+    store = Store(engine, folder)
+    if in_memory:
+        with store.write() as connection:
+            metadata.create_all(connection)
+    else:
+        migrate(store)
+    return store
+
+
+def migrate(store: Store) -> None:
+    """Bring the tables to the newest version. Safe to call at each start, also from two processes at once."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _tune(dbapi_connection: Any, _: Any) -> None:
+    dbapi_connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA foreign_keys=OFF")
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.close()
+
+
+def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Cut values into lists of at most ``size``."""
+    batch: list[T] = []
+    for value in values:
+        batch.append(value)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, update: Sequence[str]) -> None:
+    """Insert rows; where the primary key exists, overwrite the columns in ``update`` (none: keep what is there)."""
+    if not rows:
+        return
+    statement = sqlite_insert(table)
+    key = [column.name for column in table.primary_key]
+    if update:
+        done = statement.on_conflict_do_update(index_elements=key, set_={c: statement.excluded[c] for c in update})
+    else:
+        done = statement.on_conflict_do_nothing()
+    connection.execute(done, list(rows))

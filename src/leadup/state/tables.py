@@ -1,0 +1,383 @@
+"""All tables, in the order of the flow. Instants are ``BigInteger`` microseconds UTC (columns named ``*_us``).
+
+Commit points (one SQL transaction each): a **page** is events, identity and signals with the source's cursor and
+watermark; a **tick** is memberships and conversions with the outbox rows they cause; a **receipt** is row states with
+ledger lines.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself only for INTEGER PRIMARY KEY
+
+# ---------------------------------------------------------------- the house
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", JSON))
+"""Single values: the fingerprint of the rules that were judged last, the salt, and the like."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("arguments", JSON, nullable=False),
+    Column("state", String, nullable=False),  # asked, running, done, failed
+    Column("answer", JSON),
+    Column("asked_us", BigInteger, nullable=False),
+    Column("done_us", BigInteger),
+)
+"""What the command line asks of a living daemon."""
+
+# ---------------------------------------------------------------- sources, events
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("cursor", JSON),
+    Column("watermark_us", BigInteger),
+    Column("pulled_us", BigInteger),
+    Column("events", BigInteger, nullable=False, server_default=text("0")),
+    Column("rejected", BigInteger, nullable=False, server_default=text("0")),
+    Column("error", Text),
+)
+
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("connection", String, nullable=False),
+    Column("place", String, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("connection", "place", "line", "reason"),
+)
+
+event_tail = Table(
+    "event_tail",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("name", String, nullable=False),
+    Column("identifiers", JSON, nullable=False),
+    Column("properties", JSON, nullable=False),
+    Column("click_ids", JSON, nullable=False),
+    Column("consent", JSON, nullable=False),
+    Column("digest", LargeBinary(16), nullable=False),
+    Index("event_tail_day", "day"),
+    sqlite_with_rowid=False,
+)
+"""Recent events. ``key`` is a hash of (source, id), ``digest`` of the content, ``day`` counts days since 1970 in UTC."""
+
+event_files = Table(
+    "event_files",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("day", Integer, nullable=False),
+    Column("path", String, nullable=False, unique=True),
+    Column("rows", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("added_us", BigInteger, nullable=False),
+    Column("dropped_us", BigInteger),
+)
+"""The manifest: which Parquet files are the log. A file that is not named here does not exist."""
+
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("file", _ID, ForeignKey("event_files.id"), nullable=False),
+    Column("digest", LargeBinary(16), nullable=False),
+    Index("event_keys_file", "file"),
+    sqlite_with_rowid=False,
+)
+"""Where an event that has left the tail lives now; rows of a file that no key points to are superseded."""
+
+# ---------------------------------------------------------------- identity
+
+identifiers = Table(
+    "identifiers",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("value", String, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    UniqueConstraint("kind", "value"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("a", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("b", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("first_us", BigInteger, primary_key=True),
+    Index("links_b", "b"),
+    sqlite_with_rowid=False,
+)
+"""Two identifiers that one event carried (a < b). Without a device: the first time; with a device: every time a login
+could change hands by it."""
+
+persons = Table("persons", metadata, Column("id", _ID, primary_key=True), Column("merged_into", _ID))
+
+spans = Table(
+    "spans",
+    metadata,
+    Column("identifier", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("from_us", BigInteger, primary_key=True),
+    Column("until_us", BigInteger, nullable=False),
+    Column("person", _ID, ForeignKey("persons.id"), nullable=False),
+    Index("spans_person", "person"),
+    sqlite_with_rowid=False,
+)
+"""Whose an identifier is, from when until when. Most have one span; a shared browser has several."""
+
+shared = Table(
+    "shared",
+    metadata,
+    Column("identifier", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("person", _ID, ForeignKey("persons.id"), primary_key=True),
+    Index("shared_person", "person"),
+    sqlite_with_rowid=False,
+)
+"""Contact data (e-mail, phone) of a person that belongs first to another one, since two user ids never merge."""
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("identifier", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("cipher", LargeBinary, nullable=False),
+)
+"""Raw e-mail addresses, encrypted; nothing else in the database holds one."""
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("anchor", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("trait", String, primary_key=True),
+    Column("at_us", BigInteger, primary_key=True),
+    Column("value", JSON),
+    sqlite_with_rowid=False,
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("anchor", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("purpose", String, primary_key=True),
+    Column("at_us", BigInteger, primary_key=True),
+    Column("granted", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# ---------------------------------------------------------------- signals, verdicts, memberships, conversions
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("event", LargeBinary(16), primary_key=True),
+    Column("pattern", String, primary_key=True),
+    Column("anchor", _ID, ForeignKey("identifiers.id"), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("minor", BigInteger),
+    Column("currency", String),
+    Column("properties", JSON, nullable=False),
+    Column("click_ids", JSON, nullable=False),
+    Column("consent", JSON, nullable=False),
+    Index("signals_anchor", "anchor"),
+    Index("signals_pattern", "pattern"),
+    sqlite_with_rowid=False,
+)
+
+dirty = Table("dirty", metadata, Column("person", _ID, primary_key=True))
+"""Persons to judge again at the next tick, because something about them changed."""
+
+judged = Table(
+    "judged",
+    metadata,
+    Column("person", _ID, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Column("waits_us", BigInteger, nullable=False),
+    Index("judged_due", "due_us"),
+    Index("judged_waits", "waits_us"),
+)
+"""When each person was judged last, when he must be again, and which watermark he waits for."""
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("segment", String, primary_key=True),
+    Column("person", _ID, primary_key=True),
+    Column("entered_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Index("memberships_person", "person"),
+    sqlite_with_rowid=False,
+)
+
+membership_log = Table(
+    "membership_log",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("segment", String, nullable=False),
+    Column("person", _ID, nullable=False),
+    Column("entered", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("membership_log_person", "person"),
+)
+
+conversions = Table(
+    "conversions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("person", _ID, nullable=False),
+    Column("transaction_id", String, nullable=False, unique=True),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("minor", BigInteger),
+    Column("currency", String),
+    Column("click_ids", JSON, nullable=False),
+    Column("consent", JSON, nullable=False),
+    Index("conversions_person", "person"),
+)
+"""Occurrences to report. The transaction id is minted once, from the opening event, and never recomputed."""
+
+# ---------------------------------------------------------------- targets, plan, outbox, ledger
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("connection", String, nullable=False),
+    Column("use", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("remote_name", String, nullable=False),
+    Column("remote_id", String),
+    Column("refresh_us", BigInteger),
+    Column("active", Boolean, nullable=False),
+    Column("guard", String),  # the guard that holds this target, if one does
+    Column("guard_text", Text),
+    Column("plan", String),  # fingerprint of the plan that is held
+    Column("error", Text),
+    Column("retry_us", BigInteger),
+    UniqueConstraint("connection", "use", "name"),
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("target", _ID, ForeignKey("targets.id"), primary_key=True),
+    Column("subject", String, primary_key=True),  # a person's id, or a transaction id
+    Column("person", _ID, nullable=False),
+    Column("want", JSON),  # what should stand there: null nothing, true a member, or a value
+    Column("standing", String, nullable=False),  # absent, possible, present
+    Column("stands", JSON),  # the value that stands there
+    Column("remote", JSON),  # identifiers as they were sent
+    Column("basis", String),  # hash of the contact data the identifiers were made of
+    Column("number", Integer, nullable=False),  # counts the times this subject came
+    Column("refresh_us", BigInteger),
+    Column("reason", Text, nullable=False),
+    Index("standings_person", "person"),
+    sqlite_with_rowid=False,
+)
+"""What should be at a target and what is, row by row: the two sides that the plan compares."""
+
+remote_ids = Table(
+    "remote_ids",
+    metadata,
+    Column("target", _ID, ForeignKey("targets.id"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Who sent which identifier to an audience, so that a leave spares what another member still needs."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("target", _ID, ForeignKey("targets.id"), nullable=False),
+    Column("subject", String, nullable=False),
+    Column("person", _ID, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("remote", JSON),
+    Column("basis", String),
+    Column("consent", JSON),
+    Column("batch", String),
+    Column("handle", String),
+    Column("attempts", Integer, nullable=False),
+    Column("next_us", BigInteger, nullable=False),
+    Column("code", String, nullable=False, server_default=text("''")),
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("reason", Text, nullable=False),
+    Column("planned_us", BigInteger, nullable=False),
+    Column("sent_us", BigInteger),
+    Column("done_us", BigInteger),
+    Index("outbox_person", "person"),
+    Index("outbox_handle", "handle"),
+    Index("outbox_work", "target", "state", "next_us"),
+)
+Index(
+    "outbox_live",
+    outbox.c.target,
+    outbox.c.subject,
+    unique=True,
+    sqlite_where=outbox.c.state.in_(["held", "pending", "sending"]),
+    postgresql_where=outbox.c.state.in_(["held", "pending", "sending"]),
+)
+"""At most one live row per subject: a newer intent replaces a pending one and never overtakes one being sent."""
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("row", _ID),
+    Column("target", _ID, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("person", _ID),
+    Column("verb", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("code", String, nullable=False, server_default=text("''")),
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    Index("ledger_person", "person"),
+    Index("ledger_target", "target"),
+)
+"""What happened to each row, append-only; free of personal data."""
