@@ -375,5 +375,13 @@ class Capabilities:
     uses: frozenset[Use]
     batch: Mapping[str, int]
     """Most changes a call takes, by verb."""
+    needs: Mapping[Use, frozenset[Kind]]
+    """Kinds of identifier, by use, of which a person must have at least one to be found there."""
+    click_ids: frozenset[str] = frozenset()
+    """Click ids that serve a conversion in place of an identifier."""
     purposes: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
     """Consent the vendor requires, by use."""
+    max_age: timedelta | None = None
+    """Conversions older than this are not taken."""
+    poll_after: timedelta = timedelta(minutes=30)
+    """When to ask first what became of an accepted batch."""

@@ -99,7 +99,7 @@ event_tail = Table(
     Index("event_tail_day", "day"),
     sqlite_with_rowid=False,
 )
-"""Recent events. ``key`` is a hash of (source, id), ``digest`` of the content, ``day`` counts days since 1970 in UTC."""
+"""Recent events. ``key`` is a hash of (source, id), ``digest`` of the content; ``day`` counts UTC days since 1970."""
 
 event_files = Table(
     "event_files",
@@ -302,18 +302,29 @@ standings = Table(
     Column("target", _ID, ForeignKey("targets.id"), primary_key=True),
     Column("subject", String, primary_key=True),  # a person's id, or a transaction id
     Column("person", _ID, nullable=False),
-    Column("want", JSON),  # what should stand there: null nothing, true a member, or a value
+    Column("want", JSON(none_as_null=True)),
+    Column("stands", JSON(none_as_null=True)),
     Column("standing", String, nullable=False),  # absent, possible, present
-    Column("stands", JSON),  # the value that stands there
-    Column("remote", JSON),  # identifiers as they were sent
-    Column("basis", String),  # hash of the contact data the identifiers were made of
-    Column("number", Integer, nullable=False),  # counts the times this subject came
+    Column("open", Boolean, nullable=False),  # the plan has to look at it
+    Column("remote", JSON(none_as_null=True)),  # identifiers as they were sent
+    Column("number", Integer, nullable=False),  # counts what was ever planned for this subject
     Column("refresh_us", BigInteger),
     Column("reason", Text, nullable=False),
     Index("standings_person", "person"),
     sqlite_with_rowid=False,
 )
-"""What should be at a target and what is, row by row: the two sides that the plan compares."""
+"""What should stand at a target and what does, row by row: the two sides that the plan compares.
+
+``want`` and ``stands`` hold the same kind of thing: for an audience the basis (a hash of the contact data that the sent
+identifiers are made of), for a conversion its amount, for a property its value; null is nothing. ``standing`` says how
+sure it is: a row on its way, or one whose answer was lost, is ``possible``.
+"""
+Index(
+    "standings_open",
+    standings.c.target,
+    sqlite_where=standings.c.open,
+    postgresql_where=standings.c.open,
+)
 
 remote_ids = Table(
     "remote_ids",
@@ -337,9 +348,8 @@ outbox = Table(
     Column("verb", String, nullable=False),
     Column("payload", JSON, nullable=False),
     Column("state", String, nullable=False),
-    Column("remote", JSON),
-    Column("basis", String),
-    Column("consent", JSON),
+    Column("remote", JSON(none_as_null=True)),
+    Column("consent", JSON(none_as_null=True)),
     Column("batch", String),
     Column("handle", String),
     Column("attempts", Integer, nullable=False),

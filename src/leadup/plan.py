@@ -1,0 +1,116 @@
+"""Should be minus what is, as changes, and the guards that look at them first. Pure.
+
+A :class:`Row` holds both sides for one subject at one target; what is in flight already counts as standing, because a row
+is ``possible`` there from the moment it is sent.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leadup.types import Json, Use
+
+
+class Standing(enum.StrEnum):
+    """How sure it is that something of ours stands at the destination."""
+
+    ABSENT = "absent"
+    POSSIBLE = "possible"
+    """It was sent, and the answer is still out, lost, or does not say which rows of a batch failed."""
+    PRESENT = "present"
+
+
+MIN_LEAVES = 20
+"""A guard on shares does not look at fewer leaves than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Both sides of one subject (a person, or a transaction id) at one target."""
+
+    subject: str
+    person: int
+    want: Json
+    """What should stand there; None: nothing."""
+    stands: Json
+    """What was sent last and not refused; None: nothing."""
+    standing: Standing
+    number: int
+    """Counts what was planned for this subject so far."""
+    reason: str
+    refresh_due: bool = False
+    urgent: bool = False
+    """A leave that no guard may hold, because consent was withdrawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One planned change, before it has an address."""
+
+    subject: str
+    person: int
+    verb: str
+    want: Json
+    number: int
+    reason: str
+    urgent: bool = False
+
+
+def verb(use: Use, row: Row) -> str | None:
+    """Say what has to be done about a row; None: nothing."""
+    if use is Use.AUDIENCE:
+        if row.want is None:
+            return "leave" if row.standing is not Standing.ABSENT else None
+        return "join" if row.want != row.stands or row.refresh_due else None
+    if row.want is None or row.want == row.stands:
+        return None
+    if use is Use.PROPERTY:
+        return "upsert"
+    return "convert" if row.stands is None else "restate"
+
+
+def steps(use: Use, rows: Sequence[Row]) -> list[Step]:
+    """Turn the rows that differ into steps, joins before leaves."""
+    found = [
+        Step(
+            subject=row.subject,
+            person=row.person,
+            verb=what,
+            want=row.want,
+            number=row.number + 1,
+            reason=row.reason,
+            urgent=row.urgent,
+        )
+        for row in rows
+        if (what := verb(use, row)) is not None
+    ]
+    return sorted(found, key=lambda step: (step.verb == "leave", step.subject))
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A guard that holds a target."""
+
+    guard: str
+    text: str
+
+
+def guard(planned: Sequence[Step], size: int, max_leave: float) -> Trip | None:
+    """Hold an audience of ``size`` members if more than ``max_leave`` of it would leave at once."""
+    leaves = sum(1 for step in planned if step.verb == "leave" and not step.urgent)
+    if leaves < MIN_LEAVES or leaves <= max_leave * size:
+        return None
+    return Trip(
+        "max_leave",
+        f"{leaves} of {size} members would leave ({leaves / max(size, 1):.0%}); the limit is {max_leave:.0%}",
+    )
+
+
+def fingerprint(planned: Sequence[Step]) -> str:
+    """Name a plan by its content, so that what is accepted is what was shown."""
+    lines = sorted(json.dumps([s.subject, s.verb, s.number, s.want], sort_keys=True) for s in planned)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]

@@ -1,0 +1,251 @@
+"""Settings: one ``leadup.toml``, and the environment for what is secret.
+
+Every error names the setting, and every place that was looked in.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from leadup import registry
+from leadup.errors import SettingsError
+from leadup.kit import ConnectionSettings, Connector
+
+FILE_NAME = "leadup.toml"
+
+
+class StateSettings(BaseModel):
+    """``[state]``: where leadup keeps what it knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: str = ".leadup"
+    """Folder of the database, event files, rejects and the key; relative to ``leadup.toml``."""
+    url: str = ""
+    """Database URL; empty: ``sqlite:///<folder>/state.db``."""
+
+
+class DaemonSettings(BaseModel):
+    """``[daemon]``: how often ``leadup run`` looks. All in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pull_every: float = Field(60.0, ge=0.1)
+    watch_rules_every: float = Field(1.0, ge=0.1)
+    tick_at_most_every: float = Field(1.0, ge=0.05)
+    """New events are judged this long after they came, so that a burst is judged once."""
+
+
+class GuardSettings(BaseModel):
+    """``[guards]``: limits for all audiences whose segment states none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_leave: float = Field(0.3, ge=0, le=1)
+    """Share of an audience that may leave at once, from 20 leaves up."""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: str | list[str] = "rules"
+    region: str | None = Field(None, min_length=2, max_length=2)
+    state: StateSettings = StateSettings()
+    daemon: DaemonSettings = DaemonSettings()
+    guards: GuardSettings = GuardSettings()
+    connections: dict[str, dict[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A configured connection: its connector and its own settings."""
+
+    name: str
+    connector: Connector
+    settings: ConnectionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, validated."""
+
+    path: Path
+    """The ``leadup.toml`` they came from."""
+    rules: tuple[Path, ...]
+    region: str | None
+    """Default region of phone numbers without a country code (ISO 3166-1 alpha-2)."""
+    state_folder: Path
+    state_url: str
+    daemon: DaemonSettings
+    guards: GuardSettings
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start: the folder of ``leadup.toml``."""
+        return self.path.parent
+
+
+def find_file(given: str | None = None) -> Path:
+    """Return the ``leadup.toml`` to use: the one given, ``LEADUP_CONFIG``, or the nearest one from here upwards.
+
+    Raises:
+        SettingsError: there is none; the text lists where it was looked for.
+    """
+    chosen = given or os.environ.get("LEADUP_CONFIG")
+    if chosen:
+        path = Path(chosen).resolve()
+        if path.is_dir():
+            path /= FILE_NAME
+        if path.is_file():
+            return path
+        raise SettingsError(f"There is no file {path}.")
+    here = Path.cwd()
+    tried = [folder / FILE_NAME for folder in (here, *here.parents)]
+    for path in tried:
+        if path.is_file():
+            return path
+    places = "\n".join(f"    {path}" for path in tried)
+    raise SettingsError(
+        f"There is no {FILE_NAME}. Looked in:\n    --config, LEADUP_CONFIG (not set)\n{places}\n"
+        "  What to do: run `leadup init` here, or `leadup init --from EVENTS` to start from your own data."
+    )
+
+
+def load_settings(path: Path) -> Settings:
+    """Read ``path``, fill secrets from the environment, and check everything.
+
+    Raises:
+        SettingsError: something is missing or wrong; all that was found is listed.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: this is not TOML: {error}") from None
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(str(path), _File, error, ()))) from None
+
+    problems: list[str] = []
+    connections: dict[str, Connection] = {}
+    for name, table in file.connections.items():
+        try:
+            connections[name] = connect(name, table, str(path))
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError("\n".join(problems))
+
+    folder = path.parent
+    rules = [file.rules] if isinstance(file.rules, str) else file.rules
+    state = (folder / file.state.folder).resolve()
+    return Settings(
+        path=path,
+        rules=tuple((folder / entry).resolve() for entry in rules),
+        region=file.region,
+        state_folder=state,
+        state_url=_absolute(file.state.url, folder) if file.state.url else f"sqlite:///{state / 'state.db'}",
+        daemon=file.daemon,
+        guards=file.guards,
+        connections=connections,
+    )
+
+
+def connect(name: str, table: Mapping[str, Any], place: str) -> Connection:
+    """Validate one ``[connections.NAME]`` table; ``place`` is the file's name for messages.
+
+    Each field is looked for in the environment (``LEADUP_<NAME>_<FIELD>``), in the file named by ``<field>_file``, and,
+    unless it is a secret, in the table itself.
+
+    Raises:
+        SettingsError: a field is missing, wrong or unknown, or a secret stands in the table.
+    """
+    connector = registry.find(str(table.get("type", name)))
+    model: type[ConnectionSettings] = registry.load(connector.settings)
+    values = {key: value for key, value in table.items() if key != "type"}
+    looked: dict[str, list[str]] = {}
+    for key, info in model.model_fields.items():
+        secret = _is_secret(info.annotation)
+        variable = f"LEADUP_{name}_{key}".upper().replace("-", "_")
+        looked[key] = [f"environment variable {variable}"]
+        file_name = values.pop(f"{key}_file", None) if secret else None
+        if secret:
+            looked[key].append(
+                f"{place}: connections.{name}.{key}_file" + (f" = {file_name!r}" if file_name else " (not set)")
+            )
+        else:
+            looked[key].append(f"{place}: connections.{name}.{key}")
+        if secret and key in values:
+            raise SettingsError(
+                f"{place}: connections.{name}.{key} is a secret and does not belong in this file.\n"
+                f'  What to do: set {variable}, or write {key}_file = "path of a file that holds it".'
+            )
+        if variable in os.environ:
+            values[key] = os.environ[variable]
+        elif file_name:
+            secret_path = Path(place).parent / str(file_name)
+            if not secret_path.is_file():
+                raise SettingsError(f"{place}: connections.{name}.{key}_file: there is no file {secret_path}.")
+            values[key] = secret_path.read_text(encoding="utf-8").strip()
+    try:
+        return Connection(name, connector, model.model_validate(values))
+    except ValidationError as error:
+        problems = _explain(place, model, error, ("connections", name), looked)
+        raise SettingsError("\n".join(problems)) from None
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or SecretStr in get_args(annotation)
+
+
+def _absolute(url: str, folder: Path) -> str:
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/") and ":memory:" not in url:
+        return prefix + str((folder / url.removeprefix(prefix)).resolve())
+    return url
+
+
+def _explain(
+    place: str,
+    model: type[BaseModel],
+    error: ValidationError,
+    prefix: tuple[str, ...],
+    looked: Mapping[str, Sequence[str]] | None = None,
+) -> list[str]:
+    """Say each problem in plain words, without what was entered (it may be secret)."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        location = [str(part) for part in problem["loc"]]
+        name = ".".join([*prefix, *location])
+        if problem["type"] == "extra_forbidden":
+            known = _fields(model, location[:-1])
+            near = get_close_matches(location[-1], known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            lines.append(f"{place}: {name} is not a setting.{hint} Known here: {', '.join(sorted(known))}.")
+        elif problem["type"] == "missing":
+            places = (looked or {}).get(location[0], [f"{place}: {name}"]) if location else [place]
+            lines.append(f"The setting {name} is missing. Looked in:\n" + "\n".join(f"    {p}" for p in places))
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{place}: {name}: {message[:1].lower()}{message[1:]}.")
+    return lines
+
+
+def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    current: Any = model
+    for part in path:
+        info = getattr(current, "model_fields", {}).get(part)
+        candidates = [] if info is None else [info.annotation, *get_args(info.annotation)]
+        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if current is None:
+            return []
+    return list(current.model_fields)
