@@ -209,6 +209,8 @@ class Target:
     """The segment's, conversion's or property's name in the rules."""
     remote_name: str
     """What it is called there; ``leadup: NAME`` unless the rules say otherwise."""
+    number: bool = False
+    """Of a property: its values are numbers (a score), not text (a tier)."""
 
     @property
     def key(self) -> str:
