@@ -1,0 +1,1 @@
+"""Judging: rules, signals and facts in; verdicts and the instants at which they expire out."""

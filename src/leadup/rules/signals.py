@@ -1,0 +1,70 @@
+"""The table of signals: which columns it has for a program, and how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+import pyarrow as pa
+
+from leadup.rules.program import All, Any, Condition, Did, Not, Program
+from leadup.rules.where import property_columns
+from leadup.types import Json
+
+EVENT_ID = "event_id"
+"""The property by which sources say that two of their events are one occurrence."""
+
+
+def properties_read(program: Program) -> frozenset[str]:
+    """Return the properties that a signal must carry: those that conditions test, and ``event_id``."""
+    conditions = chain.from_iterable(leaves(segment.when) for segment in program.segments.values())
+    tests = chain.from_iterable(c.where for c in conditions if isinstance(c, Did))
+    return frozenset({EVENT_ID, *(test.property for test in tests)})
+
+
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Yield the conditions that hold no other condition, from left to right."""
+    if isinstance(condition, All | Any):
+        for part in condition.parts:
+            yield from leaves(part)
+    elif isinstance(condition, Not):
+        yield from leaves(condition.part)
+    else:
+        yield condition
+
+
+def signal_schema(program: Program) -> pa.Schema:
+    """Return the columns of the table of signals.
+
+    ``person`` int64; ``pattern`` dictionary of strings; ``at`` int64, microseconds UTC; ``key`` string, the event's
+    key, which orders signals of one instant; then ``text:NAME`` and ``num:NAME`` of each of :func:`properties_read`.
+    """
+    base: list[tuple[str, pa.DataType]] = [
+        ("person", pa.int64()),
+        ("pattern", pa.dictionary(pa.int32(), pa.string())),
+        ("at", pa.int64()),
+        ("key", pa.string()),
+    ]
+    for name in sorted(properties_read(program)):
+        base += [(f"text:{name}", pa.string()), (f"num:{name}", pa.float64())]
+    return pa.schema(base)
+
+
+def signal_table(
+    program: Program,
+    person: Sequence[int],
+    pattern: Sequence[str],
+    at: Sequence[int],
+    key: Sequence[str],
+    properties: Sequence[Mapping[str, Json]],
+) -> pa.Table:
+    """Build a table of :func:`signal_schema` from sequences of equal length; properties that no rule reads are dropped."""
+    schema = signal_schema(program)
+    columns: dict[str, pa.Array] = {
+        "person": pa.array(person, pa.int64()),
+        "pattern": pa.array(pattern, pa.string()).dictionary_encode(),
+        "at": pa.array(at, pa.int64()),
+        "key": pa.array(key, pa.string()),
+        **property_columns(properties, properties_read(program)),
+    }
+    return pa.table(columns, schema=schema)
