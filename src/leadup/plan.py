@@ -1,7 +1,7 @@
 """Should be minus what is, as changes, and the guards that look at them first. Pure.
 
-A :class:`Row` holds both sides for one subject at one target; what is in flight already counts as standing, because a row
-is ``possible`` there from the moment it is sent.
+A :class:`Row` holds both sides for one subject at one target; what is in flight already counts as standing, because a
+row is ``possible`` there from the moment it is sent.
 """
 
 from __future__ import annotations

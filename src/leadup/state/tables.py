@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -288,6 +289,9 @@ targets = Table(
     Column("remote_id", String),
     Column("refresh_us", BigInteger),
     Column("active", Boolean, nullable=False),
+    Column("needs", JSON, nullable=False),  # kinds of identifier, one of which a person must have
+    Column("purposes", JSON, nullable=False),  # consent that this target needs
+    Column("max_leave", Float, nullable=False),
     Column("guard", String),  # the guard that holds this target, if one does
     Column("guard_text", Text),
     Column("plan", String),  # fingerprint of the plan that is held
@@ -309,6 +313,7 @@ standings = Table(
     Column("remote", JSON(none_as_null=True)),  # identifiers as they were sent
     Column("number", Integer, nullable=False),  # counts what was ever planned for this subject
     Column("refresh_us", BigInteger),
+    Column("urgent", Boolean, nullable=False),  # a leave that no guard holds
     Column("reason", Text, nullable=False),
     Index("standings_person", "person"),
     sqlite_with_rowid=False,
@@ -346,7 +351,9 @@ outbox = Table(
     Column("subject", String, nullable=False),
     Column("person", _ID, nullable=False),
     Column("verb", String, nullable=False),
-    Column("payload", JSON, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("want", JSON(none_as_null=True)),
+    Column("before", JSON(none_as_null=True)),  # what stood before it was sent, should nothing have been done
     Column("state", String, nullable=False),
     Column("remote", JSON(none_as_null=True)),
     Column("consent", JSON(none_as_null=True)),
