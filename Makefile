@@ -64,12 +64,13 @@ $(READY_DEV): | $(VENV)/.created
 	@touch $@ $(READY)
 
 # A name on the PATH proves little (version managers put shims there), so each candidate is run.
+CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
 $(VENV)/.created:
-	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python); do \
+	@for python in $(CANDIDATES); do \
 	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    "$$python" -m venv $(VENV) && touch $@; exit; \
 	  fi; \
 	done; \
-	echo "leadup needs Python 3.11 or newer with its venv module; looked for: $(or $(PYTHON),python3.11 to 3.14, python3, python)." >&2; \
+	echo "leadup needs Python 3.11 or newer with its venv module; looked for: $(CANDIDATES)." >&2; \
 	echo "  What to do: install Python 3.11 (on Debian also python3.11-venv), or say where it is: make PYTHON=/path/to/python3.11" >&2; \
 	exit 1
