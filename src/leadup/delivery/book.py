@@ -55,7 +55,13 @@ def all_targets(connection: Connection) -> list[TargetRow]:
     return [
         TargetRow(
             id=row.id,
-            target=Target(connection=row.connection, use=Use(row.use), name=row.name, remote_name=row.remote_name),
+            target=Target(
+                connection=row.connection,
+                use=Use(row.use),
+                name=row.name,
+                remote_name=row.remote_name,
+                number=row.number,
+            ),
             remote_id=row.remote_id,
             active=row.active,
             needs=frozenset(row.needs),

@@ -288,6 +288,7 @@ targets = Table(
     Column("remote_name", String, nullable=False),
     Column("remote_id", String),
     Column("refresh_us", BigInteger),
+    Column("number", Boolean, nullable=False),  # of a property: a number, not text
     Column("active", Boolean, nullable=False),
     Column("needs", JSON, nullable=False),  # kinds of identifier, one of which a person must have
     Column("purposes", JSON, nullable=False),  # consent that this target needs

@@ -164,6 +164,7 @@ def upgrade() -> None:
     sa.Column('remote_name', sa.String(), nullable=False),
     sa.Column('remote_id', sa.String(), nullable=True),
     sa.Column('refresh_us', sa.BigInteger(), nullable=True),
+    sa.Column('number', sa.Boolean(), nullable=False),
     sa.Column('active', sa.Boolean(), nullable=False),
     sa.Column('needs', sa.JSON(), nullable=False),
     sa.Column('purposes', sa.JSON(), nullable=False),
