@@ -1,12 +1,30 @@
-"""Judges every person at an instant: tables in, one table out, no storage and no clock."""
+"""Judges every person at an instant: tables in, one table out, no storage and no clock.
+
+NumPy and pyarrow are all it needs, and a program pickles: so the same kernel runs in one process, in a pool, or
+wherever a batch of whole persons arrives as Arrow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from leadup.rules.program import Program
+from leadup.engine.history import Facts, History, People, Signals, column
+from leadup.rules import operators
+from leadup.rules.program import All, Condition, Did, InSegment, Not, Person, Program, ScoreIs, Sequence, Started
+from leadup.rules.program import Any as AnyOf
+from leadup.rules.scores import Scoring
+from leadup.rules.signals import leaves
+from leadup.rules.verdicts import Verdicts, every, known, some
+from leadup.types import NEVER
+
+BLOCK: Final = 1 << 15
+"""Persons judged at once: so many that NumPy's calls weigh nothing, so few that their arrays stay in the cache."""
 
 
 def judge(
@@ -17,17 +35,201 @@ def judge(
     *,
     at: int,
     watermarks: Mapping[str, int],
+    block: int = BLOCK,
 ) -> pa.Table:
     """Judge every person at the instant ``at`` (microseconds UTC).
 
-    - ``people``: ``person`` int64, ``known_from`` int64 (the instant of the first event or fact). One row a person.
-    - ``signals``: as :func:`leadup.rules.signals.signal_schema`, in any order.
-    - ``facts``: ``person`` int64, ``trait`` string, ``at`` int64, ``text`` string, ``num`` float64.
+    - ``people``: ``person`` int64 (each once), ``known_from`` int64, the instant of his first event or fact. Whoever
+      is known only later than ``at`` is not seen: nothing holds for him until then.
+    - ``signals``: as :func:`leadup.rules.signals.signal_schema`, in any order (fastest by person, ``at``, ``key``).
+      Signals of other persons are left out; the ``key`` of a signal is unique for a person and pattern.
+    - ``facts``: ``person`` int64, ``trait`` string, ``at`` int64, ``text`` string, ``num`` float64 (as
+      :func:`leadup.rules.where.text_and_number` gives them). Of one instant the last row counts.
     - ``watermarks``: by pattern, the instant up to which the sources that feed it have been read completely; a
       pattern that is not named is complete.
 
-    Returns one row a person, in the order of ``people``: ``person``; for each segment ``when:NAME``,
-    ``excluded:NAME``, ``in:NAME`` (bool), ``until:NAME``, ``waits:NAME`` (int64); for each score ``score:NAME``
-    (float64) and ``until_score:NAME`` (int64); ``due`` and ``waits`` (int64), the earliest of them all.
+    Returns one row a person, in the order of ``people``:
+
+    - ``person`` int64;
+    - of each segment ``when:NAME``, ``excluded:NAME`` (bool; excluded is also who is not yet known not to be) and
+      ``in:NAME`` (bool: when, not excluded, and no earlier segment of its groups holds);
+    - ``until:NAME`` int64: none of the three changes by itself before it; later than ``at``, ``NEVER`` if not at all;
+    - ``waits:NAME`` int64: the earliest watermark that may change one of the three, ``NEVER`` if none can. Judge again
+      when a watermark passes from before it to it or beyond;
+    - of each score ``score:NAME`` float64 and ``until_score:NAME`` int64, when its tier changes by itself;
+    - ``due`` and ``waits`` int64: the earliest of all the ``until`` and of all the ``waits``.
+
+    ``block`` has no influence on the result.
     """
-    raise NotImplementedError
+    known_from = column(people, "known_from").to_numpy()
+    index = People(column(people, "person").to_numpy())
+    sorted_signals = Signals(signals, index, _patterns(program))
+    current = Facts(facts, index, len(known_from), at=at)
+    tables = []
+    for begin in range(0, max(len(known_from), 1), block):
+        end = min(begin + block, len(known_from))
+        history = History(sorted_signals, program.patterns, begin, end, at=at)
+        judgement = _Judgement(program, history, current, begin, end, at=at, watermarks=watermarks)
+        verdicts = judgement.columns(known_from[begin:end])
+        tables.append(pa.table({"person": column(people, "person").slice(begin, end - begin), **verdicts}))
+    return pa.concat_tables(tables)
+
+
+def _patterns(program: Program) -> list[str]:
+    """Return the patterns that conditions and scores read."""
+    read: set[str] = set()
+    for condition in chain.from_iterable(leaves(segment.when) for segment in program.segments.values()):
+        match condition:
+            case Did(pattern=pattern):
+                read.add(pattern)
+            case Started(pattern=pattern, without=without):
+                read |= {pattern, without}
+            case Sequence(steps=steps):
+                read.update(steps)
+    for score in program.scores.values():
+        read.update(points.pattern for points in score.points)
+    return sorted(read)
+
+
+class _Judgement:
+    """The verdicts of one block of persons at one instant, each made when first asked for."""
+
+    def __init__(
+        self,
+        program: Program,
+        history: History,
+        facts: Facts,
+        begin: int,
+        end: int,
+        *,
+        at: int,
+        watermarks: Mapping[str, int],
+    ) -> None:
+        self._program, self._history, self._facts = program, history, facts
+        self._block, self._persons = slice(begin, end), end - begin
+        self._at, self._watermarks = at, watermarks
+        self._scores: dict[str, Scoring] = {}
+        self._made: dict[tuple[str, str, bool], Verdicts] = {}
+
+    # ------------------------------------------------------------ conditions
+
+    def condition(self, c: Condition, *, negate: bool = False) -> Verdicts:
+        """Judge a condition, or its opposite: ``not`` is carried down to the operators."""
+        match c:
+            case Not():
+                return self.condition(c.part, negate=not negate)
+            case All() | AnyOf():
+                join = every if isinstance(c, All) is not negate else some
+                return join([self.condition(part, negate=negate) for part in c.parts], self._persons)
+            case InSegment():
+                return self.verdict(c.segment, negate=negate)
+            case Did():
+                done, read_to = self._history.of(c.pattern, c.where), self._read_to(c.pattern)
+                return operators.did(done, c, at=self._at, watermark=read_to, negate=negate)
+            case Started():
+                return operators.started(
+                    self._history.of(c.pattern),
+                    self._history.of(c.without),
+                    c,
+                    at=self._at,
+                    watermark=self._read_to(c.pattern),
+                    end_watermark=self._read_to(c.without),
+                    negate=negate,
+                )
+            case Sequence():
+                steps, read_to = [self._history.of(step) for step in c.steps], self._read_to(*c.steps)
+                return operators.sequence(steps, c, at=self._at, watermark=read_to, negate=negate)
+            case ScoreIs():
+                points = self._program.scores[c.score].points
+                read_to = self._read_to(*(p.pattern for p in points))
+                return self.score(c.score).judge(c, watermark=read_to, negate=negate)
+            case Person():
+                holds, until = self._facts.judge(c.where)
+                return known(holds[self._block] != negate, until[self._block])
+
+    def _read_to(self, *patterns: str) -> int:
+        """Return the instant up to which all of these patterns are complete."""
+        return min((self._watermarks.get(pattern, NEVER) for pattern in patterns), default=NEVER)
+
+    def score(self, name: str) -> Scoring:
+        if name not in self._scores:
+            score = self._program.scores[name]
+            occurrences = [self._history.of(points.pattern) for points in score.points]
+            self._scores[name] = Scoring(score, occurrences, self._persons, at=self._at)
+        return self._scores[name]
+
+    # ------------------------------------------------------------ segments
+
+    def when(self, name: str, *, negate: bool = False) -> Verdicts:
+        when = self._program.segments[name].when
+        return self._once("when", name, negate, lambda: self.condition(when, negate=negate))
+
+    def clear(self, name: str) -> Verdicts:
+        """Judge that none of the segment's exclusions holds."""
+        exclude = self._program.segments[name].exclude
+        return self._once(
+            "clear", name, False, lambda: every([self.verdict(e, negate=True) for e in exclude], self._persons)
+        )
+
+    def verdict(self, name: str, *, negate: bool = False) -> Verdicts:
+        """Judge ``when`` and not excluded, before groups; or its opposite."""
+        exclude = self._program.segments[name].exclude
+
+        def make() -> Verdicts:
+            if not negate:
+                return every([self.when(name), self.clear(name)], self._persons)
+            return some([self.when(name, negate=True), *(self.verdict(e) for e in exclude)], self._persons)
+
+        return self._once("verdict", name, negate, make)
+
+    def _once(self, what: str, name: str, negate: bool, make: Callable[[], Verdicts]) -> Verdicts:
+        key = (what, name, negate)
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    # ------------------------------------------------------------ the answer
+
+    def columns(self, known_from: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.generic]]:
+        """Return all columns but ``person``."""
+        unseen = known_from > self._at
+        columns: dict[str, npt.NDArray[np.generic]] = {}
+        for name in self._program.segments:
+            columns |= self._segment(name)
+        for name in self._program.scores:
+            columns[f"score:{name}"] = self.score(name).value
+            columns[f"until_score:{name}"] = self.score(name).next_tier()
+        if unseen.any():
+            for name, values in columns.items():
+                empty = known_from if name.startswith("until") else NEVER if name.startswith("waits") else 0
+                columns[name] = np.where(unseen, empty, values).astype(values.dtype)
+        columns["due"] = self._earliest(columns, "until")
+        columns["waits"] = self._earliest(columns, "waits")
+        return columns
+
+    def _segment(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
+        when, clear = self.when(name), self.clear(name)
+        before = [self.verdict(other) for other in self._earlier(name)]
+        holds, until, waits = when.holds & clear.holds, np.minimum(when.until, clear.until), when.waits
+        for other in before:
+            holds, until = holds & ~other.holds, np.minimum(until, other.until)
+        waits = np.minimum.reduce([when.waits, clear.waits, *(other.waits for other in before)])
+        return {
+            f"when:{name}": when.holds,
+            f"excluded:{name}": ~clear.holds,
+            f"in:{name}": holds,
+            f"until:{name}": until,
+            f"waits:{name}": waits,
+        }
+
+    def _earlier(self, name: str) -> Iterator[str]:
+        for group in self._program.groups:
+            if name in group.segments:
+                yield from group.segments[: group.segments.index(name)]
+
+    def _earliest(self, columns: Mapping[str, npt.NDArray[np.generic]], kind: str) -> npt.NDArray[np.generic]:
+        earliest = np.full(self._persons, NEVER)
+        for name, values in columns.items():
+            if name.startswith(kind):
+                np.minimum(earliest, values, out=earliest)
+        return earliest

@@ -58,7 +58,7 @@ def signal_table(
     key: Sequence[str],
     properties: Sequence[Mapping[str, Json]],
 ) -> pa.Table:
-    """Build a table of :func:`signal_schema` from sequences of equal length; properties that no rule reads are dropped."""
+    """Build a table of :func:`signal_schema` from sequences of equal length, without properties that no rule reads."""
     schema = signal_schema(program)
     columns: dict[str, pa.Array] = {
         "person": pa.array(person, pa.int64()),

@@ -41,6 +41,8 @@ def text_and_number(value: Json) -> tuple[str | None, float | None]:
     """
     if isinstance(value, str):
         text = value.lstrip(_BETWEEN)
+        if not text.isascii():  # JSON can spell half a surrogate pair, which is not text
+            text = text.encode("utf-8", "replace").decode("utf-8")
         return text, _double(text) if _NUMBER.fullmatch(text) else None
     if isinstance(value, bool):
         return ("true" if value else "false"), None
@@ -67,7 +69,7 @@ def _list_text(elements: Sequence[Json]) -> str:
 
 
 def property_columns(properties: Sequence[Mapping[str, Json]], wanted: Iterable[str]) -> dict[str, pa.Array]:
-    """Return the columns ``text:NAME`` (string) and ``num:NAME`` (float64) of each wanted property, a row per mapping."""
+    """Return of each wanted property the columns ``text:NAME`` (string) and ``num:NAME`` (float64), a row a mapping."""
     columns: dict[str, pa.Array] = {}
     for name in sorted(wanted):
         pairs = [text_and_number(row.get(name)) for row in properties]
@@ -88,7 +90,7 @@ def passes(where: Where, columns: Mapping[str, pa.Array], rows: int) -> Mask:
     text (source: RE2's syntax page). ``ne`` is not ``eq``: a missing property satisfies ``ne`` and ``exists: false``
     and fails every other test.
     """
-    mask = np.ones(rows, bool)
+    mask: Mask = np.ones(rows, bool)
     for test in where:
         mask &= _pass(test, columns[f"text:{test.property}"], columns[f"num:{test.property}"])
     return mask
@@ -101,23 +103,25 @@ def _pass(test: Test, text: pa.Array, number: pa.Array) -> Mask:
     if is_list.any():
         text = pc.if_else(pa.array(is_list), pa.scalar(None, pa.string()), text)
     if test.op == "exists":
-        return _mask(pc.is_valid(text)) == bool(test.value)
+        return _mask(pc.is_valid(text) if test.value else pc.is_null(text))
     if test.op == "starts_with":
         return _mask(pc.starts_with(text, _text(test.value)))
     if test.op == "matches":
         return _mask(pc.match_substring_regex(text, _text(test.value)))
-    if test.op == "in":
-        values = test.value if isinstance(test.value, tuple) else (test.value,)
-        mask = np.zeros(len(text), bool)
-        for value in values:
-            mask |= _compare("equal", value, text, number)
-        return mask
-    equal = {"eq": "equal", "ne": "equal"}
-    mask = _compare(equal.get(test.op) or _ORDER[test.op], test.value, text, number)
+    values = test.value if isinstance(test.value, tuple) else (test.value,)
+    mask: Mask = np.logical_or.reduce([_compare(_FUNCTION[test.op], value, text, number) for value in values])
     return ~mask if test.op == "ne" else mask
 
 
-_ORDER = {"gt": "greater", "gte": "greater_equal", "lt": "less", "lte": "less_equal"}
+_FUNCTION = {
+    "eq": "equal",
+    "ne": "equal",
+    "in": "equal",
+    "gt": "greater",
+    "gte": "greater_equal",
+    "lt": "less",
+    "lte": "less_equal",
+}
 
 
 def _compare(function: str, value: Any, text: pa.Array, number: pa.Array) -> Mask:
@@ -180,7 +184,7 @@ class _Rows:
             return np.empty(0, np.int64)
         if event not in self._of:
             rows = np.flatnonzero(self._code_of_row == code)
-            columns = property_columns([self._properties[row] for row in rows], self._wanted[event])
+            columns = property_columns([self._properties[row] for row in rows.tolist()], self._wanted[event])
             self._of[event] = rows, columns
         rows, columns = self._of[event]
         return rows[passes(where, columns, len(rows))]

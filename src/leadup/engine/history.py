@@ -1,0 +1,200 @@
+"""From tables to what the operators read: the rows of the persons who are judged, split, in order, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leadup.rules.occurrences import Occurrences, first_of_each
+from leadup.rules.program import Pattern, Where
+from leadup.rules.signals import EVENT_ID
+from leadup.rules.verdicts import Instants, Mask
+from leadup.rules.where import passes
+from leadup.types import EVER, NEVER
+
+Rows = npt.NDArray[np.intp]
+
+
+def column(table: pa.Table, name: str) -> pa.Array:
+    """Return a column in one piece."""
+    chunked = table.column(name)
+    return chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
+
+
+class People:
+    """The persons who are judged, by the rows they have in their table."""
+
+    def __init__(self, ids: Instants) -> None:
+        self._order = np.argsort(ids, kind="stable")
+        self._ids = ids[self._order]
+        if (self._ids[1:] == self._ids[:-1]).any():
+            raise ValueError("A person is there twice in the table of people")
+
+    def row_of(self, ids: Instants) -> Rows:
+        """Return each person's row, -1 where he is not one of them."""
+        if not len(self._ids):
+            return np.full(len(ids), -1)
+        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where(self._ids[place] == ids, self._order[place], -1)
+
+
+class Signals:
+    """The signals of some patterns and persons, sorted by pattern, person, instant and key."""
+
+    def __init__(self, table: pa.Table, people: People, patterns: Iterable[str]) -> None:
+        self._table = table
+        self._code = {name: code for code, name in enumerate(patterns)}
+        person = people.row_of(column(table, "person").to_numpy())
+        code = _codes(column(table, "pattern"), self._code)
+        row = np.flatnonzero((person >= 0) & (code >= 0))
+        row = row[np.argsort(code[row], kind="stable")]
+        at = column(table, "at").to_numpy()
+        tied = _tied(code[row], person[row], at[row])
+        if tied is None:
+            row = row[np.lexsort((at[row], person[row], code[row]))]
+            tied = _tied(code[row], person[row], at[row])
+        if tied is not None and tied.any():
+            row = _by_key(row, tied, column(table, "key"))
+        self._row, self._person, self._at = row, person[row], at[row]
+        self._bounds = np.searchsorted(code[row], np.arange(len(self._code) + 1))
+
+    def of(self, pattern: str, begin: int, end: int) -> tuple[Rows, Rows, Instants]:
+        """Return the rows of one pattern and of the persons ``begin`` to ``end - 1``: table row, person, instant."""
+        low, high = self._bounds[self._code[pattern]], self._bounds[self._code[pattern] + 1]
+        low, high = low + np.searchsorted(self._person[low:high], (begin, end))
+        return self._row[low:high], self._person[low:high] - begin, self._at[low:high]
+
+    def property(self, name: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """Return the text and the number of a property, a row per row of the table."""
+        return self._table.column(f"text:{name}"), self._table.column(f"num:{name}")
+
+
+def _codes(pattern: pa.Array, code: Mapping[str, int]) -> npt.NDArray[np.int16]:
+    """Return each row's pattern as a small number; -1 for patterns that no one asks for."""
+    encoded = pattern if pa.types.is_dictionary(pattern.type) else pattern.dictionary_encode()
+    known = np.array([code.get(name, -1) for name in encoded.dictionary.to_pylist()], np.int16)
+    return known[encoded.indices.to_numpy()] if len(known) else np.full(len(pattern), -1, np.int16)
+
+
+def _tied(*keys: npt.NDArray[np.integer]) -> Mask | None:
+    """Return which rows equal the one before them, or None if they are not in order of the keys."""
+    tied = np.ones(max(len(keys[0]) - 1, 0), bool)
+    for key in keys:
+        if (tied & (key[1:] < key[:-1])).any():
+            return None
+        tied &= key[1:] == key[:-1]
+    return tied
+
+
+def _by_key(row: Rows, tied: Mask, key: pa.Array) -> Rows:
+    """Put the rows that are tied in order of their keys (by code point)."""
+    place = np.flatnonzero(np.append(tied, False) | np.insert(tied, 0, False))
+    group = np.cumsum(~np.insert(tied, 0, False)[place])
+    ties = pa.table({"group": group, "key": key.take(pa.array(row[place])).cast(pa.string())})
+    order = pc.sort_indices(ties, sort_keys=[("group", "ascending"), ("key", "ascending")]).to_numpy()
+    row = row.copy()
+    row[place] = row[place][order]
+    return row
+
+
+class History:
+    """What persons ``begin`` to ``end - 1`` did up to ``at``, as occurrences, each made when first asked for."""
+
+    def __init__(self, signals: Signals, patterns: Mapping[str, Pattern], begin: int, end: int, *, at: int) -> None:
+        self._signals, self._patterns = signals, patterns
+        self._begin, self._end, self._now = begin, end, at
+        self._made: dict[tuple[str, str], Occurrences] = {}
+        self._first: dict[str, tuple[Rows, Rows]] = {}
+
+    def of(self, pattern: str, where: Where = ()) -> Occurrences:
+        """Return the occurrences of a pattern that pass the tests.
+
+        Signals that are one occurrence (an equal ``event_id`` at any distance, or nearer than ``same_within`` to the
+        last that counted) count once, as the first of them, with the properties of all: the earliest value wins.
+        """
+        key = (pattern, repr(where))  # not the tests themselves, of which 1 and True would be equal
+        if key not in self._made:
+            self._made[key] = self.of(pattern).only(self._passing(pattern, where)) if where else self._all(pattern)
+        return self._made[key]
+
+    def _all(self, pattern: str) -> Occurrences:
+        row, person, at = self._signals.of(pattern, self._begin, self._end)
+        persons = self._end - self._begin
+        wake = np.full(persons, NEVER)
+        seen = at <= self._now
+        if not seen.all():
+            # Of equal indices the last assignment stays: from the latest to the earliest.
+            wake[person[~seen][::-1]] = at[~seen][::-1]
+            row, person, at = row[seen], person[seen], at[seen]
+        first = self._occurrence(pattern, row, person, at)
+        counts = first == np.arange(len(first))
+        self._first[pattern] = row, first
+        starts = np.concatenate(([0], np.cumsum(np.bincount(person[counts], minlength=persons))))
+        return Occurrences(np.append(at[counts], EVER), starts, wake)
+
+    def _occurrence(self, pattern: str, row: Rows, person: Rows, at: Instants) -> Rows:
+        """Return, for each row, the row it counts with."""
+        first = np.arange(len(row))
+        ids = self._signals.property(EVENT_ID)[0].take(pa.array(row))
+        named = np.flatnonzero(pc.fill_null(pc.not_equal(ids, ""), False).to_numpy())
+        if len(named):
+            encoded = ids.take(pa.array(named)).combine_chunks().dictionary_encode()
+            same = person[named] * len(encoded.dictionary) + encoded.indices.to_numpy()
+            _, of_each, group = np.unique(same, return_index=True, return_inverse=True)
+            first[named] = named[of_each[group]]
+        within = self._patterns[pattern].same_within
+        own = np.flatnonzero(first == np.arange(len(row)))
+        first[own] = own[first_of_each(person[own], at[own], within)]
+        return first[first]
+
+    def _passing(self, pattern: str, where: Where) -> Mask:
+        self.of(pattern)
+        row, first = self._first[pattern]
+        counts = np.flatnonzero(first == np.arange(len(first)))
+        columns = {}
+        for name in {test.property for test in where}:
+            text, number = (part.take(pa.array(row)) for part in self._signals.property(name))
+            there = np.flatnonzero(text.is_valid().to_numpy())[::-1]
+            source = np.full(len(row), -1)
+            source[first[there]] = there
+            wanted = pa.array(source[counts], mask=source[counts] < 0)
+            columns[f"text:{name}"] = text.take(wanted).combine_chunks()
+            columns[f"num:{name}"] = number.take(wanted).combine_chunks()
+        return passes(where, columns, len(counts))
+
+
+class Facts:
+    """The last fact by ``at`` of each trait, and when the next one comes due."""
+
+    def __init__(self, table: pa.Table, people: People, persons: int, *, at: int) -> None:
+        self._table, self._persons, self._now = table, persons, at
+        self._person = people.row_of(column(table, "person").to_numpy())
+        self._at = column(table, "at").to_numpy()
+        self._made: dict[str, tuple[pa.Array, pa.Array, Instants]] = {}
+
+    def of(self, trait: str) -> tuple[pa.Array, pa.Array, Instants]:
+        """Return the trait's text and number of every person, and the instant of the next fact dated ahead."""
+        if trait not in self._made:
+            is_trait = pc.fill_null(pc.equal(column(self._table, "trait"), trait), False)
+            row = np.flatnonzero(is_trait.to_numpy(zero_copy_only=False) & (self._person >= 0))
+            row = row[np.argsort(self._at[row], kind="stable")]
+            seen = self._at[row] <= self._now
+            last, wake = np.full(self._persons, -1), np.full(self._persons, NEVER)
+            last[self._person[row[seen]]] = row[seen]
+            wake[self._person[row[~seen][::-1]]] = self._at[row[~seen][::-1]]
+            wanted = pa.array(last, mask=last < 0)
+            text, number = (column(self._table, name).take(wanted) for name in ("text", "num"))
+            self._made[trait] = text, number, wake
+        return self._made[trait]
+
+    def judge(self, where: Where) -> tuple[Mask, Instants]:
+        """Return who passes all the tests (their properties are traits), and until when that stands."""
+        columns, wake = {}, np.full(self._persons, NEVER)
+        for test in where:
+            columns[f"text:{test.property}"], columns[f"num:{test.property}"], due = self.of(test.property)
+            wake = np.minimum(wake, due)
+        return passes(where, columns, self._persons), wake

@@ -1,0 +1,115 @@
+"""The operators over occurrences. Each answers for every person at once; ``negate`` asks for the opposite.
+
+An opposite is not the same answer turned round: what rests on absence waits for the watermark, what rests on
+something that happened does not. So negation is carried to the operators, and each knows which of its two answers
+rests on what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Several
+
+import numpy as np
+
+from leadup.rules.occurrences import Occurrences, past
+from leadup.rules.program import Did, Sequence, Started
+from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some
+from leadup.types import EVER, NEVER
+
+
+def at_least(
+    done: Occurrences, n: int, within: int | None, *, at: int, watermark: int, negate: bool = False
+) -> Verdicts:
+    """At least ``n`` in ``(at - within, at]``: until the n-th latest leaves the window. Fewer is absence."""
+    nth = done.latest(n)
+    leaves = np.where(nth > EVER, NEVER if within is None else nth + within, EVER)
+    holds = leaves > at
+    until = np.minimum(np.where(holds, leaves, NEVER), done.wake)
+    return absent(~holds, until, leaves, watermark) if negate else known(holds, until)
+
+
+def did(done: Occurrences, c: Did, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """Between ``low`` and ``high`` in the window: at least ``low``, and not at least ``high + 1``."""
+    bounds = [(c.low, negate)] if c.low > 0 else []
+    if c.high is not None:
+        bounds.append((c.high + 1, not negate))
+    parts = [at_least(done, n, c.within, at=at, watermark=watermark, negate=opposite) for n, opposite in bounds]
+    return (some if negate else every)(parts, len(done.wake))
+
+
+def started(
+    begun: Occurrences,
+    ended: Occurrences,
+    c: Started,
+    *,
+    at: int,
+    watermark: int,
+    end_watermark: int,
+    negate: bool = False,
+) -> Verdicts:
+    """Some ``begun`` in ``(at - within, at - wait]`` and no ``ended`` since.
+
+    ``watermark`` is that of ``begun``, ``end_watermark`` that of ``ended``. That it holds rests on the absence of an
+    end since the beginning came of age. The opposite rests on the absence of a beginning if time passing brought it,
+    but not if an end did.
+    """
+    last_end = ended.latest(1)
+    aged = past(begun.at, begun.begin, begun.end, at - c.wait)
+    latest = begun.at[np.where(aged > begun.begin, aged - 1, begun.rows)]
+    holds = latest > (last_end if c.within is None else np.maximum(last_end, at - c.within))
+    leaves = NEVER if c.within is None else latest + c.within
+    following = past(begun.at, begun.begin, begun.end, np.maximum(last_end, at - c.wait))
+    ripens = np.where(following < begun.end, begun.at[following] + c.wait, NEVER)
+    until = np.minimum(np.where(holds, leaves, ripens), np.minimum(begun.wake, ended.wake))
+    if negate:
+        since = _lapsed(begun, ended, c, aged) if watermark < at else np.full(len(holds), EVER)
+        return absent(~holds, until, since, watermark)
+    since = _came_of_age(begun, last_end, c, aged) if end_watermark < at else np.full(len(holds), EVER)
+    return absent(holds, until, since, end_watermark)
+
+
+def _came_of_age(begun: Occurrences, last_end: Instants, c: Started, aged: Instants) -> Instants:
+    """Return since when a condition that holds has held without a break.
+
+    A later beginning carries on if it comes of age no later than the earlier one leaves the window.
+    """
+    first = past(begun.at, begun.begin, begun.end, last_end)
+    if c.within is not None:
+        rows = np.arange(begun.rows)
+        breaks = np.diff(begun.at[:-1], prepend=EVER) > c.within - c.wait
+        breaks[begun.begin[begun.begin < begun.end]] = True
+        run = np.append(np.maximum.accumulate(np.where(breaks, rows, 0)), 0)
+        first = np.maximum(first, run[aged - 1])
+    return begun.at[first] + c.wait
+
+
+def _lapsed(begun: Occurrences, ended: Occurrences, c: Started, aged: Instants) -> Instants:
+    """Return when the window last closed over a condition that held; ``EVER`` if an end came first or it never held."""
+    if c.within is None or c.within <= c.wait:
+        return np.full(len(aged), EVER)
+    person, at, rows = begun.person(), begun.at[:-1], np.arange(begun.rows)
+    following = past(ended.at, ended.begin[person], ended.end[person], at - 1)
+    end = np.where(following < ended.end[person], ended.at[following], NEVER)
+    held = np.append(np.maximum.accumulate(np.where(end > at + c.wait, rows, -1)), -1)[aged - 1]
+    last = np.where((aged > begun.begin) & (held >= begun.begin), held, begun.rows)
+    leaves = begun.at[last] + c.within
+    return np.where((last < begun.rows) & (leaves < np.append(end, NEVER)[last]), leaves, EVER)
+
+
+def sequence(steps: Several[Occurrences], c: Sequence, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """The steps in order: until the latest that completed the order leaves the window."""
+    begun, before = steps[0].at, steps[0]
+    for step in steps[1:]:
+        # For each row, the latest instant at which an order that it continues can have begun: that of the latest row
+        # before it, for a later row never has an earlier beginning.
+        person = step.person()
+        row = past(before.at, before.begin[person], before.end[person], step.at[:-1] - 1) - 1
+        begun = np.append(np.where(row >= before.begin[person], begun[row], EVER), EVER)
+        before = step
+    completes = begun[:-1] > EVER
+    if c.span is not None:
+        completes &= before.at[:-1] - begun[:-1] <= c.span
+    done = before.only(completes)
+    wake = np.minimum.reduce([step.wake for step in steps])
+    done = Occurrences(done.at, done.starts, wake)
+    return at_least(done, 1, c.within, at=at, watermark=watermark, negate=negate)

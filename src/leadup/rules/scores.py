@@ -1,0 +1,154 @@
+"""Scores: sums of points that decay by half-lives, in steps of whole seconds.
+
+The age of a signal is counted to the last whole second not after the moment of judging, and is at least 0; from ten
+half-lives on a signal gives nothing. So a person's score is a function of the whole second alone, never rises by
+itself, and crosses a threshold on a whole second exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from leadup.rules.occurrences import Occurrences, past
+from leadup.rules.program import Points, Score, ScoreIs
+from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some
+from leadup.types import EVER, NEVER
+
+Values = npt.NDArray[np.float64]
+
+SECOND: Final = 1_000_000
+HALF_LIVES: Final = 10
+"""How far a score looks back."""
+
+
+class Scoring:
+    """One score of every person at the moment of judging, and what becomes of it."""
+
+    def __init__(self, score: Score, occurrences: Sequence[Occurrences], persons: int, *, at: int) -> None:
+        """``occurrences``: those of each of the score's points, in their order."""
+        self._score = score
+        self._parts: tuple[tuple[Points, Occurrences], ...] = tuple(zip(score.points, occurrences, strict=True))
+        self._at = at
+        self._lookback = HALF_LIVES * score.half_life
+        self._wake: Instants = np.minimum.reduce([np.full(persons, NEVER), *(o.wake for o in occurrences)])
+        self._now = np.full(persons, at // SECOND)
+        self.value: Values = self._values(np.arange(persons), self._now, None)
+        self._reached: dict[float, tuple[npt.NDArray[np.bool_], Instants]] = {}
+
+    def judge(self, c: ScoreIs, *, watermark: int, negate: bool = False) -> Verdicts:
+        """The score lies in ``[low, high)``. That it lies below a bound rests on absence."""
+        parts = [self._at_least(c.low, watermark, negate=negate)]
+        if c.high is not None:
+            parts.append(self._at_least(c.high, watermark, negate=not negate))
+        return (some if negate else every)(parts, len(self.value))
+
+    def next_tier(self) -> Instants:
+        """Return when the score falls out of its tier by itself; it has then reached the next lower one, or none."""
+        thresholds = np.array([threshold for _, threshold in self._score.tiers if threshold > 0])
+        tier = np.searchsorted(thresholds, self.value, side="right")
+        who = np.flatnonzero(tier)
+        until = self._wake.copy()
+        falls = self._falls(who, self._now[who], None, thresholds[tier[who] - 1])
+        until[who] = np.minimum(until[who], falls * SECOND)
+        return until
+
+    def _at_least(self, threshold: float, watermark: int, *, negate: bool) -> Verdicts:
+        holds, until = self._reaches(threshold)
+        if negate:
+            return absent(~holds, until, self._fell(threshold, ~holds, watermark), watermark)
+        return known(holds, until)
+
+    def _reaches(self, threshold: float) -> tuple[npt.NDArray[np.bool_], Instants]:
+        if threshold not in self._reached:
+            holds, until = self.value >= threshold, self._wake.copy()
+            if threshold > 0:  # else it can not fall below
+                who = np.flatnonzero(holds)
+                falls = self._falls(who, self._now[who], None, np.full(len(who), threshold))
+                until[who] = np.minimum(until[who], falls * SECOND)
+            self._reached[threshold] = holds, until
+        return self._reached[threshold]
+
+    def _values(self, who: Instants, second: Instants, cut: Instants | None) -> Values:
+        """Return the scores of the persons ``who``, each at his own whole second.
+
+        ``cut``: signals after it are not seen. Each person's sum is made in the order of the points, and of the
+        instants within them, so that no other person and no order of input can change its last bit.
+        """
+        total = np.zeros(len(who))
+        for points, done in self._parts:
+            begin, end = self._counted(points, done, who, cut)
+            owner = np.repeat(np.arange(len(who)), end - begin)
+            row = np.arange(len(owner)) + np.repeat(end - np.cumsum(end - begin), end - begin)
+            age = np.maximum(second[owner] * SECOND - done.at[row], 0)
+            worth = np.where(age < self._lookback, points.points * np.exp2(-(age / self._score.half_life)), 0.0)
+            total += np.bincount(owner, worth, minlength=len(who))
+        return total
+
+    def _counted(
+        self, points: Points, done: Occurrences, who: Instants, cut: Instants | None
+    ) -> tuple[Instants, Instants]:
+        begin, end = done.begin[who], done.end[who]
+        if cut is not None:
+            end = past(done.at, begin, end, cut)
+        return (begin if points.at_most is None else np.maximum(begin, end - points.at_most)), end
+
+    def _latest(self, who: Instants, cut: Instants | None) -> Instants:
+        """Return the last instant, of all the score's patterns, not after ``cut``; ``EVER`` if there is none."""
+        latest = np.full(len(who), EVER)
+        for _, done in self._parts:
+            begin, end = done.begin[who], done.end[who]
+            if cut is not None:
+                end = past(done.at, begin, end, cut)
+            np.maximum(latest, done.at[np.where(end > begin, end - 1, done.rows)], out=latest)
+        return latest
+
+    def _falls(self, who: Instants, second: Instants, cut: Instants | None, threshold: Values) -> Instants:
+        """Return the first whole second after ``second`` at which a score that reaches ``threshold`` (> 0) does not.
+
+        Found by bisection with the very sums that will be judged then. Pure decay tells where to look first, so that
+        two probes are enough unless signals reach their ten half-lives before.
+        """
+        low = second.copy()
+        high = -(-(self._latest(who, cut) + self._lookback) // SECOND)  # nothing is left
+        ratio = np.maximum(self._values(who, low + 1, cut), threshold) / threshold
+        guess = low + 2 + np.floor(np.log2(ratio) * (self._score.half_life / SECOND)).astype(np.int64)
+        ahead = 1
+        while len(open_ := np.flatnonzero(high - low > 1)):
+            middle = (low + high)[open_] >> 1
+            if ahead >= 0:
+                middle = np.clip(guess[open_] - ahead, low[open_] + 1, high[open_] - 1)
+                ahead -= 1
+            reaches = self._values(who[open_], middle, None if cut is None else cut[open_]) >= threshold[open_]
+            low[open_[reaches]] = middle[reaches]
+            high[open_[~reaches]] = middle[~reaches]
+        return high
+
+    def _fell(self, threshold: float, below: npt.NDArray[np.bool_], watermark: int) -> Instants:
+        """Return, of those ``below``, when they fell below; ``EVER`` if that was not after ``watermark``.
+
+        The score rises only at signals: so it is looked at there, from the latest back to the watermark.
+        """
+        fell = np.full(len(below), EVER)
+        if watermark >= self._at:
+            return fell
+        most = np.zeros(len(below))
+        for points, done in self._parts:
+            count = done.end - done.begin
+            most += points.points * (count if points.at_most is None else np.minimum(count, points.at_most))
+        who = np.flatnonzero(below & (most >= threshold * (1 - 1e-9)))
+        limit = np.full(len(who), self._at)
+        while len(who):
+            signal = self._latest(who, limit)
+            seen = np.maximum(signal, watermark)
+            reached = self._values(who, seen // SECOND, seen) >= threshold
+            falls = self._falls(
+                who[reached], seen[reached] // SECOND, seen[reached], np.full(int(reached.sum()), threshold)
+            )
+            fell[who[reached]] = falls * SECOND
+            further = ~reached & (signal > watermark)
+            who, limit = who[further], seen[further] - 1
+        return fell
