@@ -1,0 +1,64 @@
+"""Identifiers as Google matches them: normal form, then SHA-256 in hex.
+
+Source: Data Manager API, "Format user data".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from leadup.types import Contact, Kind, RemoteId
+
+MOST_IDENTIFIERS = 10
+"""Per member and per event (Data Manager API, "Limits and quotas")."""
+
+EMAIL = "email_sha256"
+PHONE = "phone_sha256"
+USER_ID = "user_id"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_GMAIL = frozenset({"gmail.com", "googlemail.com"})
+
+
+def is_sha256(text: str) -> bool:
+    """Whether ``text`` is a SHA-256 in lower-case hex."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def normal_email(address: str) -> str:
+    """Return Google's normal form of an e-mail address.
+
+    Lower case, no white space anywhere; at gmail.com and googlemail.com also no dots in the local part and nothing
+    from a "+" on. Other domains keep both: there they may be part of the name.
+    """
+    local, at, domain = "".join(address.split()).lower().rpartition("@")
+    if domain in _GMAIL:
+        local = local.partition("+")[0].replace(".", "")
+    return f"{local}{at}{domain}"
+
+
+def email_sha256(address: str) -> str:
+    """Return the SHA-256 (hex) of an address's normal form; what is a SHA-256 already is never hashed again."""
+    normal = normal_email(address)
+    return normal if is_sha256(normal) else hashlib.sha256(normal.encode()).hexdigest()
+
+
+def contact_ids(contact: Contact) -> tuple[RemoteId, ...]:
+    """Return the hashed e-mails and phones of a person, sorted, at most :data:`MOST_IDENTIFIERS`.
+
+    Of an address that is at hand Google's own normal form is hashed; of the others the hash that is known is used.
+    """
+    known = {email.sha256 for email in contact.emails}
+    emails = {
+        email.sha256 if email.address is None else email_sha256(email.address.get_secret_value())
+        for email in contact.emails
+    }
+    emails.update(hashed for hashed in contact.of(Kind.EMAIL) if hashed not in known)
+    ids = {RemoteId(EMAIL, hashed) for hashed in emails} | {RemoteId(PHONE, p) for p in contact.of(Kind.PHONE)}
+    return tuple(sorted(ids)[:MOST_IDENTIFIERS])
+
+
+def user_ids(contact: Contact) -> tuple[RemoteId, ...]:
+    """Return the person's user id as the only identifier, or nothing. A member of a USER_ID list has exactly one."""
+    return tuple(sorted(RemoteId(USER_ID, value) for value in contact.of(Kind.USER_ID))[:1])
