@@ -1,0 +1,11 @@
+"""HubSpot: audiences as lists of contacts, scores and tiers as contact properties."""
+
+from leadup.kit import Connector
+
+connector = Connector(
+    name="hubspot",
+    summary="Audiences as HubSpot lists, scores and tiers as contact properties",
+    settings="leadup_connectors.hubspot.settings:HubSpotSettings",
+    destination="leadup_connectors.hubspot.destination:HubSpotDestination",
+    sandbox="leadup_connectors.hubspot.sandbox:HubSpotSandbox",
+)

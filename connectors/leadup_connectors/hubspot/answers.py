@@ -1,0 +1,200 @@
+"""What HubSpot's answers mean: the parts this connector reads, and the family of each error.
+
+Errors go by status, category and sub-category, never by text: the texts are not documented and may hold addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
+from leadup_connectors.hubspot.limits import integer
+
+LOCKED: Final = timedelta(seconds=2)
+"""Least wait after a 423 (source: Error handling)."""
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+
+
+class HubSpotRefused(Refused):
+    """HubSpot answered 4xx: the request is wrong. ``ids`` are the rows it blames, where it names them."""
+
+    def __init__(self, message: str, *, status: int, code: str, ids: frozenset[str]) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.ids = ids
+
+
+@dataclass(frozen=True, slots=True)
+class ListInfo:
+    """A list. ``processing``: MANUAL and SNAPSHOT lists take members, a DYNAMIC one picks its own."""
+
+    id: str
+    name: str
+    processing: str
+
+    @classmethod
+    def read(cls, answer: Any) -> ListInfo:
+        """Read a ``{"list": …}`` answer."""
+        found = answer.list
+        if found is None or not found.list_id:
+            raise unreadable("look at a list")
+        return cls(found.list_id, found.name, found.processing_type)
+
+    @property
+    def is_dynamic(self) -> bool:
+        return self.processing == "DYNAMIC"
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyInfo:
+    """A contact property; ``type`` is HubSpot's: string, number, enumeration…"""
+
+    name: str
+    type: str
+    unique: bool
+    read_only: bool
+
+    @classmethod
+    def read(cls, answer: Any) -> PropertyInfo:
+        """Read a property."""
+        if not answer.name:
+            raise unreadable("look at a property")
+        metadata = answer.modification_metadata
+        return cls(answer.name, answer.type, bool(answer.has_unique_value), bool(metadata and metadata.read_only_value))
+
+
+@dataclass(frozen=True, slots=True)
+class Memberships:
+    """What a change to a list did. Contacts in neither set were as wished before."""
+
+    changed: frozenset[str]
+    missing: frozenset[str]
+    """HubSpot knows no such contacts."""
+
+    @classmethod
+    def read(cls, answer: Any) -> Memberships:
+        """Read the answer to ``memberships/add`` or ``/remove``. The spelling ``recordsIdsAdded`` is HubSpot's."""
+        arrays = (answer.records_ids_added, answer.record_ids_removed, answer.record_ids_missing)
+        if all(array is None for array in arrays):  # misread, every change would look as if it had been so before
+            raise unreadable("change a list")
+        added, removed, missing = (frozenset(array or ()) for array in arrays)
+        return cls(added | removed, missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The answer to a batch: properties by contact id, and the code of each row that failed."""
+
+    records: Mapping[str, Mapping[str, str]]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    complete: bool = True
+    """HubSpot reported no failure."""
+
+    @classmethod
+    def read(cls, answer: Any) -> Batch:
+        """Read a 200 or 207. The library returns a 207 like any other answer: failed rows must be looked for."""
+        if answer.results is None:
+            raise unreadable("work on a batch of contacts")
+        errors = getattr(answer, "errors", None) or ()
+        failed = {
+            row: (code(error.category) or "failed").lower()
+            for error in errors
+            for row in (error.context or {}).get("ids") or ()
+        }
+        return cls({each.id: each.properties or {} for each in answer.results}, failed, complete=not errors)
+
+
+def family(
+    what: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any],
+    *,
+    connection: str,
+    burst: timedelta,
+    utc_offset: timedelta,
+) -> LeadupError:
+    """Return the error that a failed call means (source: Error handling).
+
+    Args:
+        what: what was asked for, as a verb.
+        connection: its name, for the advice.
+        burst: how long the burst limit's window is; the wait after a 429 that states none.
+        utc_offset: of the account's time zone, whose midnight ends the day's limit.
+    """
+    reason = code(body.get("subCategory")) or code(body.get("category")) or f"HTTP_{status}"
+    known_as = code(body.get("correlationId"))
+    failed = f"HubSpot answered {status} ({reason}) when asked to {what}" + (
+        f"; its correlation id is {known_as}." if known_as else "."
+    )
+    seconds = integer(headers.get("Retry-After"))
+    wait = None if seconds is None else timedelta(seconds=seconds)
+    if status == 401:
+        variable = f"LEADUP_{connection.upper().replace('-', '_')}_ACCESS_TOKEN"
+        return NeedsHuman(
+            f"{failed} The access token of connection {connection!r} is not valid, or no longer.",
+            todo=f"make a service key in HubSpot (Settings > Integrations > Service keys); put its token in {variable}",
+        )
+    if status == 403:
+        scopes = ", ".join(_scopes(body)) or "all that the connector's README lists"
+        return NeedsHuman(
+            f"{failed} The access token of connection {connection!r} lacks a right.",
+            todo=f"give its service key or private app these scopes: {scopes}",
+        )
+    if status == 429 and body.get("policyName") == "DAILY":
+        return TryLater(
+            f"{failed} The account's calls of today are used up.", retry_after=_tomorrow(headers, utc_offset)
+        )
+    if status == 429:
+        return TryLater(failed, retry_after=wait or burst)
+    if status == 423:
+        return TryLater(failed, retry_after=max(wait or LOCKED, LOCKED))
+    if status in (0, 408, 477) or status >= 500:  # 477: HubSpot is moving the account to another data centre
+        return TryLater(failed, retry_after=wait)
+    context = body.get("context")
+    ids = context.get("ids") if isinstance(context, dict) else None
+    return HubSpotRefused(failed, status=status, code=reason.lower(), ids=frozenset(map(str, ids or ())))
+
+
+def unreadable(what: str) -> TryLater:
+    """Return the error for an answer that is not one of the API's, such as a proxy's page with status 200."""
+    return TryLater(
+        f"HubSpot's answer, when asked to {what}, is not one of its API; a proxy may have answered instead."
+    )
+
+
+def parse(body: str | bytes | None) -> Mapping[str, Any]:
+    """Return an error's body; empty where it is no JSON object."""
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def code(text: object) -> str:
+    """Return a code as it may be shown; "" for anything that does not look like one."""
+    return text if isinstance(text, str) and _CODE.fullmatch(text) else ""
+
+
+def _scopes(body: Mapping[str, Any]) -> list[str]:
+    """Return the scopes that a 403 names; they stand under several keys."""
+    details = [body, *(each for each in body.get("errors") or () if isinstance(each, dict))]
+    contexts = [each["context"] for each in details if isinstance(each.get("context"), dict)]
+    named = [value for context in contexts for key, value in context.items() if key.endswith("Scopes")]
+    return sorted({code(scope) for scopes in named for scope in scopes} - {""})
+
+
+def _tomorrow(headers: Mapping[str, str], utc_offset: timedelta) -> timedelta:
+    """Return the time left until midnight in the account's zone, an hour if the answer bears no date."""
+    try:
+        local = parsedate_to_datetime(headers["Date"]) + utc_offset
+    except (KeyError, ValueError):
+        return timedelta(hours=1)
+    return local.replace(hour=0, minute=0, second=0) + timedelta(days=1) - local

@@ -1,0 +1,75 @@
+"""Batches that HubSpot may refuse as a whole because of one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+from leadup_connectors.hubspot.answers import HubSpotRefused
+
+MOST_CALLS: Final = 40
+"""Calls that are spent on one batch; in 100 rows they find five bad ones or more."""
+ABOUT_ROWS: Final = frozenset({400, 409, 413, 414})
+"""Statuses that a smaller batch may not meet."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class Sifted(Generic[Answer]):
+    """What became of the rows of one batch. Each row is in one of the three."""
+
+    answers: list[tuple[Sequence[str], Answer]] = field(default_factory=list)
+    """Rows that went together, and HubSpot's answer."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Bad rows, with HubSpot's code."""
+    unsent: list[str] = field(default_factory=list)
+    """Rows that are still mixed with bad ones after :data:`MOST_CALLS`."""
+
+
+def sift(rows: Iterable[str], send: Callable[[Sequence[str]], Answer], look: Callable[[], None]) -> Sifted[Answer]:
+    """Send rows together; where HubSpot refuses them together, find the bad ones: those it names, else by halves.
+
+    ``look`` is called at the first refusal, and raises where something else than a row is at fault.
+
+    Raises:
+        HubSpotRefused: for a reason that no smaller batch avoids.
+    """
+    sifted: Sifted[Answer] = Sifted()
+    waiting = [list(rows)]
+    calls = 0
+    while waiting:
+        part = waiting.pop()
+        if calls == MOST_CALLS:
+            sifted.unsent += part
+            continue
+        calls += 1
+        try:
+            sifted.answers.append((part, send(part)))
+        except HubSpotRefused as refused:
+            if calls == 1:
+                look()
+            if refused.status not in ABOUT_ROWS:
+                raise
+            if len(part) == 1:
+                sifted.refused[part[0]] = refused.code
+            else:
+                waiting += _split(part, refused.ids)
+    return sifted
+
+
+def parts(rows: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Cut rows into lists of at most ``size``."""
+    source = iter(rows)
+    while part := list(islice(source, size)):
+        yield part
+
+
+def _split(part: Sequence[str], blamed: Collection[str]) -> list[list[str]]:
+    named = [[row] for row in part if row in blamed]
+    if 0 < len(named) < len(part):
+        return [*named, [row for row in part if row not in blamed]]
+    middle = len(part) // 2
+    return [list(part[middle:]), list(part[:middle])]

@@ -1,0 +1,327 @@
+"""Keeps HubSpot lists and contact properties as leadup's segments and scores say.
+
+Contacts are found, never created: in HubSpot a new contact can cost money, and whom to create is a person's decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from leadup.errors import NeedsHuman, Refused
+from leadup.types import (
+    Address,
+    Capabilities,
+    Change,
+    Contact,
+    Join,
+    Json,
+    Leave,
+    Outcome,
+    Receipt,
+    RemoteId,
+    RemoteTarget,
+    Target,
+    Unreachable,
+    Upsert,
+    Use,
+)
+from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, ListInfo, Memberships
+from leadup_connectors.hubspot.batches import Sifted, parts, sift
+from leadup_connectors.hubspot.client import BATCH, HubSpotClient
+from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
+
+CONTACT: Final = "contact"
+"""Kind of the remote ids: a contact's record id."""
+GROUP: Final = "leadup"
+OTHER_EMAILS: Final = "hs_additional_emails"
+"""The property with a contact's further addresses, which merges leave behind; separated by semicolons."""
+FITTING: Final = {True: {"number", "string"}, False: {"string", "enumeration"}}
+"""Types of an existing property that take a number, or a text."""
+SOON: Final = timedelta(minutes=10)
+
+_CONFIRMED: Final = Receipt(outcome=Outcome.CONFIRMED)
+_ALREADY: Final = Receipt(outcome=Outcome.ALREADY)
+_LATER: Final = Receipt(outcome=Outcome.LATER, detail="HubSpot has not said what became of it.", retry_after=SOON)
+_MISSING: Final = Receipt(
+    outcome=Outcome.REJECTED, code="contact_missing", detail="HubSpot has no such contact, or not any more."
+)
+_NOBODY: Final = Receipt(outcome=Outcome.REJECTED, code="no_contact", detail="The change names no contact.")
+_RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED)
+
+
+class HubSpotDestination:
+    """Audiences are MANUAL lists of contacts, found by name; properties are those of contacts, in the group "leadup"."""
+
+    def __init__(self, connection: str, settings: HubSpotSettings) -> None:
+        self._connection, self._settings = connection, settings
+        self._client = HubSpotClient(connection, settings)
+        self._right_account = settings.portal_id is None
+        uses = frozenset({Use.AUDIENCE, Use.PROPERTY})
+        self.can = Capabilities(
+            uses=uses,
+            needs=dict.fromkeys(uses, frozenset({settings.kind})),
+            batch={Join.verb: settings.chunk_size, Leave.verb: settings.chunk_size, Upsert.verb: BATCH},
+        )
+
+    # ------------------------------------------------------------ looking
+
+    def check(self) -> None:
+        """See :meth:`leadup.kit.Destination.check`: token, account, rights to read, and the property to match on."""
+        self._check_account()
+        self._client.find_list("leadup")
+        self._check_match()
+
+    def prepare(self, target: Target) -> RemoteTarget:
+        """See :meth:`leadup.kit.Destination.prepare`."""
+        if not self._right_account:
+            self._check_account()
+        return self._prepare_list(target) if target.use is Use.AUDIENCE else self._prepare_property(target)
+
+    def _check_account(self) -> None:
+        portal, wanted = self._client.account(), self._settings.portal_id
+        if wanted not in (None, portal):
+            raise NeedsHuman(
+                f"The access token of connection {self._connection!r} is for HubSpot account {portal}, not {wanted}.",
+                todo=f"use a token of account {wanted}, or set portal_id = {portal}",
+            )
+        self._right_account = True
+
+    def _check_match(self) -> None:
+        name = self._settings.match
+        found = self._client.find_property(name)
+        if found is None or not (found.unique or name == EMAIL):
+            fault = "does not exist" if found is None else "is not unique: several contacts may share a value"
+            raise NeedsHuman(
+                f"HubSpot's contact property {name!r}, which connection {self._connection!r} matches on, {fault}.",
+                todo="set match to a contact property that requires unique values, or leave it out to match on e-mail",
+            )
+
+    def _prepare_list(self, target: Target) -> RemoteTarget:
+        name = target.remote_name
+        found, created = self._client.find_list(name), False
+        if found is None:
+            try:
+                found, created = self._client.create_list(name), True
+            except HubSpotRefused as refused:
+                found = self._client.find_list(name)  # another process may have been faster
+                if found is None:
+                    raise NeedsHuman(
+                        f"{refused} So there is no list {name!r}.",
+                        todo="see in HubSpot (CRM > Segments) whether the account has all the lists it may have",
+                    ) from None
+        _must_take_members(found)
+        return RemoteTarget(id=found.id, name=found.name, created=created)
+
+    def _prepare_property(self, target: Target) -> RemoteTarget:
+        name = target.name
+        found, created = self._client.find_property(name), False
+        if found is None:
+            self._client.ensure_group(GROUP, GROUP)
+            try:
+                label = target.remote_name
+                found = self._client.create_property(name, label=label, group=GROUP, number=target.number)
+                created = True
+            except HubSpotRefused as refused:
+                found = self._client.find_property(name) if refused.status == 409 else None
+                if found is None:
+                    raise
+        if found.read_only or found.type not in FITTING[target.number]:
+            what = "read-only" if found.read_only else f"of type {found.type}"
+            raise NeedsHuman(
+                f"HubSpot's contact property {name!r} is {what}; "
+                f"the rules write {'numbers' if target.number else 'text'} to it.",
+                todo="give the property another name in the rules, or delete the one in HubSpot",
+            )
+        return RemoteTarget(id=found.name, name=target.remote_name, created=created)
+
+    # ------------------------------------------------------------ finding people
+
+    def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+        """See :meth:`leadup.kit.Destination.address`. A person with several addresses may be several contacts."""
+        keys = [self._keys(person) for person in people]
+        found = self._look_up(sorted({key for own in keys for key in own}))
+        return [self._address(own, found) for own in keys]
+
+    def _keys(self, person: Contact) -> list[str]:
+        """Return what HubSpot may be asked for. It knows no hashes, so an e-mail must be held in the clear."""
+        if self._settings.match == EMAIL:
+            values = [email.address.get_secret_value().strip().lower() for email in person.emails if email.address]
+        else:
+            values = [value.strip() for value in person.of(self._settings.kind)]
+        return [value for value in values if value]
+
+    def _address(self, keys: Sequence[str], found: _Found) -> Address | Unreachable:
+        contacts = {contact for key in keys for contact in found.contacts.get(key, ())}
+        if contacts:
+            return Address(tuple(sorted(RemoteId(CONTACT, contact) for contact in contacts)))
+        name = self._settings.match
+        if not keys and name == EMAIL:
+            return Unreachable(code="no_email", detail="No e-mail address of this person is known in the clear.")
+        if not keys:
+            return Unreachable(code="no_identifier", detail=f"This person has no {self._settings.kind}.")
+        if any(key in found.unasked for key in keys):
+            return Unreachable(code="not_asked", detail="HubSpot refused too much else at once.", again=SOON)
+        if any(key in found.refused for key in keys):
+            return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.")
+        return Unreachable(code="contact_not_found", detail=f"HubSpot has no contact with this {name}.")
+
+    def _look_up(self, keys: Sequence[str]) -> _Found:
+        found = _Found()
+        for part in parts(keys, BATCH):
+            read = sift(part, self._read, self._check_match)
+            found.refused |= read.refused.keys()
+            found.unasked |= set(read.unsent)
+            unclear: set[str] = set()
+            for asked, answer in read.answers:
+                unclear |= found.take(asked, answer, self._settings.match)
+            for key in sorted(unclear):
+                alone = self._read([key])
+                found.contacts[key] = set(alone.records)  # asked alone, the answer can be about nobody else
+        return found
+
+    def _read(self, keys: Sequence[str]) -> Batch:
+        wanted = [EMAIL, OTHER_EMAILS] if self._settings.match == EMAIL else [self._settings.match]
+        return self._client.read_contacts(self._settings.match, keys, wanted)
+
+    # ------------------------------------------------------------ changing
+
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
+        """See :meth:`leadup.kit.Destination.deliver`."""
+        if not batch:
+            return []
+        if isinstance(batch[0], Join):
+            receipts = self._change_list(to, batch, self._client.join, _MISSING)
+        elif isinstance(batch[0], Leave):
+            receipts = self._change_list(to, batch, self._client.leave, _ALREADY)
+        elif isinstance(batch[0], Upsert):
+            receipts = self._update(to, batch)
+        else:
+            raise Refused(f"HubSpot takes no {batch[0].verb}.", code="not_supported")
+        return [_together([receipts[contact] for contact in _contacts(change)]) for change in batch]
+
+    def _change_list(
+        self,
+        to: RemoteTarget,
+        batch: Sequence[Change],
+        send: Callable[[str, Sequence[str]], Memberships],
+        missing: Receipt,
+    ) -> Mapping[str, Receipt]:
+        """Return a receipt per contact."""
+
+        def still_there() -> None:
+            found = self._client.get_list(to.id)
+            if found is None:
+                raise _gone(f"list {to.name!r}", "restore it in HubSpot within 90 days, or let leadup create a new one")
+            _must_take_members(found)
+
+        receipts: dict[str, Receipt] = {}
+        contacts = dict.fromkeys(contact for change in batch for contact in _contacts(change))
+        for part in parts(contacts, self._settings.chunk_size):
+            sent = sift(part, lambda ids: send(to.id, ids), still_there)
+            receipts |= _unanswered(sent)
+            for asked, answer in sent.answers:
+                for contact in asked:
+                    receipts[contact] = _ALREADY
+                    if contact in answer.changed:
+                        receipts[contact] = _CONFIRMED
+                    elif contact in answer.missing:
+                        receipts[contact] = missing
+        return receipts
+
+    def _update(self, to: RemoteTarget, batch: Sequence[Change]) -> Mapping[str, Receipt]:
+        """Return a receipt per contact. Where changes of one batch meet in a contact, the last value counts."""
+        rows: dict[str, dict[str, str]] = {}
+        for change in batch:
+            if isinstance(change, Upsert):
+                values = {name: _text(value) for name, value in change.properties.items()}
+                for contact in _contacts(change):
+                    rows.setdefault(contact, {}).update(values)
+
+        def still_there() -> None:
+            for name in sorted({name for values in rows.values() for name in values}):
+                if self._client.find_property(name) is None:
+                    raise _gone(f"contact property {name!r}", "restore it in HubSpot, or let leadup create it again")
+
+        receipts: dict[str, Receipt] = {}
+        for part in parts(rows, BATCH):
+            sent = sift(part, lambda ids: self._client.update_contacts({i: rows[i] for i in ids}), still_there)
+            receipts |= _unanswered(sent)
+            for asked, answer in sent.answers:
+                for contact in asked:
+                    receipts[contact] = _LATER
+                    if contact in answer.failed:
+                        receipts[contact] = _rejected(answer.failed[contact])
+                    elif contact in answer.records or answer.complete:
+                        receipts[contact] = _CONFIRMED
+        return receipts
+
+
+@dataclass(slots=True)
+class _Found:
+    """What look-ups brought, by the key that was asked for."""
+
+    contacts: dict[str, set[str]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    unasked: set[str] = field(default_factory=set)
+
+    def take(self, asked: Sequence[str], answer: Batch, match: str) -> set[str]:
+        """Note whose contacts these are, by value and never by position; return the keys for which that is not clear.
+
+        A contact may answer under another address than the one that was asked for: merged contacts have several.
+        """
+        wanted, strangers = set(asked), False
+        for contact, values in answer.records.items():
+            told = [values.get(match) or ""]
+            if match == EMAIL:
+                told = [each.strip().lower() for each in (*told, *(values.get(OTHER_EMAILS) or "").split(";"))]
+            strangers = strangers or not wanted.intersection(told)
+            for key in wanted.intersection(told):
+                self.contacts.setdefault(key, set()).add(contact)
+        return wanted - self.contacts.keys() - answer.failed.keys() if strangers else set()
+
+
+def _contacts(change: Change) -> list[str]:
+    return [each.value for each in change.to.ids if each.kind == CONTACT]
+
+
+def _together(receipts: Sequence[Receipt]) -> Receipt:
+    """Return one receipt for all the contacts of a change: it is done where one of them is."""
+    return min(receipts, key=lambda receipt: _RANK.index(receipt.outcome), default=_NOBODY)
+
+
+def _unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:
+    return {row: _rejected(code) for row, code in sent.refused.items()} | dict.fromkeys(sent.unsent, _LATER)
+
+
+def _rejected(code: str) -> Receipt:
+    if code == "object_not_found":
+        return _MISSING
+    return Receipt(outcome=Outcome.REJECTED, code=code, detail="HubSpot refuses this row.")
+
+
+def _must_take_members(found: ListInfo) -> None:
+    if found.is_dynamic:
+        raise NeedsHuman(
+            f"HubSpot's list {found.name!r} is an active one: HubSpot picks its members by filters.",
+            todo="rename that list in HubSpot, or give the audience another name in the rules (activate: name)",
+        )
+
+
+def _gone(what: str, todo: str) -> NeedsHuman:
+    return NeedsHuman(f"HubSpot's {what} is gone; somebody deleted it.", todo=todo)
+
+
+def _text(value: Json) -> str:
+    """Return a property value as HubSpot takes it, always text: numbers without exponent, "" to clear."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return format(Decimal(repr(value)).normalize(), "f")
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,69 @@
+"""Settings of a HubSpot connection."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from leadup.kit import ConnectionSettings
+from leadup.types import Kind
+
+EMAIL = "email"
+
+
+class HubSpotSettings(ConnectionSettings):
+    """One HubSpot account, and how its contacts are found."""
+
+    access_token: SecretStr = Field(min_length=1)
+    """A service key's or private app's token (``pat-…``)."""
+    base_url: str = "https://api.hubapi.com"
+    """Where the API answers; an emulator's address in a rehearsal. Plain http only on this machine."""
+    portal_id: int | None = None
+    """The account's id; when given, nothing is written to an account with another id."""
+    match: str = Field(default=EMAIL, pattern=r"^[a-z][a-z0-9_]*$")
+    """The contact property that people are found by: ``email``, or one that HubSpot keeps unique (``external_id``)."""
+    match_with: Kind | None = None
+    """The identifier whose value that property holds; ``user_id`` unless set. Not for ``match = "email"``."""
+    chunk_size: int = Field(default=500, ge=1, le=100_000)
+    """Contacts per call that changes a list."""
+    connect_timeout: float = Field(default=5, gt=0)
+    """Seconds to wait for a connection."""
+    read_timeout: float = Field(default=20, gt=0)
+    """Seconds to wait for an answer."""
+    tries: int = Field(default=3, ge=1, le=10)
+    """How often a call that may be repeated is tried, within 30 seconds, before the outbox takes over."""
+    pause: float = Field(default=0.5, ge=0)
+    """Seconds before the second try; doubled before each further one. HubSpot's own wish, where it has one, counts."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _keeps_the_token_private(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError("give an address such as https://api.hubapi.com")
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname)):
+            raise ValueError("the access token travels over https only (plain http is for an emulator on this machine)")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _email_is_an_email(self) -> Self:
+        if self.match == EMAIL and self.match_with not in (None, Kind.EMAIL):
+            raise ValueError('match_with needs match: name the property that holds it, e.g. match = "external_id"')
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """The identifier that people are found by."""
+        if self.match == EMAIL:
+            return Kind.EMAIL
+        return self.match_with or Kind.USER_ID
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
