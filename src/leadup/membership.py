@@ -74,7 +74,7 @@ def wanted(audience: Audience, *, member: bool, identifiers: Collection[Identifi
         return Wanted(None, "not in the segment", "")
     usable = [i for i in identifiers if i.kind in audience.needs]
     if audience.needs and not usable:
-        kinds = " or ".join(sorted(audience.needs, key=lambda kind: kind.strength))
+        kinds = " or ".join(kind for kind in Kind if kind in audience.needs)
         return Wanted(None, f"in the segment, but there is no {kinds} to be found by", "holds")
     allowed = permission(audience.purposes, consent)
     if not allowed.granted:

@@ -15,7 +15,7 @@ from leadup import plan
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import ledger, outbox, standings, targets
-from leadup.types import Json, Target, Use
+from leadup.types import Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
 
@@ -32,16 +32,47 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a target asks of a person and of a plan, as the rules and the destination state it."""
+
+    needs: frozenset[Kind] = frozenset()
+    """Kinds of identifier, one of which a person must have."""
+    purposes: frozenset[Purpose] = frozenset()
+    click_ids: frozenset[str] = frozenset()
+    """Click ids that serve a conversion in place of an identifier."""
+    max_age_us: int | None = None
+    """Conversions older than this are not sent."""
+    max_leave: float = 1.0
+    number: bool = False
+    """Of a property: a number, not text."""
+
+    def as_json(self) -> dict[str, Json]:
+        """The form that is stored."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: sorted(v) if isinstance(v, frozenset) else v for name, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Terms:
+        """Read the stored form."""
+        return cls(
+            needs=frozenset(Kind(kind) for kind in values["needs"]),
+            purposes=frozenset(Purpose(purpose) for purpose in values["purposes"]),
+            click_ids=frozenset(values["click_ids"]),
+            max_age_us=values["max_age_us"],
+            max_leave=values["max_leave"],
+            number=values["number"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRow:
     """A target as the book knows it."""
 
     id: int
     target: Target
+    terms: Terms
     remote_id: str | None
     active: bool
-    needs: frozenset[str]
-    purposes: frozenset[str]
-    max_leave: float
     guard: str | None
     guard_text: str | None
     plan: str | None
@@ -52,29 +83,57 @@ class TargetRow:
 def all_targets(connection: Connection) -> list[TargetRow]:
     """Every target ever activated, by name."""
     rows = connection.execute(select(targets).order_by(targets.c.connection, targets.c.use, targets.c.name))
-    return [
-        TargetRow(
-            id=row.id,
-            target=Target(
-                connection=row.connection,
-                use=Use(row.use),
-                name=row.name,
-                remote_name=row.remote_name,
-                number=row.number,
-            ),
-            remote_id=row.remote_id,
-            active=row.active,
-            needs=frozenset(row.needs),
-            purposes=frozenset(row.purposes),
-            max_leave=row.max_leave,
-            guard=row.guard,
-            guard_text=row.guard_text,
-            plan=row.plan,
-            error=row.error,
-            retry_us=row.retry_us,
+    found = []
+    for row in rows:
+        terms = Terms.from_json(row.terms)
+        target = Target(
+            connection=row.connection,
+            use=Use(row.use),
+            name=row.name,
+            remote_name=row.remote_name,
+            number=terms.number,
         )
-        for row in rows
-    ]
+        found.append(
+            TargetRow(
+                id=row.id,
+                target=target,
+                terms=terms,
+                remote_id=row.remote_id,
+                active=row.active,
+                guard=row.guard,
+                guard_text=row.guard_text,
+                plan=row.plan,
+                error=row.error,
+                retry_us=row.retry_us,
+            )
+        )
+    return found
+
+
+def set_targets(connection: Connection, activated: Mapping[Target, Terms], now_us: int) -> None:
+    """Bring the targets in line with the rules.
+
+    An audience that is no longer activated loses its members by the next plan (its guard will ask first); conversions
+    and properties that were sent stay as they are.
+    """
+    known = {(row.target.connection, row.target.use, row.target.name): row for row in all_targets(connection)}
+    for target, terms in activated.items():
+        row = known.pop((target.connection, target.use, target.name), None)
+        values = {"remote_name": target.remote_name, "active": True, "terms": terms.as_json()}
+        if row is None:
+            key = {"connection": target.connection, "use": target.use, "name": target.name}
+            connection.execute(insert(targets).values(**key, **values))
+        else:
+            connection.execute(update(targets).where(targets.c.id == row.id).values(**values))
+    for row in known.values():
+        if not row.active:
+            continue
+        connection.execute(update(targets).where(targets.c.id == row.id).values(active=False))
+        where = and_(standings.c.target == row.id, standings.c.want.is_not(None))
+        if row.target.use is Use.AUDIENCE:
+            found = connection.execute(select(standings.c.subject, standings.c.person).where(where))
+            reason = "the segment is no longer sent here"
+            set_wants(connection, row, [Want(r.subject, r.person, None, reason) for r in found], now_us)
 
 
 # ---------------------------------------------------------------- what should stand
@@ -213,7 +272,7 @@ def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Plann
         steps = [step for step in steps if step.urgent]
     trip = None
     if not target.guard and sum(step.verb == "leave" for step in steps) >= plan.MIN_LEAVES:
-        trip = plan.guard(steps, _size(connection, target.id), target.max_leave)
+        trip = plan.guard(steps, _size(connection, target.id), target.terms.max_leave)
     held = [step for step in steps if trip and not step.urgent]
     if trip:
         connection.execute(

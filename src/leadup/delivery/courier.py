@@ -235,7 +235,7 @@ class Courier:
                 select(standings).where(standings.c.target == target.id, standings.c.subject.in_(part))
             ).mappings()
         }
-        purposes = {Purpose(purpose) for purpose in target.purposes}
+        purposes = target.terms.purposes
         claimed: list[dict[str, Any]] = []
         for row in rows:
             stands = standing[row["subject"]]
@@ -368,7 +368,7 @@ class Courier:
             rows = _rows(connection, outbox.c.target == target.id, outbox.c.state == "sending")
             statements = people.consent_together(connection, sorted({row["person"] for row in rows}))
             of_event = self._event_consent(connection, target, rows)
-            purposes = {Purpose(purpose) for purpose in target.purposes}
+            purposes = target.terms.purposes
             book, batches = self._book(connection, target, to_us(now)), defaultdict(list)
             for row in rows:
                 allowed = permission(purposes, statements.get(row["person"], {}), of_event.get(row["subject"]))
@@ -416,8 +416,8 @@ class Courier:
 
 def _lowers(row: Row, before: Row) -> bool:
     """Whether a restatement takes value away; that may leave without consent."""
-    stood = (before or {}).get("stands")
-    return row["verb"] == "restate" and bool(stood) and (row["want"]["minor"] or 0) <= (stood["minor"] or 0)
+    stood = before.get("stands")
+    return row["verb"] == "restate" and stood is not None and (row["want"]["minor"] or 0) <= (stood["minor"] or 0)
 
 
 def _change(target: TargetRow, row: Row, conversion: Any) -> Change:

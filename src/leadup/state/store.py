@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +29,30 @@ class Store:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
+        self._local = threading.local()
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Let this thread do all it would do, in one transaction that is taken back at the end.
+
+        Every :meth:`write` and :meth:`read` within joins that transaction. Others may read, and wait to write.
+        """
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._local.rehearsal = connection
+            try:
+                yield
+            finally:
+                self._local.rehearsal = None
+                connection.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction that may write. It takes the write lock at once, so that what it reads stays true."""
+        rehearsal = getattr(self._local, "rehearsal", None)
+        if rehearsal is not None:
+            yield rehearsal
+            return
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -44,6 +65,10 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot; writers are not held up."""
+        rehearsal = getattr(self._local, "rehearsal", None)
+        if rehearsal is not None:
+            yield rehearsal
+            return
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:

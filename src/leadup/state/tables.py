@@ -12,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -92,15 +91,16 @@ event_tail = Table(
     Column("at_us", BigInteger, nullable=False),
     Column("received_us", BigInteger, nullable=False),
     Column("name", String, nullable=False),
-    Column("identifiers", JSON, nullable=False),
-    Column("properties", JSON, nullable=False),
-    Column("click_ids", JSON, nullable=False),
-    Column("consent", JSON, nullable=False),
+    Column("identifiers", Text, nullable=False),
+    Column("properties", Text, nullable=False),
+    Column("click_ids", Text, nullable=False),
+    Column("consent", Text, nullable=False),
     Column("digest", LargeBinary(16), nullable=False),
     Index("event_tail_day", "day"),
     sqlite_with_rowid=False,
 )
-"""Recent events. ``key`` is a hash of (source, id), ``digest`` of the content; ``day`` counts UTC days since 1970."""
+"""Recent events. ``key`` is a hash of (source, id), ``digest`` of the content; ``day`` counts UTC days since 1970;
+identifiers, properties, click ids and consent are JSON as text, as in the files."""
 
 event_files = Table(
     "event_files",
@@ -110,8 +110,10 @@ event_files = Table(
     Column("path", String, nullable=False, unique=True),
     Column("rows", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("names", JSON, nullable=False),  # rows by event name
     Column("added_us", BigInteger, nullable=False),
     Column("dropped_us", BigInteger),
+    Index("event_files_day", "day"),
 )
 """The manifest: which Parquet files are the log. A file that is not named here does not exist."""
 
@@ -119,12 +121,21 @@ event_keys = Table(
     "event_keys",
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
-    Column("file", _ID, ForeignKey("event_files.id"), nullable=False),
+    Column("day", Integer, nullable=False),
     Column("digest", LargeBinary(16), nullable=False),
-    Index("event_keys_file", "file"),
     sqlite_with_rowid=False,
 )
-"""Where an event that has left the tail lives now; rows of a file that no key points to are superseded."""
+"""Events that have left the tail, and the day whose files hold them. An event is here or in the tail, never in both.
+It names the day and not the file, so that merging the files of a day need not touch it."""
+
+event_gone = Table(
+    "event_gone",
+    metadata,
+    Column("file", _ID, ForeignKey("event_files.id"), primary_key=True),
+    Column("key", LargeBinary(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Rows that count no more: what ``file`` holds of ``key``, if anything, has been revised or removed."""
 
 # ---------------------------------------------------------------- identity
 
@@ -288,11 +299,8 @@ targets = Table(
     Column("remote_name", String, nullable=False),
     Column("remote_id", String),
     Column("refresh_us", BigInteger),
-    Column("number", Boolean, nullable=False),  # of a property: a number, not text
     Column("active", Boolean, nullable=False),
-    Column("needs", JSON, nullable=False),  # kinds of identifier, one of which a person must have
-    Column("purposes", JSON, nullable=False),  # consent that this target needs
-    Column("max_leave", Float, nullable=False),
+    Column("terms", JSON, nullable=False),  # what it asks of a person, as data
     Column("guard", String),  # the guard that holds this target, if one does
     Column("guard_text", Text),
     Column("plan", String),  # fingerprint of the plan that is held
@@ -328,8 +336,8 @@ sure it is: a row on its way, or one whose answer was lost, is ``possible``.
 Index(
     "standings_open",
     standings.c.target,
-    sqlite_where=standings.c.open,
-    postgresql_where=standings.c.open,
+    sqlite_where=text("open"),
+    postgresql_where=text("open"),
 )
 
 remote_ids = Table(

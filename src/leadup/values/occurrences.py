@@ -53,7 +53,7 @@ def occurrences(
     Returns those that are new or changed. An occurrence that lost all its events comes back with none and no value.
     """
     signals = {signal.event: signal for signal in happened}
-    open_ones = {o.transaction_id: replace(o, events=tuple(e for e in o.events if e in signals)) for o in known}
+    open_ones = _together([replace(o, events=tuple(e for e in o.events if e in signals)) for o in known], same_within)
     taken = {event for occurrence in open_ones.values() for event in occurrence.events}
     for signal in sorted(happened, key=lambda s: (s.at_us, s.event)):
         if signal.event in taken:
@@ -73,6 +73,18 @@ def occurrences(
     before = {occurrence.transaction_id: occurrence for occurrence in known}
     valued = [replace(o, value=_value(o, signals)) for o in open_ones.values()]
     return [occurrence for occurrence in valued if before.get(occurrence.transaction_id) != occurrence]
+
+
+def _together(known: Sequence[Occurrence], same_within: int) -> dict[str, Occurrence]:
+    """Of occurrences that a merge of persons brought within ``same_within``, the older one goes on with all events."""
+    kept: dict[str, Occurrence] = {}
+    for occurrence in sorted(known, key=lambda o: (o.opened_us, o.transaction_id)):
+        older = next((k for k in kept.values() if k.events and occurrence.opened_us - k.opened_us < same_within), None)
+        if older is not None and occurrence.events:
+            kept[older.transaction_id] = replace(older, events=(*older.events, *occurrence.events))
+            occurrence = replace(occurrence, events=())
+        kept[occurrence.transaction_id] = occurrence
+    return kept
 
 
 def _same(

@@ -1,0 +1,227 @@
+"""Puts the parts together for one ``leadup.toml``: state, rules, connections, and the flow between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+from sqlalchemy import update
+
+from leadup import registry
+from leadup.delivery.book import Planned, TargetRow, accept, all_targets
+from leadup.delivery.courier import Courier, Delivered
+from leadup.errors import LeadupError, SettingsError
+from leadup.identity.vault import Vault, load_key
+from leadup.kit import Destination, Source
+from leadup.pipeline import Pipeline, Taken, Ticked, activations
+from leadup.rules.loader import Rules, load
+from leadup.settings import Connection, Settings
+from leadup.state import Store, open_store
+from leadup.state.tables import sources
+from leadup.types import Page, to_us
+
+Tell = Callable[[str, float | None], None]
+"""Progress: what is being done, and how far it is (0 to 1) when that is known."""
+
+
+def _silent(_: str, __: float | None) -> None:
+    return
+
+
+@dataclass(slots=True)
+class Synced:
+    """What one pass through the flow did."""
+
+    taken: dict[str, Taken] = field(default_factory=dict)
+    ticked: Ticked | None = None
+    released: int = 0
+    delivered: list[Delivered] = field(default_factory=list)
+    settled: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+    """By connection or target."""
+
+
+class App:
+    """One installation. Opens what is needed when it is needed first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.judging = RLock()
+        """Held by whoever takes pages or ticks in this process."""
+        self.sending = RLock()
+        """Held by whoever delivers in this process."""
+
+    @cached_property
+    def store(self) -> Store:
+        return open_store(self.settings.state_url, self.settings.state_folder)
+
+    @cached_property
+    def vault(self) -> Vault:
+        return load_key(self.settings.state_folder)
+
+    @cached_property
+    def destinations(self) -> dict[str, Destination]:
+        """Destinations by connection name."""
+        return {
+            name: registry.load(c.connector.destination)(name, c.settings)
+            for name, c in self.settings.connections.items()
+            if c.connector.destination
+        }
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Sources by connection name."""
+        return {name: self.source(c) for name, c in self.settings.connections.items() if c.connector.source}
+
+    def source(self, connection: Connection) -> Source:
+        """Make the source of a connection."""
+        made: Source = registry.load(connection.connector.source)(
+            connection.name, connection.settings, self.settings.folder
+        )
+        return made
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The rules as they are on disk now.
+
+        Raises:
+            RuleError: they do not load.
+        """
+        return self.load_rules()
+
+    def load_rules(self) -> Rules:
+        """Read the rule files again."""
+        missing = [path for path in self.settings.rules if not path.exists()]
+        if missing:
+            raise SettingsError(
+                f"{self.settings.path}: rules: there is no file or folder {missing[0]}.\n"
+                "  What to do: correct `rules`, or run `leadup init`."
+            )
+        names = [name for name, c in self.settings.connections.items() if c.connector.destination]
+        return load(self.settings.rules, connections=names)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return Pipeline(
+            self.store, self.vault, self.rules.program, feeds=list(self.sources), region=self.settings.region
+        )
+
+    @cached_property
+    def courier(self) -> Courier:
+        return Courier(self.store, self.vault, self.destinations)
+
+    def go_live(self, rules: Rules, now: datetime) -> bool:
+        """Let these rules judge from now on; return whether anything changed."""
+        can = {name: destination.can for name, destination in self.destinations.items()}
+        targets = activations(rules.program, can, self.settings.guards.max_leave)
+        with self.judging:
+            return self.pipeline.use(rules.program, targets, now)
+
+    # ------------------------------------------------------------ the flow
+
+    def pull(self, now: datetime, tell: Tell = _silent) -> tuple[dict[str, Taken], dict[str, str]]:
+        """Read all sources. One that fails is noted and does not stop the others."""
+        taken, errors = {}, {}
+        for name, source in self.sources.items():
+
+            def on_page(page: Page, name: str = name) -> None:
+                tell(f"reading {name}", page.progress)
+
+            tell(f"reading {name}", None)
+            try:
+                with self.judging:
+                    taken[name] = self.pipeline.pull(name, source, now, on_page)
+            except LeadupError as error:
+                errors[name] = str(error)
+                with self.store.write() as connection:
+                    connection.execute(update(sources).where(sources.c.connection == name).values(error=str(error)))
+        return taken, errors
+
+    def tick(self, now: datetime, tell: Tell = _silent) -> Ticked:
+        """Judge who is dirty or due, and plan."""
+        with self.judging:
+            return self.pipeline.tick(now, lambda judged: tell(f"judged {judged} people", None))
+
+    def deliver(self, now: datetime, only: Sequence[int] | None = None, *, force: bool = False) -> list[Delivered]:
+        """Send what is due."""
+        with self.sending:
+            return self.courier.deliver(now, only, force=force)
+
+    def poll(self, now: datetime, *, force: bool = False) -> int:
+        """Ask vendors what became of accepted batches."""
+        with self.sending:
+            return self.courier.poll(now, force=force)
+
+    def sync(
+        self,
+        now: datetime,
+        only: str | None = None,
+        *,
+        accepted: str | None = None,
+        who: str = "",
+        tell: Tell = _silent,
+    ) -> Synced:
+        """Pull, judge, plan, deliver and poll once, now. ``only`` names a segment, conversion, property or connection.
+
+        ``accepted`` names a guard whose held plan is released, by ``who``.
+
+        Raises:
+            SettingsError: ``only`` names nothing that the rules send anywhere.
+        """
+        result = Synced()
+        self.go_live(self.rules, now)
+        chosen = self.targets(only)
+        result.taken, result.errors = self.pull(now, tell)
+        tell("judging", None)
+        result.ticked = self.tick(now, tell)
+        if accepted:
+            with self.sending, self.store.write() as connection:
+                fresh = {target.id: target for target in all_targets(connection)}
+                result.released = sum(accept(connection, fresh[t.id], accepted, who, to_us(now)) for t in chosen)
+        tell("delivering", None)
+        result.delivered = self.deliver(now, [target.id for target in chosen], force=only is not None)
+        result.settled = self.poll(now)
+        result.errors |= {d.target.key: d.error for d in result.delivered if d.error}
+        return result
+
+    def targets(self, only: str | None = None) -> list[TargetRow]:
+        """Targets that ``only`` names: a segment, conversion, property, connection, or one ``connection/use/name``."""
+        with self.store.read() as connection:
+            found = all_targets(connection)
+        if only is None:
+            return found
+        chosen = [t for t in found if only in (t.target.name, t.target.connection, t.target.key)]
+        if not chosen:
+            names = sorted({t.target.name for t in found} | {t.target.connection for t in found})
+            raise SettingsError(f"{only!r} is nothing that the rules send anywhere. There are: {', '.join(names)}.")
+        return chosen
+
+    def rehearse(self, now: datetime, only: str | None = None, tell: Tell = _silent) -> list[Planned]:
+        """Do all that ``sync`` would do up to the plan, show it, and take it back: nothing is sent, nothing is kept."""
+        with self.judging, self.store.rehearsal():
+            self.go_live(self.rules, now)
+            chosen = {target.id for target in self.targets(only)}
+            self.pull(now, tell)
+            return [planned for planned in self.tick(now, tell).plans if planned.target.id in chosen]
+
+
+def as_json(result: Synced) -> dict[str, Any]:
+    """What ``leadup sync --json`` answers."""
+    ticked = result.ticked
+    return {
+        "pulled": {name: {key: getattr(taken, key) for key in taken.__slots__} for name, taken in result.taken.items()},
+        "judged": ticked.judged if ticked else 0,
+        "entered": ticked.entered if ticked else 0,
+        "left": ticked.left if ticked else 0,
+        "released": result.released,
+        "delivered": [
+            {"target": d.target.key, "sent": d.sent, "outcomes": dict(d.outcomes), "error": d.error}
+            for d in result.delivered
+        ],
+        "settled": result.settled,
+        "errors": result.errors,
+    }

@@ -1,0 +1,397 @@
+"""The flow, top to bottom.
+
+sources -> events -> identity -> signals -> verdicts -> memberships, values -> plan -> outbox -> destinations -> ledger
+
+:meth:`Pipeline.take` is the first commit (a page), :meth:`Pipeline.tick` the second (memberships and conversions with
+the outbox rows they cause); the third (receipts) is the courier's (:mod:`leadup.delivery.courier`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+from sqlalchemy import Connection, delete, func, insert, or_, select
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from leadup.delivery.book import Planned, Terms, all_targets, plan_target, set_targets
+from leadup.delivery.merge import merge
+from leadup.delivery.wants import Judged, want_all
+from leadup.engine.derive import derive, drop, rederive
+from leadup.engine.gather import gather, watermarks
+from leadup.engine.kernel import judge
+from leadup.errors import SettingsError
+from leadup.events.log import EventLog
+from leadup.identity import people, resolve
+from leadup.identity.seal import redact, seal
+from leadup.identity.vault import Vault
+from leadup.kit import Source
+from leadup.membership import Verdict, move
+from leadup.rules.program import Activation, Program
+from leadup.state import Store
+from leadup.state.store import chunks, upsert
+from leadup.state.tables import (
+    dirty,
+    judged,
+    membership_log,
+    memberships,
+    meta,
+    outbox,
+    persons,
+    rejects,
+    sources,
+)
+from leadup.types import NEVER, Capabilities, Event, Fact, Page, Target, Use, from_us, to_us
+
+CHUNK = 20_000
+"""Persons judged in one transaction."""
+_RULES = "rules"
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a page brought."""
+
+    new: int = 0
+    revised: int = 0
+    same: int = 0
+    facts: int = 0
+    rejected: int = 0
+    nobody: int = 0
+    """Events without any identifier that tells a person: kept in the log, judged for nobody."""
+
+    def __iadd__(self, other: Taken) -> Taken:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
+
+
+@dataclass(slots=True)
+class Ticked:
+    """What a tick did."""
+
+    at: datetime
+    judged: int = 0
+    entered: int = 0
+    left: int = 0
+    plans: list[Planned] = field(default_factory=list)
+
+
+class Pipeline:
+    """One state, one program of rules, and what flows through them."""
+
+    def __init__(
+        self, store: Store, vault: Vault, program: Program, *, feeds: Collection[str] = (), region: str | None = None
+    ) -> None:
+        self.store = store
+        self.log = EventLog(store)
+        self.program = program
+        self._vault = vault
+        self._feeds = feeds
+        self._region = region
+
+    # ------------------------------------------------------------ rules go live
+
+    def use(self, program: Program, targets: Mapping[Target, Terms], now: datetime) -> bool:
+        """Let rules go live: signals of new patterns are derived, everybody is judged again. One commit.
+
+        Returns whether anything changed.
+        """
+        self.program = program
+        with self.store.write() as connection:
+            set_targets(connection, targets, to_us(now))
+            marks = [f"{t.key}={sorted(terms.as_json().items())}" for t, terms in targets.items()]
+            state = {"program": program.fingerprint, "targets": sorted(marks)}
+            if connection.scalar(select(meta.c.value).where(meta.c.key == _RULES)) == state:
+                return False
+            rederive(connection, program, self.log)
+            self._forget_segments(connection, to_us(now))
+            everyone = select(persons.c.id).where(persons.c.merged_into.is_(None))
+            connection.execute(sqlite_insert(dirty).from_select(["person"], everyone).on_conflict_do_nothing())
+            connection.execute(delete(meta).where(meta.c.key == _RULES))
+            connection.execute(insert(meta), [{"key": _RULES, "value": state}])
+        return True
+
+    def _forget_segments(self, connection: Connection, at_us: int) -> None:
+        gone = memberships.c.segment.not_in(list(self.program.segments))
+        rows = connection.execute(select(memberships.c.segment, memberships.c.person).where(gone)).all()
+        _log_moves(connection, at_us, [(r.segment, r.person, False, "the segment left the rules") for r in rows])
+        connection.execute(delete(memberships).where(gone))
+
+    # ------------------------------------------------------------ page
+
+    def pull(
+        self, connection: str, source: Source, now: datetime, on_page: Callable[[Page], None] | None = None
+    ) -> Taken:
+        """Read all that a source has since the last time, page by page, each committed with its cursor."""
+        with self.store.read() as reading:
+            cursor = reading.scalar(select(sources.c.cursor).where(sources.c.connection == connection))
+        taken = Taken()
+        for page in source.pull(cursor, now):
+            taken += self.take(connection, page, now)
+            if on_page is not None:
+                on_page(page)
+        return taken
+
+    def take(self, connection: str, page: Page, now: datetime) -> Taken:
+        """Take a page in: events, identity, signals, facts and consent, with the cursor and watermark. One commit."""
+        sealed = [seal(record, region=self._region) for record in page.records]
+        secrets = [secret for one in sealed for secret in one.secrets]
+        events = [one.record for one in sealed if isinstance(one.record, Event)]
+        facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
+        with self.store.write() as writing:
+            appended = self.log.append(writing, events, to_us(now))
+            drop(writing, appended.revised)
+            fresh = [(key, event) for key, event in appended.new if event.identifiers]
+            told: list[Event | Fact] = [*(event for _, event in fresh), *facts]
+            absorbed = resolve.absorb(writing, [(record.identifiers, to_us(record.at)) for record in told])
+            people.put_secrets(writing, self._vault, secrets)
+            people.put_consents(
+                writing,
+                [
+                    (anchor, purpose, to_us(record.at), granted)
+                    for anchor, record in zip(absorbed.anchors, told, strict=True)
+                    for purpose, granted in record.consent.items()
+                ],
+            )
+            people.put_facts(
+                writing,
+                [
+                    (anchor, trait, to_us(record.at), value)
+                    for anchor, record in zip(absorbed.anchors, told, strict=True)
+                    if isinstance(record, Fact)
+                    for trait, value in record.facts.items()
+                ],
+            )
+            items = [(key, event, anchor) for (key, event), anchor in zip(fresh, absorbed.anchors, strict=False)]
+            derive(writing, self.program, items)
+            upsert(writing, dirty, [{"person": old} for old, _ in absorbed.merges], update=())
+            taken = Taken(
+                new=len(appended.new) - len(appended.revised),
+                revised=len(appended.revised),
+                same=appended.same,
+                facts=len(facts),
+                rejected=len(page.rejected),
+                nobody=len(appended.new) - len(fresh),
+            )
+            self._advance(writing, connection, page, taken, now)
+        return taken
+
+    def _advance(self, writing: Connection, connection: str, page: Page, taken: Taken, now: datetime) -> None:
+        for one in page.rejected:
+            reject = {"connection": connection, "place": one.place, "line": one.line, "reason": one.reason}
+            writing.execute(sqlite_insert(rejects).values(**reject, text=redact(one.text)).on_conflict_do_nothing())
+        row = writing.execute(select(sources).where(sources.c.connection == connection)).first()
+        watermark = to_us(page.complete_until) if page.complete_until else (row.watermark_us if row else None)
+        values = {
+            "connection": connection,
+            "cursor": dict(page.cursor),
+            "watermark_us": watermark,
+            "pulled_us": to_us(now),
+            "events": (row.events if row else 0) + taken.new,
+            "rejected": (row.rejected if row else 0) + taken.rejected,
+            "error": None,
+        }
+        upsert(writing, sources, [values], update=[name for name in values if name != "connection"])
+
+    # ------------------------------------------------------------ tick
+
+    def tick(self, now: datetime, on_chunk: Callable[[int], None] | None = None) -> Ticked:
+        """Judge who is dirty or due; move memberships, fold conversions, plan. Nobody else is looked at."""
+        ticked, at_us, postponed = Ticked(now), to_us(now), set[int]()
+        more = True
+        while more:
+            with self.store.write() as connection:
+                targets = all_targets(connection)
+                marks = watermarks(connection, self.program, self._feeds)
+                chosen, fresh = self._choose(connection, at_us, marks, postponed)
+                more = len(chosen) == CHUNK
+                chosen = self._merge(connection, chosen, fresh, postponed, at_us)
+                if chosen:
+                    table, result = self._judge(connection, chosen, fresh, at_us, marks, ticked)
+                    want_all(connection, self.program, targets, result, at_us)
+                    self._remember(connection, table, result, at_us)
+                if not more:
+                    ticked.plans = [plan_target(connection, target, at_us) for target in targets]
+            if on_chunk is not None:
+                on_chunk(ticked.judged)
+        return ticked
+
+    def _choose(
+        self, connection: Connection, at_us: int, marks: Mapping[str, int], postponed: Collection[int]
+    ) -> tuple[list[int], set[int]]:
+        query = select(dirty.c.person).where(dirty.c.person.not_in(sorted(postponed))).limit(CHUNK)
+        fresh = set(connection.scalars(query))
+        highest = max(marks.values(), default=at_us)
+        due = or_(judged.c.due_us <= at_us, judged.c.waits_us <= highest)
+        late = connection.scalars(select(judged.c.person).where(due).limit(CHUNK - len(fresh)))
+        return sorted(fresh.union(late)), fresh
+
+    def _merge(
+        self, connection: Connection, chosen: Sequence[int], fresh: set[int], postponed: set[int], at_us: int
+    ) -> list[int]:
+        """Pass on what belongs to persons who turned out to be others; return whom to judge in their place."""
+        stays = people.current(connection, chosen)
+        kept = {person for person in chosen if stays[person] == person}
+        for person in set(chosen) - kept:
+            if merge(connection, person, stays[person], at_us):
+                connection.execute(delete(dirty).where(dirty.c.person == person))
+                kept.add(stays[person])
+                fresh.add(stays[person])
+            else:
+                postponed.add(person)
+        return sorted(kept)
+
+    def _judge(
+        self,
+        connection: Connection,
+        chosen: Sequence[int],
+        fresh: Collection[int],
+        at_us: int,
+        marks: Mapping[str, int],
+        ticked: Ticked,
+    ) -> tuple[pa.Table, Judged]:
+        who, signals, facts = gather(connection, self.program, chosen)
+        table = judge(self.program, who, signals, facts, at=at_us, watermarks=marks)
+        ids = table["person"].to_numpy()
+        members = {name: set(ids[table[f"in:{name}"].to_numpy()].tolist()) for name in self.program.segments}
+        moves = self._moves(connection, chosen, table, members, at_us)
+        ticked.judged += len(chosen)
+        ticked.entered += sum(entered for _, _, entered, _ in moves)
+        ticked.left += sum(not entered for _, _, entered, _ in moves)
+        scores = {
+            name: dict(zip(ids.tolist(), table[f"score:{name}"].to_pylist(), strict=True))
+            for name in self.program.scores
+        }
+        return table, Judged(persons=chosen, members=members, scores=scores, fresh=fresh)
+
+    def _moves(
+        self,
+        connection: Connection,
+        chosen: Sequence[int],
+        table: pa.Table,
+        members: Mapping[str, set[int]],
+        at_us: int,
+    ) -> list[tuple[str, int, bool, str]]:
+        before: dict[str, set[int]] = {name: set() for name in self.program.segments}
+        for part in chunks(chosen):
+            query = select(memberships.c.segment, memberships.c.person).where(memberships.c.person.in_(part))
+            for segment, person in connection.execute(query):
+                before.setdefault(segment, set()).add(person)
+        index = {person: row for row, person in enumerate(table["person"].to_pylist())}
+        moves, rows = [], []
+        for name, now_in in members.items():
+            until = table[f"until:{name}"].to_numpy()
+            when, excluded = table[f"when:{name}"].to_numpy(), table[f"excluded:{name}"].to_numpy()
+            for person in now_in ^ before[name]:
+                row = index.get(person)
+                verdict = Verdict(
+                    holds=person in now_in,
+                    when=row is not None and bool(when[row]),
+                    excluded=row is not None and bool(excluded[row]),
+                    until_us=NEVER if row is None else int(until[row]),
+                )
+                moved = move(name, person, person in before[name], verdict)
+                if moved is not None:
+                    moves.append((name, person, moved.entered, moved.reason))
+            rows += [
+                {"segment": name, "person": person, "entered_us": at_us, "until_us": int(until[index[person]])}
+                for person in sorted(now_in)
+            ]
+        left = [(segment, person) for segment, person, entered, _ in moves if not entered]
+        for segment in {segment for segment, _ in left}:
+            for part in chunks(person for name, person in left if name == segment):
+                gone = (memberships.c.segment == segment) & memberships.c.person.in_(part)
+                connection.execute(delete(memberships).where(gone))
+        upsert(connection, memberships, rows, update=["until_us"])
+        _log_moves(connection, at_us, moves)
+        return moves
+
+    def _remember(self, connection: Connection, table: pa.Table, result: Judged, at_us: int) -> None:
+        """Note when each person must be judged again; nobody is dirty any more."""
+        due, waits = table["due"].to_numpy(), table["waits"].to_numpy()
+        rows = [
+            {
+                "person": person,
+                "at_us": at_us,
+                "due_us": min(int(due[row]), result.daily.get(person, NEVER)),
+                "waits_us": int(waits[row]),
+            }
+            for row, person in enumerate(table["person"].to_pylist())
+        ]
+        upsert(connection, judged, rows, update=["at_us", "due_us", "waits_us"])
+        for part in chunks(result.persons):
+            connection.execute(delete(dirty).where(dirty.c.person.in_(part)))
+
+    def next_due(self) -> datetime | None:
+        """The earliest instant at which a verdict can change or a row is to be tried again; None: never by itself."""
+        with self.store.read() as connection:
+            due = connection.scalar(select(func.min(judged.c.due_us)))
+        return None if due is None or due >= NEVER else from_us(due)
+
+    def has_news(self) -> bool:
+        """Whether somebody is dirty."""
+        with self.store.read() as connection:
+            return connection.scalar(select(dirty.c.person).limit(1)) is not None
+
+    def has_work(self, now: datetime) -> bool:
+        """Whether rows wait to be sent now."""
+        waiting = (outbox.c.state.in_(["pending", "sending"])) & (outbox.c.next_us <= to_us(now))
+        with self.store.read() as connection:
+            return connection.scalar(select(outbox.c.id).where(waiting).limit(1)) is not None
+
+
+def _log_moves(connection: Connection, at_us: int, moves: Sequence[tuple[str, int, bool, str]]) -> None:
+    rows = [
+        {"at_us": at_us, "segment": segment, "person": person, "entered": entered, "reason": reason}
+        for segment, person, entered, reason in moves
+    ]
+    if rows:
+        connection.execute(insert(membership_log), rows)
+
+
+def activations(program: Program, can: Mapping[str, Capabilities], max_leave: float) -> dict[Target, Terms]:
+    """All targets that the rules activate, with what each asks. ``can``: by connection.
+
+    Raises:
+        SettingsError: a rule sends something to a connection that does not take it.
+    """
+    found: dict[Target, Terms] = {}
+
+    def add(use: Use, name: str, activation: Activation, leave: float = 1.0, number: bool = False) -> None:
+        able = can.get(activation.connection)
+        if able is None or use not in able.uses:
+            takes = f"takes {', '.join(sorted(able.uses))}" if able else "is not a destination"
+            raise SettingsError(
+                f"The rules send the {use} {name!r} to {activation.connection!r}, which {takes}.\n"
+                f"  What to do: remove {activation.connection!r} from `activate` of {name!r}."
+            )
+        target = Target(
+            connection=activation.connection,
+            use=use,
+            name=name,
+            remote_name=activation.name or f"leadup: {name}",
+            number=number,
+        )
+        found[target] = Terms(
+            needs=able.needs.get(use, frozenset()),
+            purposes=able.purposes.get(use, frozenset()) | set(activation.consent),
+            click_ids=able.click_ids if use is Use.CONVERSION else frozenset(),
+            max_age_us=int(able.max_age.total_seconds() * 1e6) if able.max_age and use is Use.CONVERSION else None,
+            max_leave=leave,
+            number=number,
+        )
+
+    for segment in program.segments.values():
+        for activation in segment.activate:
+            limit = segment.guard.max_leave
+            add(Use.AUDIENCE, segment.name, activation, max_leave if limit is None else limit)
+    for conversion in program.conversions.values():
+        for activation in conversion.activate:
+            add(Use.CONVERSION, conversion.name, activation)
+    for prop in program.properties.values():
+        for activation in prop.activate:
+            add(Use.PROPERTY, prop.name, activation, number=not prop.tier)
+    return found
