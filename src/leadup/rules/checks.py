@@ -1,0 +1,217 @@
+"""What must agree between the parts of the rules: names, circles, order, what can never hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from leadup.errors import Problem
+from leadup.rules import conditions as c
+from leadup.rules import durations, model
+from leadup.rules.names import Declared, Loaded, Use, uses, walk
+from leadup.rules.source import Document, Path
+from leadup.rules.suggest import did_you_mean
+
+SHOWN = 12
+"""So many names are listed in a hint at most."""
+
+
+def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[str] | None) -> Iterator[Problem]:
+    """Yield what keeps well-formed files from being rules; ``connections`` None: not known, not checked."""
+    yield from _unknown_names(files, declared)
+    yield from _circles(files)
+    yield from _groups(files)
+    patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
+    for file in files:
+        yield from _tiers(file)
+        yield from _too_close(file, patterns)
+        yield from _destinations(file, connections)
+
+
+def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
+    """Yield what is allowed and probably not meant."""
+    used = {(use.noun, use.name) for file in files for use in uses(file)}
+    events = {match.event for file in files for _, pattern in _patterns(file) for match in matches(pattern)}
+    scores = {name: score for file in files for name, score in file.rules.scores.items()}
+    for file in files:
+        for section in ("micro_conversions", "macro_conversions"):
+            for name in getattr(file.rules, section):
+                if ("conversion", name) not in used:
+                    yield file.document.problem((section, name), f'No rule uses "{name}".', at_key=True)
+        for index, test in enumerate(file.rules.tests):
+            for number, happened in enumerate(test.events):
+                name, _ = happened.event
+                if name not in events:
+                    path: Path = ("tests", index, "events", number, name)
+                    hint = did_you_mean(name, events)
+                    yield file.document.problem(path, f'No conversion is made of "{name}".', hint, at_key=True)
+        yield from _out_of_reach(file, scores)
+
+
+def matches(pattern: model.Pattern) -> list[model.Match]:
+    """Return the matches of a pattern, whichever form it is written in."""
+    return pattern.any or [model.Match.model_construct(event=pattern.event or "", where=pattern.where)]
+
+
+def reads(files: Sequence[Loaded]) -> dict[str, dict[str, tuple[Document, Path]]]:
+    """Return, for each segment, the segments it reads (``in_segment``, ``exclude``) and where it says so."""
+    graph: dict[str, dict[str, tuple[Document, Path]]] = {}
+    for file in files:
+        graph.update({name: {} for name in file.rules.segments})
+        for use in uses(file):
+            if use.noun == "segment" and use.path[0] == "segments":
+                graph[str(use.path[1])].setdefault(use.name, (use.document, use.path))
+    return graph
+
+
+def _patterns(file: Loaded) -> Iterator[tuple[str, model.Pattern]]:
+    yield from file.rules.micro_conversions.items()
+    yield from file.rules.macro_conversions.items()
+
+
+# ---------------------------------------------------------------- names
+
+
+def _unknown_names(files: Sequence[Loaded], declared: Declared) -> Iterator[Problem]:
+    tiers = _scores_by_tier(files)
+    all_scores = len({name for file in files for name in file.rules.scores}) == len(declared.places["score"])
+    for file in files:
+        for use in uses(file):
+            if use.noun == "tier" and not all_scores:
+                continue  # it may be a tier of a score that is ill-formed, which is said elsewhere
+            known: Collection[str] = tiers if use.noun == "tier" else declared.places[use.noun]
+            if use.name not in known:
+                yield use.document.problem(
+                    use.path, f'There is no {use.noun} "{use.name}".', _hint(use, known, declared)
+                )
+        for condition, path in _conditions(file):
+            if isinstance(condition, c.InTier) and condition.tier in tiers:
+                yield from _ambiguous_tier(file, condition, path, tiers[condition.tier])
+
+
+def _hint(use: Use, known: Collection[str], declared: Declared) -> str:
+    elsewhere = [noun for noun, names in declared.places.items() if use.name in names and noun != use.noun]
+    if elsewhere:
+        return f'"{use.name}" is a {elsewhere[0]}'
+    listed = ", ".join(sorted(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+    return did_you_mean(use.name, known) or (f"{use.noun}s: {listed}" if known else f"no {use.noun} is declared")
+
+
+def _scores_by_tier(files: Sequence[Loaded]) -> dict[str, list[str]]:
+    scores_of: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        for name, score in file.rules.scores.items():
+            for tier in score.tiers or ():
+                scores_of[tier].append(name)
+    return scores_of
+
+
+def _ambiguous_tier(file: Loaded, condition: c.InTier, path: Path, scores: Sequence[str]) -> Iterator[Problem]:
+    if condition.of is None and len(scores) > 1:
+        text = f'Several scores have a tier "{condition.tier}": {", ".join(sorted(scores))}.'
+        hint = f"say which: {{tier: {condition.tier}, of: {min(scores)}}}"
+        yield file.document.problem((*path, "tier"), text, hint)
+    elif condition.of is not None and condition.of not in scores:
+        text = f'Score "{condition.of}" has no tier "{condition.tier}".'
+        yield file.document.problem((*path, "tier"), text, f"these have: {', '.join(sorted(scores))}")
+
+
+def _circles(files: Sequence[Loaded]) -> Iterator[Problem]:
+    graph = reads(files)
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            circle = error.args[1][:0:-1]  # each reads the next
+            first = min(range(len(circle)), key=lambda i: list(graph).index(circle[i]))
+            circle = [*circle[first:], *circle[:first]]
+            document, path = graph[circle[0]].pop(circle[1 % len(circle)])
+            shown = " → ".join([*circle, circle[0]])
+            yield document.problem(path, f"Segments read each other in a circle: {shown}.", "take one of these out")
+        else:
+            return
+
+
+def _groups(files: Sequence[Loaded]) -> Iterator[Problem]:
+    group_of: dict[str, str] = {}
+    for file in files:
+        for group, members in file.rules.groups.items():
+            for index, segment in enumerate(members):
+                other = group_of.setdefault(segment, group)
+                if other != group or segment in members[:index]:
+                    text = f'Segment "{segment}" is already in group "{other}".'
+                    yield file.document.problem(("groups", group, index), text, "a segment is in one group, once")
+
+
+# ---------------------------------------------------------------- what can never hold
+
+
+def _conditions(file: Loaded) -> Iterator[tuple[object, Path]]:
+    for name, segment in file.rules.segments.items():
+        yield from walk(segment.when, ("segments", name, "when"))
+
+
+def _tiers(file: Loaded) -> Iterator[Problem]:
+    for name, score in file.rules.scores.items():
+        below = 0.0
+        for tier, threshold in (score.tiers or {}).items():
+            if threshold <= below:
+                text = f"Tiers ascend: {tier} ({threshold:g}) does not lie above the one before ({below:g})."
+                yield file.document.problem(("scores", name, "tiers", tier), text)
+            below = threshold
+
+
+def _too_close(file: Loaded, patterns: dict[str, model.Pattern]) -> Iterator[Problem]:
+    """More signals asked for than ``same_within`` lets into the window."""
+    for condition, path in _conditions(file):
+        if not isinstance(condition, c.Did) or condition.did not in patterns or condition.within is None:
+            continue
+        low, _ = condition.bounds
+        apart = patterns[condition.did].same_within or 0
+        if (low - 1) * apart >= condition.within:
+            text = f"This can never hold: {low} of {condition.did} take at least {durations.show((low - 1) * apart)}"
+            why = f"its `same_within` is {durations.show(apart)}"
+            yield file.document.problem((*path, "within"), f"{text}, and `within` is shorter or as long.", why)
+
+
+def _out_of_reach(file: Loaded, scores: dict[str, model.Score]) -> Iterator[Problem]:
+    for name, score in file.rules.scores.items():
+        for tier, threshold in (score.tiers or {}).items():
+            if (most := _most(score)) < threshold:
+                text = f'Tier "{tier}" is out of reach: {name} reaches {most:g} at most.'
+                yield file.document.problem(("scores", name, "tiers", tier), text)
+    for condition, path in _conditions(file):
+        if isinstance(condition, c.ScoreAtLeast) and (most := _most(scores[condition.score])) < condition.at_least:
+            text = f"This can never hold: {condition.score} reaches {most:g} at most."
+            yield file.document.problem((*path, "at_least"), text)
+
+
+def _most(score: model.Score) -> float:
+    """Return the highest the score can be: infinite, unless each pattern that gives points has ``at_most``."""
+    most = 0.0
+    for given in score.points.values():
+        points, count = (given.points, given.at_most) if isinstance(given, model.Points) else (given, None)
+        if points > 0:
+            most += points * (count or float("inf"))
+    return most
+
+
+# ---------------------------------------------------------------- destinations
+
+
+def _destinations(file: Loaded, connections: Collection[str] | None) -> Iterator[Problem]:
+    for section in ("segments", "properties", "conversions"):
+        for name, sender in getattr(file.rules, section).items():
+            seen: set[str] = set()
+            for index, activation in enumerate(sender.activate or ()):
+                path: Path = (section, name, "activate", index)
+                to = activation if isinstance(activation, str) else activation.to
+                path = path if isinstance(activation, str) else (*path, "to")
+                if to in seen:
+                    yield file.document.problem(path, f'"{to}" is here twice.')
+                elif connections is not None and to not in connections:
+                    known = f"connections: {', '.join(sorted(connections))}" if connections else "leadup.toml has none"
+                    hint = did_you_mean(to, connections) or known
+                    yield file.document.problem(path, f'There is no connection "{to}".', hint)
+                seen.add(to)

@@ -1,0 +1,165 @@
+"""Well-formed, checked rule files to a :class:`~leadup.rules.program.Program`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from graphlib import TopologicalSorter
+from typing import Any, get_args
+
+from leadup.rules import conditions as c
+from leadup.rules import model
+from leadup.rules import program as p
+from leadup.rules.checks import matches, reads
+from leadup.rules.names import Loaded
+from leadup.types import Money
+
+
+def compile_rules(files: Sequence[Loaded]) -> p.Program:
+    """Return the program that ``files`` mean together. They have passed :func:`leadup.rules.checks.errors`."""
+    rules = [file.rules for file in files]
+    scores = {name: _score(name, score) for r in rules for name, score in r.scores.items()}
+    segments = {name: _segment(name, segment, scores) for r in rules for name, segment in r.segments.items()}
+    program = p.Program(
+        patterns={
+            **{name: _pattern(name, it, macro=False) for r in rules for name, it in r.micro_conversions.items()},
+            **{name: _pattern(name, it, macro=True) for r in rules for name, it in r.macro_conversions.items()},
+        },
+        scores=scores,
+        segments={name: segments[name] for name in TopologicalSorter(reads(files)).static_order()},
+        groups=tuple(p.Group(name=name, segments=tuple(it)) for r in rules for name, it in r.groups.items()),
+        conversions={name: _conversion(name, it) for r in rules for name, it in r.conversions.items()},
+        properties={name: _property(name, it) for r in rules for name, it in r.properties.items()},
+    )
+    return replace(program, fingerprint=fingerprint(program))
+
+
+def fingerprint(program: p.Program) -> str:
+    """Return the SHA-256 (hex) of what the program means; descriptions, files and the order of names do not count."""
+    canonical = json.dumps(_canonical(program), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {f.name: _canonical(getattr(value, f.name)) for f in fields(value)}
+        return {
+            "is": type(value).__name__,
+            **{k: v for k, v in named.items() if k not in ("description", "fingerprint")},
+        }
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        items = [_canonical(item) for item in value]
+        return sorted(items, key=lambda group: str(group["name"])) if value and isinstance(value[0], p.Group) else items
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# ---------------------------------------------------------------- catalogue and scores
+
+
+def _pattern(name: str, it: model.Pattern, *, macro: bool) -> p.Pattern:
+    return p.Pattern(
+        name=name,
+        macro=macro,
+        any=tuple(p.Match(match.event, _where(match.where)) for match in matches(it)),
+        same_within=it.same_within or 0,
+        value=_value(it.value),
+        description=it.description or "",
+    )
+
+
+def _value(it: Money | model.ValueOf | None) -> Money | p.ValueOf | None:
+    if not isinstance(it, model.ValueOf):
+        return it
+    key = "currency" if it.is_code else "currency_property"
+    return p.ValueOf(property=it.property_, **{key: it.currency})
+
+
+def _where(where: c.Where | None) -> p.Where:
+    """Return the tests sorted, since all must hold and their order says nothing."""
+    tests: list[p.Test] = []
+    for name, it in (where or {}).items():
+        if isinstance(it, c.Tests):
+            written = ((op, getattr(it, f"{op}_" if op == "in" else op)) for op in get_args(p.Op))
+            tests += [p.Test(name, op, tuple(x) if isinstance(x, list) else x) for op, x in written if x is not None]
+        else:
+            tests.append(p.Test(name, "in", tuple(it)) if isinstance(it, list) else p.Test(name, "eq", it))
+    return tuple(sorted(tests, key=lambda test: (test.property, test.op)))
+
+
+def _score(name: str, it: model.Score) -> p.Score:
+    points = []
+    for pattern, given in sorted(it.points.items()):  # points are summed in this order, whatever the file's is
+        long = given if isinstance(given, model.Points) else model.Points(points=given)
+        points.append(p.Points(pattern=pattern, points=float(long.points), at_most=long.at_most))
+    tiers = tuple((tier, float(threshold)) for tier, threshold in (it.tiers or {}).items())
+    return p.Score(name=name, half_life=it.half_life, points=tuple(points), tiers=tiers)
+
+
+# ---------------------------------------------------------------- conditions
+
+
+def _condition(it: c.Condition, scores: Mapping[str, p.Score]) -> p.Condition:
+    match it:
+        case c.AllOf():
+            return p.All(tuple(_condition(part, scores) for part in it.all))
+        case c.AnyOf():
+            return p.Any(tuple(_condition(part, scores) for part in it.any))
+        case c.Not():
+            return p.Not(_condition(it.not_, scores))
+        case c.Did():
+            low, high = it.bounds
+            return p.Did(pattern=it.did, low=low, high=high, within=it.within, where=_where(it.where))
+        case c.DidNot():
+            return p.Did(pattern=it.did_not, low=0, high=0, within=it.within, where=_where(it.where))
+        case c.Started():
+            return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
+        case c.Sequence():
+            return p.Sequence(steps=tuple(it.sequence), span=it.span, within=it.within)
+        case c.ScoreAtLeast():
+            return p.ScoreIs(score=it.score, low=float(it.at_least))
+        case c.InTier():
+            return _tier(it, scores)
+        case c.Person():
+            return p.Person(where=_where(it.person))
+        case c.InSegment():
+            return p.InSegment(segment=it.in_segment)
+
+
+def _tier(it: c.InTier, scores: Mapping[str, p.Score]) -> p.ScoreIs:
+    score = it.of or next(name for name, score in scores.items() if it.tier in dict(score.tiers))
+    tiers = scores[score].tiers
+    index = [name for name, _ in tiers].index(it.tier)
+    return p.ScoreIs(score=score, low=tiers[index][1], high=tiers[index + 1][1] if index + 1 < len(tiers) else None)
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def _segment(name: str, it: model.Segment, scores: Mapping[str, p.Score]) -> p.Segment:
+    return p.Segment(
+        name=name,
+        when=_condition(it.when, scores),
+        exclude=tuple(it.exclude or ()),
+        activate=_activate(it.activate),
+        guard=p.Guard(max_leave=it.guard.max_leave if it.guard else None),
+        description=it.description or "",
+    )
+
+
+def _activate(activate: model.Activate | None) -> tuple[p.Activation, ...]:
+    long = (model.ActivateLong(to=it) if isinstance(it, str) else it for it in activate or ())
+    return tuple(p.Activation(connection=it.to, name=it.name or "", consent=tuple(it.consent or ())) for it in long)
+
+
+def _conversion(name: str, it: model.Conversion) -> p.Conversion:
+    return p.Conversion(name=name, on=it.on, value=it.value, activate=_activate(it.activate))
+
+
+def _property(name: str, it: model.Property) -> p.Property:
+    return p.Property(
+        name=name, score=it.score or it.tier or "", tier=it.tier is not None, activate=_activate(it.activate)
+    )

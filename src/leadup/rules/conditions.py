@@ -1,0 +1,289 @@
+"""The models of ``where`` and of conditions: one class an operator. Their docstrings are the editor's help."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from leadup.rules import vocabulary as v
+from leadup.rules.vocabulary import Duration, Given, Part, Value, Word, wrong
+
+# ---------------------------------------------------------------- where
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise wrong("{} compares numbers or text; true and false have no order.")
+    return value
+
+
+def _regex(pattern: str) -> str:
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        raise wrong(
+            f'"{pattern}" is not an RE2 expression.', str(error).removeprefix("Invalid regular expression: ")
+        ) from None
+    return pattern
+
+
+Comparable: TypeAlias = Annotated[Value, AfterValidator(_comparable)]
+Regex: TypeAlias = Annotated[Word, AfterValidator(_regex)]
+
+
+class Tests(Part):
+    """Tests of one property; all of them must hold."""
+
+    called = "a test of a property"
+
+    eq: Given[Value] = None
+    """Equal. A number compares with the property's number, text with its text."""
+    ne: Given[Value] = None
+    """Not equal. A missing property satisfies it."""
+    gt: Given[Comparable] = None
+    """Above; text by code point, so that ISO dates sort."""
+    gte: Given[Comparable] = None
+    """At least."""
+    lt: Given[Comparable] = None
+    """Below."""
+    lte: Given[Comparable] = None
+    """At most."""
+    in_: Given[Annotated[list[Value], Field(min_length=1)]] = Field(None, alias="in")
+    """One of these."""
+    contains: Given[Value] = None
+    """The text has this part, or the list has this element."""
+    starts_with: Given[Word] = None
+    """The text begins so."""
+    matches: Given[Regex] = None
+    """An RE2 expression found anywhere in the text; ^ and $ bind it to the ends."""
+    exists: Given[bool] = None
+    """Whether the property is there at all."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_fields_set:
+            raise wrong("{} has no test.", "tests: " + ", ".join(self.key_names()))
+        return self
+
+
+PropertyTest: TypeAlias = Annotated[
+    Annotated[Value, Tag("<text>")]
+    | Annotated[Value, Tag("<number>")]
+    | Annotated[Value, Tag("<truth>")]
+    | Annotated[Value, Tag("<nothing>")]
+    | Annotated[Annotated[list[Value], Field(min_length=1)], Tag("<list>")]
+    | Annotated[Tests, Tag("<mapping>")],
+    v.forms("a value, a list of values, or tests such as {gte: 75}"),
+]
+Where: TypeAlias = Annotated[
+    dict[Word, PropertyTest],
+    Field(min_length=1, examples=[{"path": {"starts_with": "/pricing"}, "percent": {"gte": 75}}]),
+]
+"""Property to what it must be: a value, a list (one of), or tests. All must hold."""
+
+
+def _no_channel(where: Where) -> Where:
+    v.refuse_not_built("the `where` of a rule", where)
+    return where
+
+
+def _no_first_channel(where: Where) -> Where:
+    v.refuse_not_built("`person`", where)
+    return where
+
+
+RuleWhere: TypeAlias = Annotated[Where, AfterValidator(_no_channel)]
+PersonWhere: TypeAlias = Annotated[Where, AfterValidator(_no_first_channel)]
+
+# ---------------------------------------------------------------- conditions
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
+Several: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Did(Part):
+    """That many signals of a conversion in the window; at least 1 when no count is given."""
+
+    called, operator = "`did`", "did"
+
+    did: Word
+    """The micro or macro conversion."""
+    at_least: Given[Several] = None
+    """The fewest."""
+    at_most: Given[Count] = None
+    """The most. Without `at_least`, none at all is enough."""
+    exactly: Given[Count] = None
+    """Neither fewer nor more."""
+    between: Given[Annotated[list[Count], Field(min_length=2, max_length=2)]] = None
+    """The fewest and the most, as [2, 5]."""
+    within: Given[Duration] = None
+    """Counted back from the moment of judging; left out: ever."""
+    where: Given[RuleWhere] = None
+    """Only signals whose properties pass."""
+
+    @model_validator(mode="after")
+    def _one_count(self) -> Self:
+        given = [key for key in ("at_least", "at_most", "exactly", "between") if key in self.model_fields_set]
+        if len(given) > 1 and given != ["at_least", "at_most"]:
+            raise wrong(f"`{given[-1]}` and `{given[0]}` do not go together.", at=given[-1])
+        low, high = self.bounds
+        if high is not None and low > high:
+            raise wrong(f"{low} to {high} can never hold: the lower count is above the upper one.", at=given[-1])
+        return self
+
+    @property
+    def bounds(self) -> tuple[int, int | None]:
+        """The fewest and the most."""
+        if self.exactly is not None:
+            return self.exactly, self.exactly
+        if self.between is not None:
+            return self.between[0], self.between[1]
+        if self.at_least is None and self.at_most is not None:
+            return 0, self.at_most
+        return self.at_least or 1, self.at_most
+
+
+class DidNot(Part):
+    """No signal of a conversion in the window."""
+
+    called, operator = "`did_not`", "did_not"
+
+    did_not: Word
+    """The micro or macro conversion."""
+    within: Given[Duration] = None
+    """Counted back from the moment of judging; left out: ever."""
+    where: Given[RuleWhere] = None
+    """Only signals whose properties pass are looked for."""
+
+
+class Started(Part):
+    """Began something, let time pass, and did not finish: holds from `for` after the start until it is finished."""
+
+    called, operator = "`started`", "started"
+
+    started: Word
+    """The conversion that begins it."""
+    without: Word
+    """The conversion that ends it, from the start on."""
+    for_: Duration = Field(alias="for")
+    """How long to wait after the start."""
+    within: Given[Duration] = None
+    """How old the start may be; left out: ever."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.within is not None and self.for_ >= self.within:
+            raise wrong("This can never hold: `for` must be shorter than `within`.", at="for")
+        return self
+
+
+class Sequence(Part):
+    """These conversions in this order, each strictly later than the one before; others may lie between."""
+
+    called, operator = "`sequence`", "sequence"
+
+    sequence: Annotated[list[Word], Field(min_length=2, max_length=50)]
+    """The steps."""
+    span: Given[Duration] = None
+    """The most that may lie between first and last."""
+    within: Given[Duration] = None
+    """The last step is in this window; left out: ever."""
+
+
+class ScoreAtLeast(Part):
+    """A score has reached a number."""
+
+    called, operator = "`score`", "score"
+
+    score: Word
+    """The score."""
+    at_least: Annotated[v.Amount, Field(gt=0)]
+    """The points it has reached."""
+
+
+class InTier(Part):
+    """A score lies in a tier: it has reached this one and not the next."""
+
+    called, operator = "`tier`", "tier"
+
+    tier: Word
+    """The tier."""
+    of: Given[Word] = None
+    """The score it belongs to; needed when several scores have a tier of this name."""
+
+
+class Person(Part):
+    """What the CRM last said of the person passes all tests."""
+
+    called, operator = "`person`", "person"
+
+    person: PersonWhere
+    """Trait to what it must be."""
+
+
+class InSegment(Part):
+    """The person is in another segment by its rules (`when` and `exclude`), before groups."""
+
+    called, operator = "`in_segment`", "in_segment"
+
+    in_segment: Word
+    """The segment."""
+
+
+class AllOf(Part):
+    """All of these hold."""
+
+    called, operator = "`all`", "all"
+
+    all: Annotated[list[Condition], Field(min_length=1)]
+    """Conditions."""
+
+
+class AnyOf(Part):
+    """At least one of these holds."""
+
+    called, operator = "`any`", "any"
+
+    any: Annotated[list[Condition], Field(min_length=1)]
+    """Conditions."""
+
+
+class Not(Part):
+    """This does not hold."""
+
+    called, operator = "`not`", "not"
+
+    not_: Condition = Field(alias="not")
+    """A condition."""
+
+
+OPERATORS: dict[str, type[Part]] = {
+    model.operator: model
+    for model in (AllOf, AnyOf, Not, Did, DidNot, Started, Sequence, ScoreAtLeast, InTier, Person, InSegment)
+}
+
+
+def _operator(value: Any) -> str | None:
+    named = [key for key in value if key in OPERATORS] if isinstance(value, dict) else []
+    return f"<{named[0]}>" if len(named) == 1 else None
+
+
+Condition: TypeAlias = Annotated[
+    Annotated[AllOf, Tag("<all>")]
+    | Annotated[AnyOf, Tag("<any>")]
+    | Annotated[Not, Tag("<not>")]
+    | Annotated[Did, Tag("<did>")]
+    | Annotated[DidNot, Tag("<did_not>")]
+    | Annotated[Started, Tag("<started>")]
+    | Annotated[Sequence, Tag("<sequence>")]
+    | Annotated[ScoreAtLeast, Tag("<score>")]
+    | Annotated[InTier, Tag("<tier>")]
+    | Annotated[Person, Tag("<person>")]
+    | Annotated[InSegment, Tag("<in_segment>")],
+    Discriminator(_operator, custom_error_type="condition", custom_error_message="condition"),
+]
+for _model in (AllOf, AnyOf, Not):
+    _model.model_rebuild()

@@ -1,0 +1,287 @@
+"""The language of rule files, as models. The JSON Schema for editors is made of them: :func:`json_schema`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import BeforeValidator, Field, Tag, model_validator
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from leadup.rules import vocabulary as v
+from leadup.rules.cases import Test
+from leadup.rules.conditions import Condition, Several, Where
+from leadup.rules.vocabulary import (
+    Amount,
+    Duration,
+    FixedMoney,
+    Given,
+    Name,
+    Part,
+    Share,
+    Word,
+    wrong,
+)
+from leadup.types import Purpose
+
+Description: TypeAlias = Annotated[str, Field(max_length=10_000)]
+
+# ---------------------------------------------------------------- catalogue
+
+
+class Match(Part):
+    """An event by name, and tests of its properties."""
+
+    called = "a match"
+
+    event: Word
+    """The event's name, as the source gives it."""
+    where: Given[Where] = None
+    """Tests of the event's properties; all must hold."""
+
+
+class ValueOf(Part):
+    """An amount that the event itself carries, in whole units (euros, not cents)."""
+
+    called = "a value"
+
+    property_: Word = Field(alias="property")
+    """The property that holds the amount."""
+    currency: Word = Field(examples=["EUR", "currency"])
+    """An ISO code in capitals (EUR), or the name of the property that holds it."""
+
+    @property
+    def is_code(self) -> bool:
+        """Whether ``currency`` is a code and not a property."""
+        return re.fullmatch("[A-Z]{3}", self.currency) is not None
+
+
+PatternValue: TypeAlias = Annotated[
+    Annotated[FixedMoney, Tag("<text>")]
+    | Annotated[FixedMoney, Tag("<number>")]
+    | Annotated[ValueOf, Tag("<mapping>")],
+    v.forms("an amount such as 288 EUR, or {property: …, currency: …}"),
+]
+
+
+class Pattern(Part):
+    """A micro or macro conversion: `event` with `where`, or `any` of several."""
+
+    called = "a micro or macro conversion"
+    model_config = v.one_key_of("event", "any")
+
+    event: Given[Word] = None
+    """The event's name, as the source gives it."""
+    where: Given[Where] = None
+    """Tests of the event's properties; all must hold."""
+    any: Given[Annotated[list[Match], Field(min_length=1)]] = None
+    """Several events, each of which is this conversion."""
+    same_within: Given[Duration] = None
+    """Events of one person closer than this to the last one that counted, count once."""
+    value: Given[PatternValue] = None
+    """What one is worth: a fixed amount, or a property of the event."""
+    description: Given[Description] = None
+    """For people."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.any is not None:
+            for key in ("event", "where"):
+                if key in self.model_fields_set:
+                    raise wrong(
+                        f"`{key}` and `any` do not go together.", f"move `{key}` into the items of `any`", at=key
+                    )
+        elif self.event is None:
+            raise wrong("{} needs `event` or `any`.", "such as {event: form_start}", at_key=True)
+        return self
+
+
+# ---------------------------------------------------------------- scores
+
+
+class Points(Part):
+    """Points, and how many signals count at most."""
+
+    called = "points"
+
+    points: Amount
+    """Points for each."""
+    at_most: Given[Several] = None
+    """The latest so many count."""
+
+
+class Score(Part):
+    """A sum of points that decays."""
+
+    called = "a score"
+
+    half_life: Duration
+    """After this long, points count half. After ten half-lives they count nothing."""
+    points: Annotated[
+        dict[
+            Word,
+            Annotated[
+                Annotated[Amount, Tag("<number>")] | Annotated[Points, Tag("<mapping>")],
+                v.forms("a number, or {points: …, at_most: …}"),
+            ],
+        ],
+        Field(min_length=1, examples=[{"form_started": 20, "pricing_view": {"points": 10, "at_most": 3}}]),
+    ]
+    """Points by micro or macro conversion."""
+    tiers: Given[Annotated[dict[Name, Annotated[Amount, Field(gt=0)]], Field(min_length=1)]] = None
+    """Names for ranges, ascending: each reaches from its number up to the next one's."""
+
+
+# ---------------------------------------------------------------- segments, groups, what is sent
+
+
+class ActivateLong(Part):
+    """A destination in the long form."""
+
+    called = "a destination"
+
+    to: Word
+    """The connection, as `leadup.toml` names it."""
+    name: Given[Word] = None
+    """What it is called there; left out: `leadup: NAME`."""
+    consent: Given[Annotated[list[Annotated[Purpose, Field(strict=False)]], Field(min_length=1)]] = None
+    """Purposes of consent, on top of those the destination needs."""
+
+
+Activate: TypeAlias = Annotated[
+    list[
+        Annotated[
+            Annotated[Word, Tag("<text>")] | Annotated[ActivateLong, Tag("<mapping>")],
+            v.forms("the name of a connection, or {to: …, name: …}"),
+        ]
+    ],
+    Field(min_length=1, examples=[["hubspot", {"to": "google_ads", "name": "Warm leads"}]]),
+]
+
+
+class Guard(Part):
+    """What must not happen unseen."""
+
+    called = "a guard"
+
+    max_leave: Given[Share] = None
+    """Hold everything when more than this share of the audience would leave at once (from 20 leaves up)."""
+
+
+class Segment(Part):
+    """People for whom a condition holds."""
+
+    called = "a segment"
+
+    when: Condition
+    """The condition."""
+    exclude: Given[list[Word]] = None
+    """Segments whose people are taken out."""
+    activate: Given[Activate] = None
+    """Connections that get the audience."""
+    guard: Given[Guard] = None
+    """What must not happen unseen."""
+    description: Given[Description] = None
+    """For people."""
+
+
+class Property(Part):
+    """A fact about a person, kept up to date in a CRM: a score in whole points, or the name of its tier."""
+
+    called = "a property"
+    model_config = v.one_key_of("score", "tier")
+
+    score: Given[Word] = None
+    """The score whose points are written."""
+    tier: Given[Word] = None
+    """The score whose tier is written."""
+    activate: Given[Activate] = None
+    """Connections that get it."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.score is None) == (self.tier is None):
+            raise wrong("{} takes either `score` or `tier`.", "each names a score", at="tier" if self.tier else "")
+        return self
+
+
+def _no_enters(value: Any) -> Any:
+    v.refuse_not_built("what a conversion is on", value)
+    return value
+
+
+def _not_learned(value: Any) -> Any:
+    v.refuse_not_built("the value of a conversion", value)
+    return value
+
+
+class Conversion(Part):
+    """A conversion to report to a destination whenever a pattern happens."""
+
+    called = "a conversion"
+
+    on: Annotated[Word, BeforeValidator(_no_enters)]
+    """The micro or macro conversion."""
+    value: Given[Annotated[FixedMoney, BeforeValidator(_not_learned)]] = None
+    """What to report instead of the pattern's own value."""
+    activate: Given[Activate] = None
+    """Connections that get it."""
+
+
+# ---------------------------------------------------------------- the file
+
+T = TypeVar("T")
+Section: TypeAlias = Annotated[dict[Name, T], BeforeValidator(lambda value: {} if value is None else value)]
+"""Name to what it names. May be empty, as it is when all of it is commented out."""
+
+
+class RuleFile(Part):
+    """A rule file."""
+
+    called = "a rule file"
+
+    version: Literal[1]
+    """The version of the language: 1."""
+    micro_conversions: Section[Pattern] = Field({})
+    """Steps on the way, by name."""
+    macro_conversions: Section[Pattern] = Field({})
+    """Goals, by name."""
+    scores: Section[Score] = Field({})
+    """Decaying sums of points, by name."""
+    segments: Section[Segment] = Field({})
+    """People for whom a condition holds, by name."""
+    groups: Section[Annotated[list[Word], Field(min_length=2)]] = Field({})
+    """Segments of which a person is only in the first that holds, by name of the group."""
+    properties: Section[Property] = Field({})
+    """Facts to write to a CRM, by name."""
+    conversions: Section[Conversion] = Field({})
+    """Conversions to report, by name."""
+    tests: Annotated[list[Test], BeforeValidator(lambda value: [] if value is None else value)] = Field([])
+    """Examples that `leadup rules test` checks."""
+
+
+class _Schema(GenerateJsonSchema):
+    """Draft 2020-12 as editors like it: alternatives as ``anyOf``, no null, no invented titles."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])  # Given: null is a mistake
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        made = super().tagged_union_schema(schema)
+        unique = {repr(choice): choice for choice in made["oneOf"]}
+        return {"anyOf": list(unique.values())}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a rule file, for completion and hover in editors."""
+    schema = RuleFile.model_json_schema(schema_generator=_Schema)
+    for definition in schema["$defs"].values():
+        definition.pop("title", None)
+    return {"$schema": _Schema.schema_dialect, **schema, "title": "leadup rules"}
