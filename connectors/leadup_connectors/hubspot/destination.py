@@ -55,7 +55,7 @@ _RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJEC
 
 
 class HubSpotDestination:
-    """Audiences are MANUAL lists of contacts, found by name; properties are those of contacts, in the group "leadup"."""
+    """Audiences are MANUAL lists of contacts, found by name; properties are contact properties in a group of our own."""
 
     def __init__(self, connection: str, settings: HubSpotSettings) -> None:
         self._connection, self._settings = connection, settings

@@ -4,7 +4,7 @@
 ...     @pytest.fixture
 ...     def server(self): ...                           # a running leadup.sandbox.Server
 ...     @pytest.fixture
-...     def destination(self, server): ...              # connected to server.url, timeouts well under a second
+...     def destination(self, server): ...              # connected to server.url, pauses well under a second
 ...     @pytest.fixture
 ...     def audience(self): ...                         # a Target
 ...     @pytest.fixture
@@ -58,7 +58,7 @@ PASSING: dict[str, dict[str, Any]] = {
     "502": {"kind": "fail", "status": 502},
     "503": {"kind": "fail", "status": 503},
     "504": {"kind": "fail", "status": 504},
-    "no answer": {"kind": "hang", "seconds": 1.0},
+    "no answer": {"kind": "hang", "seconds": 0.2},
     "lost answer": {"kind": "lose_answer"},
 }
 """Bad weather that ends by itself: the engine may try again."""
@@ -139,7 +139,7 @@ class _Laws:
 
     @pytest.fixture
     def destination(self, server: Server) -> Destination:
-        """A destination connected to it; its timeouts and pauses are well under a second."""
+        """A destination connected to it; its pauses between tries are well under a second."""
         raise NotImplementedError
 
     @pytest.fixture

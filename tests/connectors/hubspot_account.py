@@ -1,0 +1,107 @@
+"""Words that the tests of the HubSpot connector share: people, targets, changes, and a destination for an emulator."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from leadup.sandbox import Sandbox, Server
+from leadup.types import (
+    Address,
+    Contact,
+    Email,
+    Identifier,
+    Join,
+    Json,
+    Kind,
+    Leave,
+    RemoteId,
+    Target,
+    Upsert,
+    Use,
+)
+from leadup_connectors.hubspot.destination import HubSpotDestination
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+from leadup_connectors.hubspot.settings import HubSpotSettings
+
+TOKEN = "pat-eu1-5ec7e7"
+AUDIENCE = Target(connection="hubspot", use=Use.AUDIENCE, name="hot", remote_name="leadup: hot")
+SCORE = Target(
+    connection="hubspot", use=Use.PROPERTY, name="leadup_score", remote_name="leadup: leadup_score", number=True
+)
+TIER = Target(connection="hubspot", use=Use.PROPERTY, name="leadup_tier", remote_name="leadup: leadup_tier")
+ADD, REMOVE, READ, UPDATE = "/memberships/add", "/memberships/remove", "/batch/read", "/batch/update"
+CREATE_LIST = ("POST", "/crm/v3/lists/")
+
+
+class Stage(Server):
+    """One server on which one emulator after another plays: to start and stop a server takes longer than most tests."""
+
+    def __init__(self) -> None:
+        super().__init__(_Understudy())
+
+    def play(self, **how: Any) -> Stage:
+        """Put on a new, empty account with a burst window that is short enough for tests."""
+        return self.play_with(HubSpotSandbox(**{"interval": 0.05, "token": TOKEN, **how}))
+
+    def play_with(self, sandbox: HubSpotSandbox) -> Stage:
+        """Put on this account."""
+        _Understudy.playing = sandbox.app()
+        self.sandbox = sandbox
+        return self
+
+
+class _Understudy(Sandbox):
+    """Passes every request on to the emulator that plays."""
+
+    name = "stage"
+    playing: ASGIApp
+
+    def app(self) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await _Understudy.playing(scope, receive, send)
+
+        return app
+
+
+def connect(server: Server, **settings: Any) -> HubSpotDestination:
+    """A destination with pauses that are short enough for tests."""
+    how = {"pause": 0.01, **settings}
+    return HubSpotDestination("hubspot", HubSpotSettings(access_token=SecretStr(TOKEN), base_url=server.url, **how))
+
+
+def person(number: int, *addresses: str, **identifiers: str) -> Contact:
+    """A person with these e-mail addresses in the clear, and identifiers by kind."""
+    emails = tuple(Email(_sha256(address.strip().lower()), SecretStr(address)) for address in addresses)
+    ids = [Identifier(Kind(kind), value) for kind, value in identifiers.items()]
+    ids += [Identifier(Kind.EMAIL, email.sha256) for email in emails]
+    return Contact(person=number, identifiers=tuple(sorted(ids, key=lambda i: i.kind.strength)), emails=emails)
+
+
+def at(*contacts: str) -> Address:
+    """The address that these contact ids make."""
+    return Address(tuple(RemoteId("contact", contact) for contact in sorted(contacts)))
+
+
+def join(number: int, *contacts: str) -> Join:
+    return Join(key=f"join-{number}", person=number, to=at(*contacts))
+
+
+def leave(number: int, *contacts: str) -> Leave:
+    return Leave(key=f"leave-{number}", person=number, to=at(*contacts))
+
+
+def upsert(number: int, contact: str, **properties: Json) -> Upsert:
+    return Upsert(key=f"upsert-{number}", person=number, to=at(contact), properties=properties)
+
+
+def calls(server: Server, path: str = "", method: str = "") -> int:
+    """How many requests came whose path contains ``path``."""
+    return sum(path in each.path and each.method == (method or each.method) for each in server.sandbox.weather.log)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
