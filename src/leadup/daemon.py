@@ -1,7 +1,8 @@
 """``leadup run``: jobs on a scheduler around the same flow that the command line uses.
 
-Three workers: one takes pages and judges, one delivers, one keeps house. Whatever the daemon is doing when it is stopped
-or killed, the state is whole: every step is a transaction, and what was on its way is sent again under the same key.
+Three workers: one takes pages and judges, one delivers, one keeps house. Whatever the daemon is doing when it is
+stopped or killed, the state is whole: every step is a transaction, and what was on its way is sent again under the
+same key.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Daemon:
         self._scheduler.shutdown(wait=False)
         deadline = time.monotonic() + STOP_WITHIN
         locks = (self._app.judging, self._app.sending)
-        ended = all([lock.acquire(timeout=max(deadline - time.monotonic(), 0.01)) for lock in locks])
+        ended = all(lock.acquire(timeout=max(deadline - time.monotonic(), 0.01)) for lock in locks)
         log.info("stopped" if ended else "stopped with work on its way; it will be sent again")
         if not ended:
             # A thread that hangs in a vendor's call would keep the interpreter; the state does not need it to end.

@@ -25,6 +25,7 @@ from leadup.engine.kernel import judge
 from leadup.errors import SettingsError
 from leadup.events.log import EventLog
 from leadup.identity import people, resolve
+from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
 from leadup.identity.vault import Vault
 from leadup.kit import Source
@@ -146,8 +147,8 @@ class Pipeline:
             drop(writing, appended.revised)
             fresh = [(key, event) for key, event in appended.new if event.identifiers]
             told: list[Event | Fact] = [*(event for _, event in fresh), *facts]
-            absorbed = resolve.absorb(writing, [(record.identifiers, to_us(record.at)) for record in told])
-            people.put_secrets(writing, self._vault, secrets)
+            absorbed = resolve.absorb(writing, [Sighting(record.identifiers, to_us(record.at)) for record in told])
+            self._vault.keep(writing, secrets)
             people.put_consents(
                 writing,
                 [

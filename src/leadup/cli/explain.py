@@ -1,0 +1,136 @@
+"""``leadup explain`` and ``leadup people``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from leadup.app import App
+from leadup.cli.base import app_of, emit, json_option, now, out
+from leadup.errors import LeadupError
+from leadup.identity import people as identity
+from leadup.insights.explain import explain as explain_person
+from leadup.insights.explain import show_identifier
+from leadup.rules.suggest import did_you_mean
+from leadup.types import to_us
+
+
+@click.command(epilog="Examples: leadup explain u1 | leadup explain ada@example.com watched_no_demo --json")
+@click.argument("person")
+@click.argument("segment", required=False)
+@json_option
+@click.pass_context
+def explain(ctx: click.Context, person: str, segment: str | None, as_json: bool) -> None:
+    """Say why a PERSON is in or out of a SEGMENT, what was sent, and what changes next if nothing happens.
+
+    PERSON is a number as leadup shows it (p17), an identifier (user_id:u1, client_id:c1), or a bare user id, client id,
+    e-mail address or phone number.
+    """
+    app = app_of(ctx)
+    program = app.rules.program
+    if segment is not None and segment not in program.segments:
+        raise LeadupError(
+            f"There is no segment {segment!r} in the rules.{did_you_mean(segment, program.segments)}\n"
+            f"  There are: {', '.join(program.segments)}."
+        )
+    with app.store.read() as connection:
+        number = _find(app, connection, person)
+        chosen = [segment] if segment else list(program.segments)
+        answer = explain_person(connection, program, number, chosen, to_us(now()))
+    if as_json:
+        emit(answer)
+    else:
+        _show(answer)
+
+
+def _find(app: App, connection: Connection, text: str) -> int:
+    found = identity.find(connection, text, region=app.settings.region)
+    if not found:
+        raise LeadupError(
+            f"Nobody is known by {text!r}.\n"
+            "  What to do: give a user id, a client id, an e-mail address, or kind:value, e.g. client_id:123.456."
+        )
+    if len(found) > 1:
+        raise LeadupError(
+            f"{text!r} tells several persons: {', '.join(f'p{person}' for person in found)}.\n"
+            "  What to do: name one of them."
+        )
+    return found[0]
+
+
+def _show(answer: dict[str, Any]) -> None:
+    out.print(f"[bold]p{answer['person']}[/]  {', '.join(answer['identifiers'])}")
+    stated = ", ".join(f"{purpose} {word}" for purpose, word in answer["consent"].items())
+    out.print(f"consent: {stated or 'never stated'}")
+    for name, score in answer["scores"].items():
+        out.print(f"score {name}: {score}")
+    for name, segment in answer["segments"].items():
+        _show_segment(name, segment)
+    for one in answer["conversions"]:
+        out.print(f"\n[bold]conversion {one['conversion']}[/] at {one['at']}, transaction {one['transaction_id']}")
+        for report in one["reports"]:
+            out.print(f"  {report['target']}: stands {report['stands']}; {report['why']}")
+    if answer["ledger"]:
+        out.print("\n[bold]ledger[/]")
+    for line in answer["ledger"]:
+        tail = " ".join(part for part in (line["code"], line["detail"]) if part)
+        out.print(f"  {line['at']}  {line['target']}  {line['verb']} {line['what']}  {tail}")
+
+
+def _show_segment(name: str, segment: dict[str, Any]) -> None:
+    since = f" since {segment['since']}" if segment["since"] else ""
+    out.print(f"\n[bold]{name}[/]: {'in' + since if segment['in'] else 'out'}")
+    if segment["excluded"]:
+        out.print("  excluded by another segment")
+    for node in segment["conditions"]:
+        mark = "yes" if node["holds"] else "no "
+        out.print(f"  {'  ' * node['depth']}{mark} {node['text']}")
+        for event in node["events"]:
+            out.print(f"  {'  ' * node['depth']}      {event['at']}  {event['pattern']}")
+    if segment["waits_for_reading_up_to"]:
+        out.print(f"  waits until sources are read up to {segment['waits_for_reading_up_to']}")
+    change = segment["next_change"]
+    out.print(f"  next: {'goes ' + change['becomes'] + ' at ' + change['at'] if change else 'no change by itself'}")
+    for target in segment["targets"]:
+        stands = f"{'stands' if target['stands'] else 'does not stand'} there ({target['sure']})"
+        held = f", held by {target['held_by']}" if target["held_by"] else ""
+        out.print(f"  {target['target']}: {stands}; {target['why']}{held}")
+    for line in segment["history"]:
+        out.print(f"    {line['at']}  {line['what']}: {line['why']}")
+
+
+@click.group()
+def people() -> None:
+    """Show persons."""
+
+
+@people.command(epilog="Examples: leadup people show u1 | leadup people show client_id:123.456 --json")
+@click.argument("person")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, person: str, as_json: bool) -> None:
+    """Show a PERSON's identifiers, facts and consent."""
+    app = app_of(ctx)
+    with app.store.read() as connection:
+        number = _find(app, connection, person)
+        identifiers = identity.identifiers_of(connection, [number])[number]
+        facts = identity.facts_of(connection, [number])
+        consent = identity.consent_together(connection, [number]).get(number, {})
+    answer = {
+        "person": number,
+        "identifiers": [show_identifier(i.kind, i.value) for i in identifiers],
+        "facts": {trait: value for _, trait, _, value in sorted(facts, key=lambda row: row[2])},
+        "consent": {str(purpose): "granted" if granted else "denied" for purpose, granted in sorted(consent.items())},
+    }
+    if as_json:
+        emit(answer)
+        return
+    out.print(f"[bold]p{number}[/]")
+    for identifier in answer["identifiers"]:
+        out.print(f"  {identifier}")
+    for trait, value in answer["facts"].items():
+        out.print(f"  {trait} = {value}")
+    for purpose, word in answer["consent"].items():
+        out.print(f"  consent {purpose}: {word}")

@@ -1,0 +1,183 @@
+"""``leadup rules``: check, test, preview, try."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click import Context
+
+from leadup.app import App
+from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
+from leadup.clock import parse_instant
+from leadup.engine.testing import run as run_tests
+from leadup.errors import LeadupError, SettingsError
+from leadup.events.records import read_jsonl
+from leadup.identity import people
+from leadup.insights.rehearsal import try_rules
+from leadup.insights.status import stages
+from leadup.rules.loader import Rules, check_events, load
+from leadup.rules.suggest import did_you_mean
+from leadup.settings import find_file
+from leadup.types import Use
+
+paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", type=click.Path(path_type=Path))
+
+
+@click.group()
+def rules() -> None:
+    """Check, test, preview and try rules."""
+
+
+def _load(ctx: Context, paths: Sequence[Path]) -> tuple[Rules, App | None]:
+    """Load the given files, or those of leadup.toml; with a leadup.toml at hand, connections are checked too."""
+    app: App | None = None
+    try:
+        find_file(ctx.find_root().obj)
+    except SettingsError:
+        if not paths:
+            raise
+    else:
+        app = app_of(ctx)
+    if not paths:
+        assert app is not None
+        return app.load_rules(), app
+    names = [n for n, c in app.settings.connections.items() if c.connector.destination] if app else None
+    return load(list(paths), connections=names if _belongs(app, paths) else None), app
+
+
+def _belongs(app: App | None, paths: Sequence[Path]) -> bool:
+    """Whether all these files are among those that leadup.toml names."""
+    if app is None:
+        return False
+    roots = app.settings.rules
+    return all(any(path.resolve() == root or root in path.resolve().parents for root in roots) for path in paths)
+
+
+@rules.command(epilog="Examples: leadup rules check | leadup rules check rules/hot.yaml")
+@paths_argument
+@click.pass_context
+def check(ctx: Context, paths: Sequence[Path]) -> None:
+    """Check that rules load: names, cycles, unreachable conditions, and events that were never seen."""
+    loaded, app = _load(ctx, paths)
+    warnings = list(loaded.warnings)
+    if app is not None and app.settings.state_folder.exists():
+        with app.store.read() as connection:
+            seen = app.pipeline_log.names(connection)
+        if seen:
+            warnings += check_events(loaded, seen)
+    for warning in warnings:
+        err.print(f"warning: {warning}", markup=False)
+    program = loaded.program
+    out.print(
+        f"{len(loaded.files)} file{'s' * (len(loaded.files) != 1)} good: {len(program.patterns)} patterns, "
+        f"{len(program.scores)} scores, {len(program.segments)} segments, {len(program.conversions)} conversions, "
+        f"{len(loaded.tests)} tests"
+    )
+
+
+@rules.command(epilog="Examples: leadup rules test | leadup rules test rules/demo.yaml")
+@paths_argument
+@click.pass_context
+def test(ctx: Context, paths: Sequence[Path]) -> None:
+    """Run the tests that stand in the rule files."""
+    loaded, _ = _load(ctx, paths)
+    results = run_tests(loaded)
+    for result in results:
+        out.print(f"{'ok    ' if result.passed else 'FAILED'} {result.name}", markup=False)
+        for failure in result.failures:
+            err.print(f"       {failure}", markup=False)
+    failed = sum(not result.passed for result in results)
+    out.print(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        ctx.exit(1)
+
+
+@rules.command(epilog="Example: leadup rules preview watched_no_demo")
+@click.argument("segment")
+@click.option("--sample", default=10, show_default=True, help="Members shown.")
+@json_option
+@click.pass_context
+def preview(ctx: Context, segment: str, sample: int, as_json: bool) -> None:
+    """Show what the rules on disk would make of a SEGMENT now, without letting them go live.
+
+    The waterfall by target, who would join and leave, and a sample of members.
+    """
+    app = app_of(ctx)
+    if segment not in app.rules.program.segments:
+        raise LeadupError(
+            f"There is no segment {segment!r} in the rules.{did_you_mean(segment, app.rules.program.segments)}"
+        )
+    with progress(not as_json) as tell:
+        answer = _preview(app, segment, sample, tell)
+    if as_json:
+        emit(answer)
+        return
+    for one in answer["targets"]:
+        falls = " -> ".join(f"{name} {count}" for name, count in one["waterfall"].items())
+        changes = ", ".join(f"{count} would {verb}" for verb, count in one["changes"].items()) or "no change"
+        out.print(f"{one['target']}: {falls}; {changes}")
+        if one["guard"]:
+            err.print(f"  a guard would hold this: {one['guard']}")
+    table(f"{segment}: {answer['members']} members", ("person", "known by"), answer["sample"])
+
+
+def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
+    with app.judging, app.store.rehearsal():
+        app.go_live(app.rules, now())
+        ticked = app.tick(now(), tell)
+        plans = {planned.target.id: planned for planned in ticked.plans}
+        with app.store.read() as connection:
+            members = people.members(connection, segment)
+            strongest = people.strongest(connection, members[:sample])
+            targets = [
+                {
+                    "target": target.target.key,
+                    "waterfall": stages(connection, target),
+                    "changes": dict(Counter(step.verb for step in plans[target.id].steps)),
+                    "guard": trip.text if (trip := plans[target.id].trip) else None,
+                }
+                for target in app.targets()
+                if target.target.name == segment and target.target.use is Use.AUDIENCE and target.active
+            ]
+    shown = [(f"p{person}", people.label(strongest[person])) for person in members[:sample]]
+    return {"segment": segment, "members": len(members), "targets": targets, "sample": shown}
+
+
+@rules.command("try", epilog="Example: leadup rules try rules/demo.yaml events.jsonl --at 2026-03-15T12:00:00Z --json")
+@click.argument("rule_file", metavar="RULES", type=click.Path(exists=True, path_type=Path))
+@click.argument("event_file", metavar="EVENTS", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--at", "at_text", required=True, metavar="INSTANT", help="Judge at this instant, e.g. 2026-03-15T12:00Z."
+)
+@click.option("--region", help="Country (ISO 3166) of phone numbers without a country code.")
+@json_option
+@click.pass_context
+def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: str | None, as_json: bool) -> None:
+    """Judge RULES over EVENTS (the documented JSONL) at an instant, with no state at all.
+
+    Members are verdicts after `exclude` and groups, named by their strongest identifier; `until` is the instant up to
+    which the verdict stands by itself (null: for good). Consent does not apply.
+    """
+    try:
+        at = parse_instant(at_text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+    loaded = load([rule_file])
+    with event_file.open("rb") as lines:
+        records, rejected = read_jsonl(lines, source="try", place=event_file.name)
+    for one in rejected:
+        err.print(f"{one.place}:{one.line}: {one.reason}", markup=False)
+    answer = try_rules(loaded.program, records, at, region)
+    if as_json:
+        emit(answer)
+    else:
+        for name, segment in answer["segments"].items():
+            rows = [(member["person"], member["until"] or "for good") for member in segment["members"]]
+            table(f"{name}: {len(rows)} of {answer['people']} people", ("person", "until"), rows)
+    if rejected:
+        err.print(f"{len(rejected)} of {len(rejected) + len(records)} lines could not be read; they are listed above.")
+        ctx.exit(1)

@@ -1,0 +1,66 @@
+"""``leadup status``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from leadup.cli.base import app_of, emit, err, json_option, out, table
+from leadup.clock import SystemClock
+from leadup.daemon import ALERT
+from leadup.insights.status import status as read_status
+from leadup.state.lease import holder
+from leadup.state.tables import meta
+
+UNHEALTHY = 10
+
+
+@click.command(epilog="Examples: leadup status | leadup status --json | leadup status --health")
+@click.option("--health", is_flag=True, help="Say only whether the daemon lives: exit code 0, else 10.")
+@json_option
+@click.pass_context
+def status(ctx: click.Context, health: bool, as_json: bool) -> None:
+    """Show what stands where, and what is wrong.
+
+    Each audience has its waterfall: who holds the rule, has an identifier that the destination can use, has given
+    consent, is not held out, and was accepted there.
+    """
+    app = app_of(ctx)
+    held = holder(app.store, SystemClock().now())
+    if health:
+        alive = held is not None and held.what == "leadup run"
+        out.print("healthy: the daemon runs" if alive else "not healthy: no daemon holds this state")
+        ctx.exit(0 if alive else UNHEALTHY)
+    with app.store.read() as connection:
+        answer = read_status(connection)
+        alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
+    answer = {"daemon": None if held is None else f"{held.what} ({held.holder})", "alert": alert, **answer}
+    if as_json:
+        emit(answer)
+    else:
+        _show(answer)
+
+
+def _show(answer: dict[str, Any]) -> None:
+    out.print(f"daemon: {answer['daemon'] or 'not running'}    people: {answer['people']}\n")
+    if answer["alert"]:
+        err.print(f"[bold]The rule files do not load; the last good ones are in use.[/]\n{answer['alert']}\n")
+    rows = [(s["connection"], s["events"], s["rejected"], s["read_up_to"], s["error"]) for s in answer["sources"]]
+    table("sources", ("connection", "#events", "#rejected", "read up to", "error"), rows)
+    rows = [
+        (a["target"], *a["waterfall"].values(), _rows(a), a["guard_text"] or a["error"]) for a in answer["audiences"]
+    ]
+    columns = ("target", "#holds", "#identifier", "#consent", "#not held out", "#accepted", "rows", "trouble")
+    table("audiences", columns, rows)
+    for title in ("conversions", "properties"):
+        rows = [(o["target"], o["happened"], o["stand"], _rows(o), o["error"]) for o in answer[title]]
+        table(title, ("target", "#happened", "#stand there", "rows", "trouble"), rows)
+    for one in (*answer["audiences"], *answer["conversions"], *answer["properties"]):
+        for reason in one["reasons"]:
+            out.print(f"{one['target']}: {reason['rows']} x {reason['code']}: {reason['detail']}")
+
+
+def _rows(one: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in one["rows"].items())

@@ -1,0 +1,170 @@
+"""``leadup sync`` and ``leadup plan``."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from leadup.app import App, as_json
+from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table, who
+from leadup.clock import SystemClock
+from leadup.daemon import answer_of, ask
+from leadup.delivery.book import LIVE, Planned
+from leadup.errors import LeadupError, SettingsError
+from leadup.insights.words import instant
+from leadup.state.lease import holder, lease
+from leadup.state.tables import outbox
+
+HELD = 9
+
+
+@click.command(
+    epilog="Examples: leadup sync | leadup sync hubspot --dry-run | leadup sync watched_no_demo --accept max_leave"
+)
+@click.argument("only", metavar="[SEGMENT|DESTINATION]", required=False)
+@click.option("--dry-run", is_flag=True, help="Show what would be sent; send and keep nothing.")
+@click.option("--accept", metavar="GUARD", help="Send the plan that this guard holds, exactly as it was shown.")
+@json_option
+@click.pass_context
+def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None, as_json: bool) -> None:
+    """Pull, judge, plan and deliver once, now.
+
+    Beside a running daemon the work is handed to it, and followed. What a guard holds is shown, and sent only with
+    --accept; the command then ends with exit code 9 while something is held.
+    """
+    app = app_of(ctx)
+    if accept not in (None, "max_leave"):
+        raise SettingsError(f"There is no guard {accept!r}. There is: max_leave.")
+    if dry_run:
+        with progress(not as_json) as tell:
+            plans = app.rehearse(now(), only, tell)
+        _show_plans(plans, as_json)
+        return
+    answer = (
+        _handed_over(app, only, accept) if holder(app.store, SystemClock().now()) else _done_here(app, only, accept)
+    )
+    if as_json:
+        emit(answer)
+    else:
+        _show(answer)
+    held = [target for target in app.targets(only) if target.guard]
+    for target in held:
+        err.print(
+            f"held: {target.target.key}: {target.guard_text} (plan {target.plan}).\n"
+            f"  What to do: look at it with `leadup plan {target.target.name}`; if it is right, "
+            f"`leadup sync {target.target.key} --accept {target.guard}`."
+        )
+    for place, error in answer["errors"].items():
+        err.print(f"{place}: {error}")
+    if answer["errors"]:
+        ctx.exit(1)
+    if held:
+        ctx.exit(HELD)
+
+
+def _done_here(app: App, only: str | None, accept: str | None) -> dict[str, Any]:
+    with lease(app.store, "leadup sync"), progress() as tell:
+        return as_json(app.sync(now(), only, accepted=accept, who=who(), tell=tell))
+
+
+def _handed_over(app: App, only: str | None, accept: str | None) -> dict[str, Any]:
+    request = ask(app, {"only": only, "accept": accept, "who": who()}, now())
+    with progress() as tell:
+        while True:
+            state, answer = answer_of(app, request)
+            tell(f"the daemon works on it ({state})", None)
+            if state == "done" and isinstance(answer, dict):
+                return answer
+            if state == "failed" and isinstance(answer, dict):
+                error = LeadupError(answer["error"])
+                error.exit_code = answer["exit_code"]
+                raise error
+            if state == "asked" and holder(app.store, SystemClock().now()) is None:
+                raise LeadupError("The daemon ended before it took this up.\n  What to do: run `leadup sync` again.")
+            time.sleep(0.1)
+
+
+def _show(answer: dict[str, Any]) -> None:
+    for name, taken in answer["pulled"].items():
+        out.print(
+            f"{name}: {taken['new']} new events, {taken['revised']} revised, {taken['same']} known, "
+            f"{taken['facts']} facts, {taken['rejected']} rejected"
+        )
+    out.print(f"judged {answer['judged']} people: {answer['entered']} entered, {answer['left']} left a segment")
+    if answer["released"]:
+        out.print(f"released {answer['released']} held changes")
+    rows = [
+        (d["target"], d["sent"], ", ".join(f"{n} {what}" for what, n in sorted(d["outcomes"].items())))
+        for d in answer["delivered"]
+    ]
+    if rows:
+        table("", ("target", "#sent", "answers"), rows)
+
+
+def _show_plans(plans: list[Planned], as_json_: bool) -> None:
+    shown = [
+        {
+            "target": planned.target.target.key,
+            "remote_name": planned.target.target.remote_name,
+            "changes": dict(Counter(step.verb for step in planned.steps)),
+            "guard": planned.trip.text if planned.trip else planned.target.guard_text,
+        }
+        for planned in plans
+    ]
+    if as_json_:
+        emit({"dry_run": True, "plan": shown})
+        return
+    rows = [
+        (one["target"], ", ".join(f"{n} {verb}" for verb, n in sorted(dict(one["changes"]).items())), one["guard"])  # type: ignore[call-overload]
+        for one in shown
+    ]
+    table("would be sent (nothing was)", ("target", "changes", "held by"), rows)
+
+
+@click.command(epilog="Example: leadup plan watched_no_demo --json")
+@click.argument("only", metavar="[SEGMENT|DESTINATION]", required=False)
+@click.option("--limit", default=20, show_default=True, help="Rows shown by target.")
+@json_option
+@click.pass_context
+def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> None:
+    """Show what waits to be sent, and what a guard holds."""
+    app = app_of(ctx)
+    answer = []
+    with app.store.read() as connection:
+        for target in app.targets(only):
+            where = (outbox.c.target == target.id) & outbox.c.state.in_(LIVE)
+            rows = connection.execute(select(outbox).where(where).order_by(outbox.c.id)).mappings().all()
+            answer.append(
+                {
+                    "target": target.target.key,
+                    "guard": target.guard,
+                    "guard_text": target.guard_text,
+                    "plan": target.plan,
+                    "changes": dict(Counter(f"{row['verb']} {row['state']}" for row in rows)),
+                    "rows": [
+                        {
+                            "person": row["person"],
+                            "verb": row["verb"],
+                            "state": row["state"],
+                            "because": row["reason"],
+                            "next_try": instant(row["next_us"]),
+                            "last_answer": " ".join(part for part in (row["code"], row["detail"]) if part),
+                        }
+                        for row in rows[:limit]
+                    ],
+                }
+            )
+    if as_json:
+        emit(answer)
+        return
+    for one in answer:
+        title = one["target"] + (f"  HELD by {one['guard']}: {one['guard_text']}" if one["guard"] else "")
+        rows_ = [(f"p{r['person']}", r["verb"], r["state"], r["because"], r["last_answer"]) for r in one["rows"]]
+        if rows_ or one["guard"]:
+            table(title, ("person", "verb", "state", "because", "last answer"), rows_)
+    if not any(one["rows"] for one in answer):
+        out.print("Nothing waits to be sent.")

@@ -1,0 +1,189 @@
+"""Why a person is in or out of a segment, what was sent for it, and what will change if nothing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, select
+
+from leadup.delivery.book import all_targets
+from leadup.engine.gather import gather, watermarks
+from leadup.engine.kernel import judge
+from leadup.identity import people
+from leadup.insights.words import describe, instant
+from leadup.rules.program import All, Not, Program, Segment
+from leadup.rules.program import Any as AnyOf
+from leadup.state.tables import conversions, ledger, membership_log, memberships, standings
+from leadup.types import NEVER
+
+AHEAD_US = 366 * 86_400_000_000
+"""How far ahead a next change is looked for."""
+STEPS = 2_000
+
+
+def explain(
+    connection: Connection, program: Program, person: int, segments: Sequence[str], at_us: int
+) -> dict[str, Any]:
+    """Return all that is known of one person and these segments, as JSON."""
+    marks = watermarks(connection, program, ())
+    tables = gather(connection, program, [person])
+    now = _judge(program, tables, at_us, marks)
+    consent = people.consent_together(connection, [person]).get(person, {})
+    return {
+        "person": person,
+        "identifiers": [show_identifier(i.kind, i.value) for i in people.identifiers_of(connection, [person])[person]],
+        "consent": {str(purpose): "granted" if granted else "denied" for purpose, granted in sorted(consent.items())},
+        "scores": {name: round(now[f"score:{name}"], 2) for name in program.scores},
+        "segments": {name: _segment(connection, program, tables, name, person, at_us, now) for name in segments},
+        "conversions": _conversions(connection, person),
+        "ledger": _ledger(connection, person),
+    }
+
+
+def show_identifier(kind: str, value: str) -> str:
+    """An identifier as it may be shown: hashes shortened."""
+    return f"{kind}:{value[:10]}…" if kind in ("email", "phone") else f"{kind}:{value}"
+
+
+def _judge(program: Program, tables: Any, at_us: int, marks: Mapping[str, int]) -> dict[str, Any]:
+    who, signals, facts = tables
+    rows = judge(program, who, signals, facts, at=at_us, watermarks=marks).to_pylist()
+    return dict(rows[0]) if rows else {}
+
+
+def _segment(
+    connection: Connection,
+    program: Program,
+    tables: tuple[pa.Table, pa.Table, pa.Table],
+    name: str,
+    person: int,
+    at_us: int,
+    now: Mapping[str, Any],
+) -> dict[str, Any]:
+    entered = connection.scalar(
+        select(memberships.c.entered_us).where(memberships.c.segment == name, memberships.c.person == person)
+    )
+    log = connection.execute(
+        select(membership_log)
+        .where(membership_log.c.person == person, membership_log.c.segment == name)
+        .order_by(membership_log.c.id)
+    )
+    holds = bool(now[f"in:{name}"])
+    return {
+        "in": holds,
+        "since": instant(entered) if entered is not None else None,
+        "waits_for_reading_up_to": instant(now[f"waits:{name}"]),
+        "conditions": _conditions(program, tables, program.segments[name], at_us),
+        "excluded": bool(now[f"excluded:{name}"]),
+        "next_change": _next_change(program, tables, name, at_us, holds),
+        "history": [
+            {"at": instant(row.at_us), "what": "entered" if row.entered else "left", "why": row.reason} for row in log
+        ],
+        "targets": _targets(connection, name, person),
+    }
+
+
+def _conditions(program: Program, tables: Any, segment: Segment, at_us: int) -> list[dict[str, Any]]:
+    """Judge each part of the condition by itself, with the signals it rests on."""
+    nodes = list(_nodes(segment.when, 0))
+    probes = {f"{i}": Segment(name=f"{i}", when=node) for i, (node, _) in enumerate(nodes)}
+    asked = replace(program, segments={**program.segments, **probes}, groups=())
+    now = _judge(asked, tables, at_us, {})
+    signals = tables[1]
+    found = []
+    for i, (node, depth) in enumerate(nodes):
+        patterns = {value for key in ("pattern", "without") if (value := getattr(node, key, None))}
+        patterns |= set(getattr(node, "steps", ()))
+        if hasattr(node, "score"):
+            patterns |= {points.pattern for points in program.scores[node.score].points}
+        mine = [
+            {"pattern": row["pattern"], "at": instant(row["at"])}
+            for row in signals.select(["pattern", "at"]).to_pylist()
+            if row["pattern"] in patterns and row["at"] <= at_us
+        ]
+        latest = sorted(mine, key=lambda row: str(row["at"]))[-5:]
+        found.append({"text": describe(node), "depth": depth, "holds": bool(now[f"when:{i}"]), "events": latest})
+    return found
+
+
+def _nodes(condition: Any, depth: int) -> Iterator[tuple[Any, int]]:
+    yield condition, depth
+    if isinstance(condition, All | AnyOf):
+        for part in condition.parts:
+            yield from _nodes(part, depth + 1)
+    elif isinstance(condition, Not):
+        yield from _nodes(condition.part, depth + 1)
+
+
+def _next_change(program: Program, tables: Any, name: str, at_us: int, holds: bool) -> dict[str, Any] | None:
+    """Judge again at each ``until`` until the answer differs; everything is taken as read by then."""
+    instant_us = at_us
+    for _ in range(STEPS):
+        now = _judge(program, tables, instant_us, {})
+        if bool(now[f"in:{name}"]) != holds:
+            return {"at": instant(instant_us), "becomes": "in" if not holds else "out"}
+        instant_us = int(now[f"until:{name}"])
+        if instant_us >= NEVER or instant_us > at_us + AHEAD_US:
+            return None
+    return None
+
+
+def _targets(connection: Connection, name: str, person: int) -> list[dict[str, Any]]:
+    targets = {target.id: target for target in all_targets(connection) if target.target.name == name}
+    mine = standings.c.target.in_(targets) & (standings.c.person == person)
+    return [
+        {
+            "target": targets[row["target"]].target.key,
+            "wanted": row["want"] is not None,
+            "why": row["reason"],
+            "stands": row["stands"] is not None,
+            "sure": row["standing"],
+            "held_by": targets[row["target"]].guard,
+        }
+        for row in connection.execute(select(standings).where(mine)).mappings()
+    ]
+
+
+def _conversions(connection: Connection, person: int) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        select(conversions).where(conversions.c.person == person).order_by(conversions.c.opened_us)
+    )
+    found = []
+    for row in rows.mappings():
+        reports = [
+            {"target": target.target.key, "wanted": one["want"], "stands": one["stands"], "why": one["reason"]}
+            for target in all_targets(connection)
+            for one in connection.execute(
+                select(standings).where(standings.c.target == target.id, standings.c.subject == row["transaction_id"])
+            ).mappings()
+        ]
+        found.append(
+            {
+                "conversion": row["name"],
+                "at": instant(row["opened_us"]),
+                "transaction_id": row["transaction_id"],
+                "minor": row["minor"],
+                "currency": row["currency"],
+                "reports": reports,
+            }
+        )
+    return found
+
+
+def _ledger(connection: Connection, person: int) -> list[dict[str, Any]]:
+    names = {target.id: target.target.key for target in all_targets(connection)}
+    rows = connection.execute(select(ledger).where(ledger.c.person == person).order_by(ledger.c.id))
+    return [
+        {
+            "at": instant(row.at_us),
+            "target": names[row.target],
+            "verb": row.verb,
+            "what": row.what,
+            "code": row.code,
+            "detail": row.detail,
+        }
+        for row in rows
+    ]

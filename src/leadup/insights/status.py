@@ -1,0 +1,97 @@
+"""What stands where: sources, audiences with their waterfall, conversions, what is held and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from leadup.delivery.book import TargetRow, all_targets
+from leadup.identity import people
+from leadup.insights.words import instant
+from leadup.membership import Audience, wanted, waterfall
+from leadup.state.tables import conversions, memberships, outbox, persons, sources, standings
+from leadup.types import Use
+
+
+def status(connection: Connection) -> dict[str, Any]:
+    """Return the state of everything, as JSON."""
+    found = all_targets(connection)
+    return {
+        "people": connection.scalar(select(func.count()).select_from(persons).where(persons.c.merged_into.is_(None))),
+        "sources": [
+            {
+                "connection": row["connection"],
+                "events": row["events"],
+                "rejected": row["rejected"],
+                "read_up_to": instant(row["watermark_us"]),
+                "last_read": instant(row["pulled_us"]),
+                "error": row["error"],
+            }
+            for row in connection.execute(select(sources).order_by(sources.c.connection)).mappings()
+        ],
+        "audiences": [_audience(connection, t) for t in found if t.target.use is Use.AUDIENCE],
+        "conversions": [_others(connection, t) for t in found if t.target.use is Use.CONVERSION],
+        "properties": [_others(connection, t) for t in found if t.target.use is Use.PROPERTY],
+    }
+
+
+def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
+    steps = stages(connection, target)
+    return {**_target(connection, target), "waterfall": {**steps, "accepted": _standing(connection, target)}}
+
+
+def stages(connection: Connection, target: TargetRow) -> dict[str, int]:
+    """Count how many members reach each stage on the way to a target."""
+    query = select(memberships.c.person).where(memberships.c.segment == target.target.name)
+    members = list(connection.scalars(query)) if target.active else []
+    who = people.identifiers_of(connection, members)
+    consent = people.consent_together(connection, members)
+    asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
+    reached = Counter(
+        wanted(asked, member=True, identifiers=who.get(m, ()), consent=consent.get(m, {})).step for m in members
+    )
+    return waterfall(reached)
+
+
+def _others(connection: Connection, target: TargetRow) -> dict[str, Any]:
+    happened = None
+    if target.target.use is Use.CONVERSION:
+        query = select(func.count()).select_from(conversions).where(conversions.c.name == target.target.name)
+        happened = connection.scalar(query)
+    return {**_target(connection, target), "happened": happened, "stand": _standing(connection, target)}
+
+
+def _standing(connection: Connection, target: TargetRow) -> int:
+    where = (standings.c.target == target.id) & standings.c.stands.is_not(None)
+    return int(connection.scalar(select(func.count()).select_from(standings).where(where)) or 0)
+
+
+def _target(connection: Connection, target: TargetRow) -> dict[str, Any]:
+    rows = connection.execute(
+        select(outbox.c.state, func.count()).where(outbox.c.target == target.id).group_by(outbox.c.state)
+    ).tuples()
+    states: Mapping[str, int] = dict(rows.all())
+    shown = ("held", "pending", "sending", "accepted", "failed", "uncertain", "withheld")
+    reasons = connection.execute(
+        select(outbox.c.code, outbox.c.detail, func.count())
+        .where(outbox.c.target == target.id, outbox.c.state.in_(["failed", "uncertain", "pending"]))
+        .where(outbox.c.code != "")
+        .group_by(outbox.c.code, outbox.c.detail)
+        .order_by(func.count().desc())
+        .limit(5)
+    )
+    return {
+        "target": target.target.key,
+        "remote_name": target.target.remote_name,
+        "remote_id": target.remote_id,
+        "active": target.active,
+        "guard": target.guard,
+        "guard_text": target.guard_text,
+        "plan": target.plan,
+        "error": target.error,
+        "rows": {state: states[state] for state in shown if states.get(state)},
+        "reasons": [{"code": r[0], "detail": r[1], "rows": r[2]} for r in reasons],
+    }

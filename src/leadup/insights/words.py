@@ -1,0 +1,74 @@
+"""Conditions and instants in plain words."""
+
+from __future__ import annotations
+
+from leadup.rules.durations import show
+from leadup.rules.program import (
+    All,
+    Any,
+    Condition,
+    Did,
+    InSegment,
+    Not,
+    Person,
+    ScoreIs,
+    Sequence,
+    Started,
+    Where,
+)
+from leadup.types import NEVER, from_us
+
+
+def instant(us: int | None) -> str | None:
+    """ISO 8601 in UTC with ``Z``; None for never."""
+    if us is None or us >= NEVER:
+        return None
+    return from_us(us).isoformat().replace("+00:00", "Z")
+
+
+def describe(condition: Condition) -> str:
+    """One line that says what a condition asks."""
+    match condition:
+        case Did():
+            return _did(condition)
+        case Started():
+            return f"started {condition.pattern} without {condition.without} for {show(condition.wait)}" + _within(
+                condition.within
+            )
+        case Sequence():
+            span = f" in {show(condition.span)}" if condition.span is not None else ""
+            return " then ".join(condition.steps) + span + _within(condition.within)
+        case ScoreIs():
+            upper = f" and below {condition.high:g}" if condition.high is not None else ""
+            return f"score {condition.score} at least {condition.low:g}{upper}"
+        case Person():
+            return f"person {_where(condition.where)}"
+        case InSegment():
+            return f"in segment {condition.segment}"
+        case All():
+            return "all of"
+        case Any():
+            return "any of"
+        case Not():
+            return "not"
+
+
+def _did(condition: Did) -> str:
+    low, high = condition.low, condition.high
+    where = f" where {_where(condition.where)}" if condition.where else ""
+    tail = where + _within(condition.within)
+    if high == 0:
+        return f"did not {condition.pattern}{tail}"
+    if high is None:
+        times = "" if low == 1 else f" at least {low} times"
+    else:
+        times = f" exactly {low} times" if low == high else f" {low} to {high} times"
+    return f"did {condition.pattern}{times}{tail}"
+
+
+def _within(within: int | None) -> str:
+    return "" if within is None else f" within {show(within)}"
+
+
+def _where(where: Where) -> str:
+    return ", ".join(f"{test.property} {test.op} {test.value}" for test in where)
