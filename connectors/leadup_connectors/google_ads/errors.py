@@ -99,18 +99,19 @@ def translate(error: Any, doing: str) -> LeadupError:
     rows = {v.row: (v.reason, v.path) for v in violations if v.row is not None}
     elsewhere = [v for v in violations if v.row is None]
     reasons = [*(v.reason for v in elsewhere), general]
-    code = next((v.reason for v in elsewhere or violations if v.reason), general) or f"HTTP_{error.code}"
+    human = next((reason for reason in reasons if reason in TODO), None)
+    code = human or next((v.reason for v in elsewhere or violations if v.reason), general) or f"HTTP_{error.code}"
     told = f"{doing}: Google answered {error.code} {code}"
 
     if _passes(error.code, reasons):
         known = next((LATER[reason] for reason in reasons if reason in LATER), None)
         limit = (info.get("metadata") or {}).get("quota_limit")
         return TryLater(f"{told} ({limit})" if limit else told, retry_after=_asked_for(error) or known)
-    todo = next((TODO[reason] for reason in reasons if reason in TODO), None)
-    if todo is None and error.code in (401, 403):
-        todo = _CREDENTIALS if error.code == 401 else _ACCESS
-    if todo is not None:
-        return NeedsHuman(told, todo=todo)
+    if human is not None or error.code in (401, 403):
+        otherwise = _CREDENTIALS if error.code == 401 else _ACCESS
+        return NeedsHuman(told, todo=TODO[human] if human else otherwise)
+    if error.code != 400 and not info:
+        return NeedsHuman(told, todo="check base_url and any proxy: what answers there is not the Data Manager API")
     if error.code == 400 and not elsewhere:
         return RowsRefused(code, rows)
     where = ", ".join(v.path for v in elsewhere)

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from leadup.sandbox import Fault, Sandbox
+from leadup.sandbox import Fault, Sandbox, Weather
 from leadup.types import Json
 from leadup_connectors.google_ads import sandbox_checks as checks
 from leadup_connectors.google_ads.sandbox_account import Accepted, Account, UserList, identifiers, rows_of
@@ -59,6 +59,7 @@ class GoogleAdsSandbox(Sandbox):
     """A Google Ads account behind the Data Manager API.
 
     ``account.actions``: type by id of the conversion actions that exist; None: every id is one of type UPLOAD_CLICKS.
+    ``manager``: when set, the account that the credentials' access goes through: calls must name it as login account.
     ``polls``: how many polls a request is PROCESSING for. ``per_minute``: ingestion requests a minute, writes and reads
     apart. ``most_named``: how many bad rows an answer names at most (Google does not say).
 
@@ -70,14 +71,21 @@ class GoogleAdsSandbox(Sandbox):
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.account = Account()
-        self.polls = 1
-        self.per_minute = 300
-        self.most_named = 100
         self._timer = timer
-        self._ids = itertools.count(_FIRST_ID)
-        self._spent: dict[str, list[float]] = {_WRITES: [], _READS: []}
         self._lock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: what was sent, faults, the log, and changes to the attributes above."""
+        with self._lock:
+            self.account = Account()
+            self.manager = ""
+            self.polls = 1
+            self.per_minute = 300
+            self.most_named = 100
+            self.weather = Weather()
+            self._ids = itertools.count(_FIRST_ID)
+            self._spent: dict[str, list[float]] = {_WRITES: [], _READS: []}
 
     # ------------------------------------------------------------ what it holds
 
@@ -128,12 +136,11 @@ class GoogleAdsSandbox(Sandbox):
     # ------------------------------------------------------------ HTTP
 
     def routes(self) -> Sequence[BaseRoute]:
-        account = self.account
         lists = "/v1/accountTypes/GOOGLE_ADS/accounts/{account}/userLists"
-        join = self._ingest("join", v1.IngestAudienceMembersRequest, checks.joins, account.unknown_lists)
-        leave = self._ingest("leave", v1.RemoveAudienceMembersRequest, checks.leaves, account.unknown_lists)
-        clear = self._ingest("remove_all", v1.RemoveAllAudienceMembersRequest, checks.remove_all, account.unknown_lists)
-        convert = self._ingest("convert", v1.IngestEventsRequest, checks.events, account.unknown_actions)
+        join = self._ingest("join", v1.IngestAudienceMembersRequest, checks.joins, self._no_list)
+        leave = self._ingest("leave", v1.RemoveAudienceMembersRequest, checks.leaves, self._no_list)
+        clear = self._ingest("remove_all", v1.RemoveAllAudienceMembersRequest, checks.remove_all, self._no_list)
+        convert = self._ingest("convert", v1.IngestEventsRequest, checks.events, self._no_action)
         return [
             Route("/v1/audienceMembers:ingest", self._door(join), methods=["POST"]),
             Route("/v1/audienceMembers:remove", self._door(leave), methods=["POST"]),
@@ -199,6 +206,8 @@ class GoogleAdsSandbox(Sandbox):
         def answer(request: Request, body: bytes) -> Json:
             self._spend(_WRITES)
             message = _parse(body, kind.pb()())
+            if self.manager and any(d.login_account.account_id != self.manager for d in message.destinations):
+                raise _Refusal(403, "PERMISSION_DENIED")
             fault = self.weather.take(request.url.path, "reject")
             at_once = fault if fault is not None and _processing_reason(fault.code) is None else None
             violations = [v for check in (checks.destinations, *found) for v in check(message)]
@@ -213,6 +222,12 @@ class GoogleAdsSandbox(Sandbox):
             return {"requestId": request_id}
 
         return answer
+
+    def _no_list(self, message: Any) -> Iterable[Violation]:
+        return self.account.unknown_lists(message)
+
+    def _no_action(self, message: Any) -> Iterable[Violation]:
+        return self.account.unknown_actions(message)
 
     def _status(self, request: Request, _: bytes) -> Json:
         self._spend(_READS)
@@ -235,7 +250,7 @@ class GoogleAdsSandbox(Sandbox):
     # ------------------------------------------------------------ user lists
 
     def _create_list(self, request: Request, body: bytes) -> Json:
-        new, account = _parse(body, v1.UserList.pb()()), request.path_params["account"]
+        new, account = _parse(body, v1.UserList.pb()()), self._account_of(request)
         violations = list(checks.user_list(new))
         if any(u.message.display_name == new.display_name for u in self._owned(account)):
             violations.append(Violation("user_list.display_name", "DISPLAY_NAME_ALREADY_USED"))
@@ -253,7 +268,7 @@ class GoogleAdsSandbox(Sandbox):
 
     def _list_lists(self, request: Request, _: bytes) -> Json:
         asked = request.query_params
-        found = [u.message for u in self._owned(request.path_params["account"])]
+        found = [u.message for u in self._owned(self._account_of(request))]
         if text := asked.get("filter"):
             if not (matched := _FILTER.fullmatch(text)):
                 raise _Refusal(400, "INVALID_ARGUMENT", [Violation("filter", "INVALID_FILTER")])
@@ -273,9 +288,15 @@ class GoogleAdsSandbox(Sandbox):
 
     def _owned_list(self, request: Request) -> UserList:
         found = self.account.lists.get(request.path_params["id"])
-        if found is None or found.account != request.path_params["account"]:
+        if found is None or found.account != self._account_of(request):
             raise _Refusal(404, "NOT_FOUND")
         return found
+
+    def _account_of(self, request: Request) -> str:
+        login = request.headers.get("login-account", "").removeprefix("accountTypes/GOOGLE_ADS/accounts/")
+        if self.manager and login != self.manager:
+            raise _Refusal(403, "PERMISSION_DENIED")
+        return str(request.path_params["account"])
 
     def _owned(self, account: str) -> list[UserList]:
         return [found for found in self.account.lists.values() if found.account == account]
