@@ -55,7 +55,7 @@ _RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJEC
 
 
 class HubSpotDestination:
-    """Audiences are MANUAL lists of contacts, found by name; properties are contact properties in a group of our own."""
+    """Audiences are MANUAL lists of contacts, found by name; properties are contact properties in a group of ours."""
 
     def __init__(self, connection: str, settings: HubSpotSettings) -> None:
         self._connection, self._settings = connection, settings
@@ -72,17 +72,20 @@ class HubSpotDestination:
 
     def check(self) -> None:
         """See :meth:`leadup.kit.Destination.check`: token, account, rights to read, and the property to match on."""
+        self._right_account = False
         self._check_account()
         self._client.find_list("leadup")
         self._check_match()
 
     def prepare(self, target: Target) -> RemoteTarget:
         """See :meth:`leadup.kit.Destination.prepare`."""
-        if not self._right_account:
-            self._check_account()
+        self._check_account()
         return self._prepare_list(target) if target.use is Use.AUDIENCE else self._prepare_property(target)
 
     def _check_account(self) -> None:
+        """Look, once, whether the token belongs to the account that may be written to."""
+        if self._right_account:
+            return
         portal, wanted = self._client.account(), self._settings.portal_id
         if wanted not in (None, portal):
             raise NeedsHuman(
@@ -194,6 +197,7 @@ class HubSpotDestination:
         """See :meth:`leadup.kit.Destination.deliver`."""
         if not batch:
             return []
+        self._check_account()
         if isinstance(batch[0], Join):
             receipts = self._change_list(to, batch, self._client.join, _MISSING)
         elif isinstance(batch[0], Leave):

@@ -1,0 +1,272 @@
+"""Audiences as HubSpot lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hubspot_account import ADD, AUDIENCE, REMOVE, TOKEN, Stage, at, calls, connect, join, leave
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from leadup.errors import NeedsHuman, Refused, TryLater
+from leadup.sandbox import Server
+from leadup.types import Convert, Join, Outcome, Upsert, Use
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+
+CONFIRMED, ALREADY, REJECTED, LATER = Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED, Outcome.LATER
+BY_NAME, CREATE = "/object-type-id/", "/crm/v3/lists/"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def server(stage: Stage) -> Server:
+    return stage.play()
+
+
+@pytest.fixture
+def hubspot(server: Server) -> HubSpotSandbox:
+    return server.sandbox
+
+
+def lists(hubspot: HubSpotSandbox) -> list[tuple[str, str]]:
+    return [(each["name"], each["processingType"]) for each in hubspot.state()["lists"]]
+
+
+# ---------------------------------------------------------------- find or create
+
+
+def test_a_list_is_created_as_manual_and_found_again(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    first, second = destination.prepare(AUDIENCE), destination.prepare(AUDIENCE)
+    assert lists(hubspot) == [("leadup: hot", "MANUAL")]
+    assert (first.id, first.name, first.created) == ("1", "leadup: hot", True)
+    assert second == replace(first, created=False)
+
+
+def test_a_list_made_by_people_is_used_as_it_is(server: Server, hubspot: HubSpotSandbox) -> None:
+    list_id, other = hubspot.add_list("leadup: hot", "SNAPSHOT"), hubspot.add_contact("by-hand@example.com")
+    contact, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    assert (remote.id, remote.created) == (list_id, False)
+    destination.deliver(remote, [join(1, contact), join(2, other)])
+    destination.deliver(remote, [leave(1, contact)])
+    assert hubspot.members("leadup: hot") == {other}
+
+
+@pytest.mark.parametrize("name", ["a/b", "50 % off?", "Größe #1", "a & b; c=d"])
+def test_a_name_of_any_shape_survives_the_path(server: Server, hubspot: HubSpotSandbox, name: str) -> None:
+    destination, target = connect(server), replace(AUDIENCE, remote_name=name)
+    assert destination.prepare(target).created
+    assert not destination.prepare(target).created
+    assert lists(hubspot) == [(name, "MANUAL")]
+
+
+def test_trap_a_dynamic_list_of_that_name_takes_no_members(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_list("leadup: hot", "DYNAMIC")
+    with pytest.raises(NeedsHuman, match="'leadup: hot' is an active one") as caught:
+        connect(server).prepare(AUDIENCE)
+    assert "rename that list" in caught.value.todo
+
+
+def test_trap_names_are_unique_so_a_list_made_meanwhile_is_found(server: Server, hubspot: HubSpotSandbox) -> None:
+    list_id = hubspot.add_list("leadup: hot")
+    hubspot.weather.add(kind="fail", status=404, path=BY_NAME)  # not there when looked for, there when created
+    remote = connect(server).prepare(AUDIENCE)
+    assert (remote.id, remote.created) == (list_id, False)
+
+
+def test_trap_a_full_account_needs_a_human(stage: Stage) -> None:
+    server = stage.play(max_lists=1)
+    server.sandbox.add_list("somebody's")
+    with pytest.raises(NeedsHuman, match=r"LIST_LIMIT_REACHED.*no list 'leadup: hot'"):
+        connect(server).prepare(AUDIENCE)
+
+
+def test_a_lost_answer_to_the_creation_makes_one_list(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    hubspot.weather.add(kind="lose_answer", path=CREATE, after=1)  # the first such path is the look-up by name
+    with pytest.raises(TryLater):
+        destination.prepare(AUDIENCE)
+    assert calls(server, CREATE, "POST") == 1
+    assert not destination.prepare(AUDIENCE).created
+    assert lists(hubspot) == [("leadup: hot", "MANUAL")]
+
+
+# ---------------------------------------------------------------- join and leave
+
+
+def test_each_change_gets_its_own_receipt(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, grace, gone = (hubspot.add_contact(f"{n}@example.com") for n in ("ada", "grace", "gone"))
+    hubspot.delete_contact(gone)
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    destination.deliver(remote, [join(1, ada)])
+    joined = destination.deliver(remote, [join(3, gone), join(1, ada), join(2, grace)])
+    assert [(r.outcome, r.code) for r in joined] == [(REJECTED, "contact_missing"), (ALREADY, ""), (CONFIRMED, "")]
+    assert hubspot.members("leadup: hot") == {ada, grace}
+    left = destination.deliver(remote, [leave(3, gone), leave(1, ada), leave(4)])
+    assert [(r.outcome, r.code) for r in left] == [(ALREADY, ""), (CONFIRMED, ""), (REJECTED, "no_contact")]
+    assert hubspot.members("leadup: hot") == {grace}
+
+
+def test_trap_existing_members_are_in_none_of_the_arrays(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada = hubspot.add_contact("ada@example.com")
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    for verb, expected in ((join, [CONFIRMED, ALREADY]), (leave, [CONFIRMED, ALREADY])):
+        outcomes = [destination.deliver(remote, [verb(1, ada)])[0].outcome for _ in range(2)]
+        assert outcomes == expected
+
+
+def test_a_person_with_several_contacts_is_in_when_one_of_them_is(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, other, gone = (hubspot.add_contact(f"{n}@example.com") for n in ("ada", "other", "gone"))
+    hubspot.delete_contact(gone)
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    assert destination.deliver(remote, [join(1, ada, gone)])[0].outcome is CONFIRMED
+    assert destination.deliver(remote, [join(1, ada, other)])[0].outcome is CONFIRMED
+    assert destination.deliver(remote, [join(1, ada, gone)])[0].outcome is ALREADY
+    assert hubspot.members("leadup: hot") == {ada, other}
+    assert destination.deliver(remote, [leave(1, ada, other)])[0].outcome is CONFIRMED
+    assert hubspot.members("leadup: hot") == set()
+
+
+def test_people_who_share_a_contact_get_a_receipt_each(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada = hubspot.add_contact("office@example.com")
+    destination = connect(server)
+    receipts = destination.deliver(destination.prepare(AUDIENCE), [join(1, ada), join(2, ada)])
+    assert [receipt.outcome for receipt in receipts] == [CONFIRMED, CONFIRMED]
+    assert json.loads(hubspot.weather.log[-1].body) == [ada]
+
+
+def test_long_batches_go_in_chunks(server: Server, hubspot: HubSpotSandbox) -> None:
+    contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(7)]
+    destination = connect(server, chunk_size=3)
+    assert destination.can.batch[Join.verb] == 3
+    receipts = destination.deliver(destination.prepare(AUDIENCE), [join(n, c) for n, c in enumerate(contacts)])
+    assert [receipt.outcome for receipt in receipts] == [CONFIRMED] * 7
+    sent = [json.loads(each.body) for each in hubspot.weather.log if ADD in each.path]
+    assert sent == [contacts[:3], contacts[3:6], contacts[6:]]
+
+
+def test_trap_a_merged_contact_is_missing_under_its_old_id(server: Server, hubspot: HubSpotSandbox) -> None:
+    keep, gone = hubspot.add_contact("ada@example.com"), hubspot.add_contact("ada@old.example.com")
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    destination.deliver(remote, [join(1, gone)])
+    hubspot.merge(keep, gone)
+    assert hubspot.members("leadup: hot") == {keep}
+    assert destination.deliver(remote, [join(1, gone)])[0].code == "contact_missing"
+
+
+def test_trap_the_answer_key_is_records_ids_added(server: Server, hubspot: HubSpotSandbox) -> None:
+    """The library reads that spelling only; a contact that was put in must not look as if it had been in before."""
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    assert destination.deliver(remote, [join(1, hubspot.add_contact("ada@example.com"))])[0].outcome is CONFIRMED
+
+
+def test_trap_an_answer_with_other_keys_is_not_taken_for_success(stage: Stage) -> None:
+    class Respelt(HubSpotSandbox):
+        def routes(self) -> list[BaseRoute]:
+            def respelt(_request: Request) -> Response:
+                return JSONResponse({"recordIdsJoined": ["1501"]})
+
+            return [Route("/crm/v3/lists/{id}/memberships/add", respelt, methods=["PUT"]), *super().routes()]
+
+    server = stage.play_with(Respelt(token=TOKEN))
+    contact, destination = server.sandbox.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    with pytest.raises(TryLater, match="not one of its API"):
+        destination.deliver(remote, [join(1, contact)])
+
+
+@pytest.mark.parametrize("verb", [join, leave])
+def test_trap_a_list_deleted_by_people_needs_a_human(server: Server, hubspot: HubSpotSandbox, verb) -> None:
+    contact, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.delete_list("leadup: hot")
+    with pytest.raises(NeedsHuman, match="'leadup: hot' is gone") as caught:
+        destination.deliver(remote, [verb(1, contact)])
+    assert "90 days" in caught.value.todo
+
+
+def test_trap_a_list_that_became_dynamic_needs_a_human(server: Server, hubspot: HubSpotSandbox) -> None:
+    contact, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = replace(destination.prepare(AUDIENCE), id=hubspot.add_list("other", "DYNAMIC"))
+    with pytest.raises(NeedsHuman, match="active one"):
+        destination.deliver(remote, [join(1, contact)])
+
+
+def test_one_bad_row_never_takes_its_batch_along(server: Server, hubspot: HubSpotSandbox) -> None:
+    contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(10)]
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=ADD, times=5)
+    receipts = destination.deliver(remote, [join(n, c) for n, c in enumerate(contacts)])
+    refused = [n for n, receipt in enumerate(receipts) if receipt.outcome is REJECTED]
+    assert {receipts[n].code for n in refused} == {"validation_error"}
+    # refused were 10, the first 5 of them, the first 2 of those, then each of these alone
+    assert refused == [0, 1]
+    assert hubspot.members("leadup: hot") == set(contacts[2:])
+
+
+def test_a_batch_that_is_refused_to_the_last_row_costs_few_calls(server: Server, hubspot: HubSpotSandbox) -> None:
+    contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(200)]
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(kind="fail", status=400, path=ADD, times=-1)
+    receipts = destination.deliver(remote, [join(n, c) for n, c in enumerate(contacts)])
+    assert calls(server, ADD) == 40
+    assert {receipt.outcome for receipt in receipts} == {REJECTED, LATER}
+    assert all(receipt.retry_after for receipt in receipts if receipt.outcome is LATER)
+
+
+def test_a_redundant_join_is_counted_by_the_emulator(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada = hubspot.add_contact("ada@example.com")
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    for change in (join(1, ada), join(1, ada), leave(1, ada), join(1, ada)):
+        destination.deliver(remote, [change])
+    assert hubspot.state()["memberships"] == [
+        {"list": "leadup: hot", "contact": ada, "verb": "join", "times": 2},
+        {"list": "leadup: hot", "contact": ada, "verb": "leave", "times": 1},
+        {"list": "leadup: hot", "contact": ada, "verb": "redundant join", "times": 1},
+    ]
+
+
+@pytest.mark.parametrize(("verb", "path"), [(join, ADD), (leave, REMOVE)])
+def test_a_lost_answer_to_a_put_doubles_nothing(server: Server, hubspot: HubSpotSandbox, verb, path: str) -> None:
+    ada = hubspot.add_contact("ada@example.com")
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    if verb is leave:
+        destination.deliver(remote, [join(1, ada)])
+    hubspot.weather.add(kind="lose_answer", path=path)
+    assert destination.deliver(remote, [verb(1, ada)])[0].outcome is ALREADY
+    assert calls(server, path) == 2
+    effective = [each for each in hubspot.asked if each.verb == verb.__name__ and each.effective]
+    assert len(effective) == 1
+
+
+def test_what_hubspot_does_not_take_is_refused_by_name(server: Server) -> None:
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    convert = Convert(
+        key="c", person=1, to=at("1"), transaction_id="t", at=datetime(2026, 1, 1, tzinfo=UTC), value=None
+    )
+    with pytest.raises(Refused, match="takes no convert") as caught:
+        destination.deliver(remote, [convert])
+    assert caught.value.code == "not_supported"
+    assert destination.can.uses == {Use.AUDIENCE, Use.PROPERTY}
+    assert Upsert.verb in destination.can.batch

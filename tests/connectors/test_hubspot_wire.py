@@ -1,0 +1,76 @@
+"""What goes over the wire to HubSpot, byte for byte, against files that a reviewer can read.
+
+After a wanted change run the tests once with ``LEADUP_WRITE_GOLDEN=1`` and look at the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hubspot_account import AUDIENCE, SCORE, TIER, Stage, connect, join, leave, person, upsert
+
+from leadup.sandbox import Server
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+
+GOLDEN = Path(__file__).parent / "golden" / "hubspot"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage() as stage:
+        yield stage
+
+
+def check(server: Server, _hubspot: HubSpotSandbox) -> None:
+    connect(server).check()
+
+
+def audience(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, grace = hubspot.add_contact("ada@example.com"), hubspot.add_contact("grace@example.com")
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    destination.address(AUDIENCE, [person(1, "Ada@Example.com"), person(2, "grace@example.com")])
+    destination.deliver(remote, [join(1, ada), join(2, grace)])
+    destination.deliver(remote, [leave(1, ada)])
+    destination.prepare(AUDIENCE)
+
+
+def external_id(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_property("external_id", unique=True)
+    hubspot.add_contact(external_id="u1")
+    destination = connect(server, match="external_id")
+    destination.check()
+    destination.address(AUDIENCE, [person(1, user_id="u1"), person(2, user_id="u2")])
+
+
+def properties(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, grace = hubspot.add_contact("ada@example.com"), hubspot.add_contact("grace@example.com")
+    destination = connect(server)
+    remote = destination.prepare(SCORE)
+    destination.deliver(remote, [upsert(1, ada, leadup_score=61), upsert(2, grace, leadup_score=7)])
+    destination.deliver(destination.prepare(TIER), [upsert(1, ada, leadup_tier="ready")])
+
+
+SESSIONS = [check, audience, external_id, properties]
+
+
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.__name__)
+def test_requests_are_as_recorded(stage: Stage, session: Callable[[Server, HubSpotSandbox], None]) -> None:
+    server = stage.play()
+    session(server, server.sandbox)
+    sent = [
+        {"request": f"{r.method} {r.path}{'?' if r.query else ''}{r.query}", "body": json.loads(r.body or "null")}
+        for r in server.sandbox.weather.log
+    ]
+    golden = GOLDEN / f"{session.__name__}.json"
+    if os.environ.get("LEADUP_WRITE_GOLDEN"):
+        golden.write_text(json.dumps(sent, indent=2) + "\n")
+    assert sent == json.loads(golden.read_text())
+
+
+def test_every_recording_has_its_session() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {session.__name__ for session in SESSIONS}
