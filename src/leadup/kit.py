@@ -14,6 +14,18 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from leadup.events.records import (
+    LINE_LIMIT,
+    RowIds,
+    clip,
+    decode_line,
+    did_you_mean,
+    identify,
+    needs_id,
+    parse_line,
+    parse_record,
+    shown,
+)
 from leadup.types import (
     Address,
     Capabilities,
@@ -27,6 +39,24 @@ from leadup.types import (
     Target,
     Unreachable,
 )
+
+__all__ = [
+    "LINE_LIMIT",
+    "ConnectionSettings",
+    "Connector",
+    "Destination",
+    "Pollable",
+    "RowIds",
+    "Source",
+    "clip",
+    "decode_line",
+    "did_you_mean",
+    "identify",
+    "needs_id",
+    "parse_line",
+    "parse_record",
+    "shown",
+]
 
 
 class ConnectionSettings(BaseModel):
@@ -53,6 +83,9 @@ class Connector:
     """A class called as ``Destination(connection: str, settings)``."""
     sandbox: str = ""
     """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
+    guess: str = ""
+    """A function called as ``guess(path, name)`` that looks at a sample of the user's data and returns an object with
+    three texts: ``toml`` (a ``[connections.NAME]`` table), ``rules`` (a first rule file), ``summary`` (what it saw)."""
 
 
 class Source(Protocol):

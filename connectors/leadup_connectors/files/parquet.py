@@ -1,0 +1,98 @@
+"""Reads Parquet row by row, from any row on."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from leadup_connectors.files.rows import DAMAGE, GZIP, BrokenFile, Place, Row
+
+
+class ParquetRows:
+    """A Parquet file; ``place.line`` counts rows. A file of this format is whole or not a file at all."""
+
+    unfinished = False
+
+    def __init__(self, path: Path, start: Place) -> None:
+        import pyarrow as pa  # 0.1 s, which CSV need not pay
+        from pyarrow import parquet
+
+        self._path = path
+        self._size = path.stat().st_size
+        self._file: IO[bytes] = path.open("rb")
+        try:
+            if self._file.read(2) == GZIP:
+                self._unpack()
+            self._parquet = parquet.ParquetFile(self._file)
+        except (pa.ArrowException, *DAMAGE, OSError) as error:
+            self._file.close()
+            raise _broken(error) from None
+        self.columns: list[str] = self._parquet.schema_arrow.names
+        self.place = start
+
+    def __enter__(self) -> ParquetRows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parquet.close()
+        self._file.close()
+
+    def bytes_read(self) -> int:
+        """About how many bytes have been read, for progress."""
+        return int(self._size * self.place.line / max(self._parquet.metadata.num_rows, 1))
+
+    def modified(self) -> float:
+        """When the file was last written to."""
+        return self._path.stat().st_mtime
+
+    def _unpack(self) -> None:
+        """Into a temporary file: a Parquet file is read from its end."""
+        unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the reader
+        with self._file:
+            self._file.seek(0)
+            shutil.copyfileobj(gzip.GzipFile(fileobj=self._file), unpacked)
+        self._file = unpacked
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows; raises BrokenFile where the file is damaged."""
+        metadata = self._parquet.metadata
+        before, groups = 0, list(range(metadata.num_row_groups))
+        while groups and before + metadata.row_group(groups[0]).num_rows <= self.place.line:
+            before += metadata.row_group(groups.pop(0)).num_rows
+        number, start = before, self.place.line
+        try:
+            for batch in self._parquet.iter_batches(batch_size=2_000, row_groups=groups):
+                for cells in zip(*(_python_values(column) for column in batch.columns), strict=True):
+                    number += 1
+                    if number > start:
+                        self.place = Place(number)
+                        yield _parquet_row(number, dict(zip(self.columns, cells, strict=True)))
+        except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
+            raise _broken(error) from None
+
+
+def _broken(error: Exception) -> Exception:
+    """Damage, which pyarrow also reports as an OSError, but one without a number; or what the machine has to say."""
+    if isinstance(error, OSError) and error.errno:
+        return error
+    return BrokenFile(f"not a whole Parquet file: {error}")
+
+
+def _python_values(column: Any) -> list[Any]:
+    """A column's values in Python; nanoseconds, which ``datetime`` lacks, are cut to microseconds."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _parquet_row(number: int, values: dict[str, Any]) -> Row:
+    if any(isinstance(value, str) and "\0" in value for value in values.values()):
+        return Row(number, 0, None, b"", "a text holds a NUL character")
+    return Row(number, 0, values, b"")
