@@ -45,7 +45,7 @@ def server(emulators: Emulators) -> Server:
 
 @pytest.fixture
 def destination(server: Server) -> GoogleAdsDestination:
-    return connect(server, timeout=0.5)
+    return connect(server)
 
 
 def fail(server: Server, status: int, code: str = "", **fault: Any) -> None:

@@ -321,6 +321,15 @@ def test_quotas_of_writes_and_reads_are_apart_and_last_a_minute() -> None:
         assert call(server, "POST", "events:ingest", events(event())).status_code == 200
 
 
+def test_a_seed_says_what_there_is(server: Server) -> None:
+    server.sandbox.seed({"actions": {ACTION: "WEBPAGE"}, "polls": 0, "per_minute": 1})
+    answer = call(server, "POST", "events:ingest", events(event()))
+    assert violations(answer) == [("destinations[0].product_destination_id", "INVALID_CONVERSION_ACTION_TYPE")]
+    assert call(server, "POST", "events:ingest", events(event())).status_code == 429
+    with pytest.raises(ValueError, match="contacts"):
+        server.sandbox.seed({"contacts": []})
+
+
 def test_the_state_is_json_and_settles_over_http(server: Server) -> None:
     key = make_list(server).json()["id"]
     call(server, "POST", "audienceMembers:ingest", members(key, member("a")))

@@ -3,13 +3,24 @@
 import json
 import subprocess
 import sys
+import textwrap
+import tomllib
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
 
-from leadup.errors import NeedsHuman
+from leadup.errors import LeadupError, NeedsHuman, TryLater
 from leadup.registry import load
+from leadup.sandbox import Sandbox, Server
+from leadup.settings import connect
 from leadup_connectors.google_ads import connector
 from leadup_connectors.google_ads.client import DataManager
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
@@ -85,10 +96,61 @@ def test_every_part_of_the_manifest_is_there() -> None:
         assert load(part).__name__.startswith("GoogleAds")
 
 
-def test_credentials_that_can_not_be_read_need_a_human_and_are_not_shown(tmp_path: Any) -> None:
-    key = tmp_path / "key.json"
-    key.write_text('{"type": "service_account", "private_key": "very secret"}')
-    with pytest.raises(NeedsHuman, match=r"key\.json") as raised:
-        DataManager(settings(credentials_file=key)).check()
-    assert "very secret" not in str(raised.value)
+KEY = {"type": "service_account", "private_key": "very secret", "client_email": "a@b.c", "token_uri": "https://x"}
+
+
+@pytest.mark.parametrize("text", ["very secret", "[]", '{"private_key": "very secret"}', json.dumps(KEY)])
+def test_credentials_that_can_not_be_used_need_a_human_and_are_not_shown(tmp_path: Path, text: str) -> None:
+    (tmp_path / "key.json").write_text(text)
+    table = {"operating_account": "1234567890", "credentials_file": "key.json"}
+    found = connect("google_ads", table, str(tmp_path / "leadup.toml")).settings
+    assert isinstance(found, GoogleAdsSettings)
+    with pytest.raises(NeedsHuman, match="service account's key") as raised:
+        DataManager(found).check()
     assert "credentials_file" in raised.value.todo
+    for told in (str(raised.value), repr(found), "".join(traceback.format_exception(raised.value))):
+        assert "very secret" not in told
+
+
+class TokenServer(Sandbox):
+    """Google's token endpoint, as far as it says no."""
+
+    name = "tokens"
+
+    def routes(self) -> Sequence[BaseRoute]:
+        answer = JSONResponse({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
+        return [Route("/token", lambda _: answer, methods=["POST"])]
+
+
+@pytest.mark.parametrize(
+    ("running", "error", "says"), [(True, NeedsHuman, "RefreshError"), (False, TryLater, "TransportError")]
+)
+def test_a_key_fetches_a_token_first(*, running: bool, error: type[LeadupError], says: str) -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with Server(TokenServer()) as tokens:
+        key = {**KEY, "private_key": pem, "token_uri": f"{tokens.url}/token"}
+        if not running:
+            tokens.stop()
+        api = DataManager(settings(credentials=json.dumps(key)))
+        with pytest.raises(error, match=says) as raised:
+            api.remove_members("1", [])
+    told = "".join(traceback.format_exception(raised.value))
+    assert not any(line in told for line in pem.splitlines()[1:3])
+
+
+def test_without_credentials_a_human_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(NeedsHuman, match="application default credentials"):
+        DataManager(settings()).check()
+
+
+def test_the_table_of_the_how_to_is_taken(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "google-ads.md").read_text(encoding="utf-8")
+    text = page.split("```toml")[1].split("```")[0]
+    (tmp_path / "google-key.json").write_text("{}")
+    table = tomllib.loads(textwrap.dedent(text))["connections"]["google_ads"]
+    found = connect("google_ads", table, str(tmp_path / "leadup.toml")).settings
+    assert isinstance(found, GoogleAdsSettings)
+    assert found.terms_accepted
+    assert set(found.conversion_actions) == {"demo", "won"}

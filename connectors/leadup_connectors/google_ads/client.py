@@ -7,6 +7,7 @@ repeated by tenacity, everything longer belongs to the outbox.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.types import Address, Change, Consent, Convert, Money, Progress, Purpose, Status
 from leadup_connectors.google_ads import identifiers
-from leadup_connectors.google_ads.errors import translate
+from leadup_connectors.google_ads.errors import CREDENTIALS, translate
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
 API_VERSION: Final = "v1"
@@ -244,7 +245,7 @@ class DataManager:
                 raise TryLater(f"{doing}: no token could be fetched ({type(error).__name__})") from None
             raise NeedsHuman(
                 f"{doing}: Google does not take the credentials ({type(error).__name__})",
-                todo="check credentials_file (or the application default credentials); they may be expired or revoked",
+                todo=CREDENTIALS,
             ) from None
         except (requests.RequestException, ParseError) as error:
             raise TryLater(f"{doing}: no answer from {self._settings.base_url} ({type(error).__name__})") from None
@@ -254,19 +255,20 @@ def _credentials(settings: GoogleAdsSettings) -> Any:
     """Return a service account's credentials, the application default ones, or for an emulator a token of no worth.
 
     Raises:
-        NeedsHuman: there are none, or the file is not a service account's key.
+        NeedsHuman: there are none, or they are not a service account's key.
     """
     if settings.is_local:
         return Credentials(token="emulator")  # noqa: S106 - sent to loopback only
     try:
-        if settings.credentials_file is not None:
-            return ServiceAccount.from_service_account_file(str(settings.credentials_file), scopes=[SCOPE])
+        if settings.credentials is not None:
+            key = json.loads(settings.credentials.get_secret_value())
+            return ServiceAccount.from_service_account_info(key, scopes=[SCOPE])
         return google.auth.default(scopes=[SCOPE])[0]
-    except (OSError, ValueError, GoogleAuthError) as error:
-        place = settings.credentials_file or "application default credentials"
+    except (TypeError, AttributeError, ValueError, GoogleAuthError) as error:
+        which = "the service account's key" if settings.credentials else "application default credentials"
         raise NeedsHuman(
-            f"No credentials for Google: {place} could not be used ({type(error).__name__})",
-            todo="set credentials_file to a service account's JSON key, or run "
+            f"No credentials for Google: {which} could not be used ({type(error).__name__})",
+            todo="let credentials_file name a service account's JSON key, or run "
             f"gcloud auth application-default login --scopes={SCOPE},https://www.googleapis.com/auth/cloud-platform",
         ) from None
 

@@ -139,7 +139,7 @@ class GoogleAdsDestination:
                     outcome=Outcome.LATER,
                     code="same_transaction_id",
                     detail="an earlier change of this batch has the same transaction id",
-                    retry_after=ANSWERED_AFTER,
+                    retry_after=self.can.poll_after,
                 )
             else:
                 rows.append((number, change))

@@ -58,7 +58,7 @@ TODO: Final[Mapping[str, str]] = {
 }
 """Reasons that only a person can remove, and how."""
 
-_CREDENTIALS = "check credentials_file (or the application default credentials); they may be expired or revoked"
+CREDENTIALS: Final = "check credentials_file (or the application default credentials); they may be expired or revoked"
 _ACCESS = (
     "give the credentials' account access to operating_account (Google Ads: Admin > Access and security), "
     "and set login_account when the access is through a manager account"
@@ -108,7 +108,7 @@ def translate(error: Any, doing: str) -> LeadupError:
         limit = (info.get("metadata") or {}).get("quota_limit")
         return TryLater(f"{told} ({limit})" if limit else told, retry_after=_asked_for(error) or known)
     if human is not None or error.code in (401, 403):
-        otherwise = _CREDENTIALS if error.code == 401 else _ACCESS
+        otherwise = CREDENTIALS if error.code == 401 else _ACCESS
         return NeedsHuman(told, todo=TODO[human] if human else otherwise)
     if error.code != 400 and not info:
         return NeedsHuman(told, todo="check base_url and any proxy: what answers there is not the Data Manager API")

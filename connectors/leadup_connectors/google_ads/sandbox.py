@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from google.ads import datamanager_v1 as v1
@@ -86,6 +86,14 @@ class GoogleAdsSandbox(Sandbox):
             self.weather = Weather()
             self._ids = itertools.count(_FIRST_ID)
             self._spent: dict[str, list[float]] = {_WRITES: [], _READS: []}
+
+    def seed(self, data: Mapping[str, Any]) -> None:
+        """Take ``actions`` (``{"987654321": "UPLOAD_CLICKS"}``), ``manager``, ``polls`` and ``per_minute``."""
+        own = ("manager", "polls", "per_minute")
+        with self._lock:
+            vars(self).update({key: data[key] for key in own if key in data})
+            self.account.actions = data.get("actions", self.account.actions)
+        super().seed({key: value for key, value in data.items() if key not in (*own, "actions")})
 
     # ------------------------------------------------------------ what it holds
 

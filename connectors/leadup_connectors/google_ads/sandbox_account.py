@@ -18,6 +18,8 @@ KEY_OF: Final = {"user_data": 1, "user_id_data": 3}
 
 @dataclass
 class UserList:
+    """A user list with its members' identifiers."""
+
     message: Any
     account: str
     members: set[str] = field(default_factory=set)

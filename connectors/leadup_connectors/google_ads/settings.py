@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from leadup.kit import ConnectionSettings
 
@@ -41,8 +40,9 @@ class GoogleAdsSettings(ConnectionSettings):
     """The account that owns the lists and the conversion actions."""
     login_account: AccountId | None = None
     """The manager account the credentials belong to, when they do not belong to the operating account itself."""
-    credentials_file: Path | None = None
-    """A service account's key (JSON). Without it, Google's application default credentials are used."""
+    credentials: SecretStr | None = None
+    """A service account's key (the JSON text; ``credentials_file`` names its file). Without it, Google's application
+    default credentials are used."""
     base_url: str = HOST
     """Plain http is taken on loopback only, where the emulator is; no credentials are read or sent then."""
     key: Literal["contact", "user_id"] = "contact"
