@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import groupby
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from leadup import registry
 from leadup.delivery.book import Planned, TargetRow, accept, all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.errors import LeadupError, SettingsError
+from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key
 from leadup.kit import Destination, Source
 from leadup.pipeline import Pipeline, Taken, Ticked, activations
 from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
-from leadup.state.tables import sources
+from leadup.state.tables import rejects, sources
 from leadup.types import Page, to_us
 
 Tell = Callable[[str, float | None], None]
@@ -114,6 +119,26 @@ class App:
     def courier(self) -> Courier:
         return Courier(self.store, self.vault, self.destinations)
 
+    @cached_property
+    def log(self) -> EventLog:
+        return EventLog(self.store)
+
+    def write_rejects(self) -> Path:
+        """Write the rejected rows of all sources, a file each, with place, line, reason and text; return the folder."""
+        folder = self.settings.state_folder / "rejects"
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.store.read() as connection:
+            rows = connection.execute(select(rejects).order_by(rejects.c.connection, rejects.c.id)).mappings().all()
+        for name, group in groupby(rows, key=lambda row: row["connection"]):
+            path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)[-100:]}.csv"
+            draft = path.with_suffix(".part")
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["file", "line", "reason", "text"])
+                writer.writerows([row["place"], row["line"], row["reason"], row["text"]] for row in group)
+            draft.replace(path)
+        return folder
+
     def go_live(self, rules: Rules, now: datetime) -> bool:
         """Let these rules judge from now on; return whether anything changed."""
         can = {name: destination.can for name, destination in self.destinations.items()}
@@ -139,6 +164,8 @@ class App:
                 errors[name] = str(error)
                 with self.store.write() as connection:
                     connection.execute(update(sources).where(sources.c.connection == name).values(error=str(error)))
+        if any(one.rejected for one in taken.values()):
+            self.write_rejects()
         return taken, errors
 
     def tick(self, now: datetime, tell: Tell = _silent) -> Ticked:

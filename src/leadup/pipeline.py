@@ -154,6 +154,7 @@ class Pipeline:
                 [
                     (anchor, purpose, to_us(record.at), granted)
                     for anchor, record in zip(absorbed.anchors, told, strict=True)
+                    if anchor is not None
                     for purpose, granted in record.consent.items()
                 ],
             )
@@ -162,11 +163,12 @@ class Pipeline:
                 [
                     (anchor, trait, to_us(record.at), value)
                     for anchor, record in zip(absorbed.anchors, told, strict=True)
-                    if isinstance(record, Fact)
+                    if anchor is not None and isinstance(record, Fact)
                     for trait, value in record.facts.items()
                 ],
             )
-            items = [(key, event, anchor) for (key, event), anchor in zip(fresh, absorbed.anchors, strict=False)]
+            anchors = absorbed.anchors[: len(fresh)]
+            items = [(k, event, a) for (k, event), a in zip(fresh, anchors, strict=True) if a is not None]
             derive(writing, self.program, items)
             upsert(writing, dirty, [{"person": old} for old, _ in absorbed.merges], update=())
             taken = Taken(

@@ -22,6 +22,8 @@ class Standing(enum.StrEnum):
     POSSIBLE = "possible"
     """It was sent, and the answer is still out, lost, or does not say which rows of a batch failed."""
     PRESENT = "present"
+    LEAVING = "leaving"
+    """A leave was accepted, and the vendor has not said yet that it is done."""
 
 
 MIN_LEAVES = 20
@@ -64,7 +66,7 @@ def verb(use: Use, row: Row) -> str | None:
     """Say what has to be done about a row; None: nothing."""
     if use is Use.AUDIENCE:
         if row.want is None:
-            return "leave" if row.standing is not Standing.ABSENT else None
+            return "leave" if row.standing in (Standing.POSSIBLE, Standing.PRESENT) else None
         return "join" if row.want != row.stands or row.refresh_due else None
     if row.want is None or row.want == row.stands:
         return None

@@ -118,7 +118,7 @@ def show(ctx: click.Context, person: str, as_json: bool) -> None:
         identifiers = identity.identifiers_of(connection, [number])[number]
         facts = identity.facts_of(connection, [number])
         consent = identity.consent_together(connection, [number]).get(number, {})
-    answer = {
+    answer: dict[str, Any] = {
         "person": number,
         "identifiers": [show_identifier(i.kind, i.value) for i in identifiers],
         "facts": {trait: value for _, trait, _, value in sorted(facts, key=lambda row: row[2])},

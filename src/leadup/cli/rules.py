@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from click import Context
+from sqlalchemy import select
 
 from leadup.app import App
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
@@ -17,11 +18,13 @@ from leadup.engine.testing import run as run_tests
 from leadup.errors import LeadupError, SettingsError
 from leadup.events.records import read_jsonl
 from leadup.identity import people
+from leadup.insights.explain import show_identifier
 from leadup.insights.rehearsal import try_rules
 from leadup.insights.status import stages
 from leadup.rules.loader import Rules, check_events, load
 from leadup.rules.suggest import did_you_mean
 from leadup.settings import find_file
+from leadup.state.tables import memberships
 from leadup.types import Use
 
 paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", type=click.Path(path_type=Path))
@@ -66,7 +69,7 @@ def check(ctx: Context, paths: Sequence[Path]) -> None:
     warnings = list(loaded.warnings)
     if app is not None and app.settings.state_folder.exists():
         with app.store.read() as connection:
-            seen = app.pipeline_log.names(connection)
+            seen = app.log.names(connection)
         if seen:
             warnings += check_events(loaded, seen)
     for warning in warnings:
@@ -131,7 +134,8 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
         ticked = app.tick(now(), tell)
         plans = {planned.target.id: planned for planned in ticked.plans}
         with app.store.read() as connection:
-            members = people.members(connection, segment)
+            query = select(memberships.c.person).where(memberships.c.segment == segment).order_by(memberships.c.person)
+            members = list(connection.scalars(query))
             strongest = people.strongest(connection, members[:sample])
             targets = [
                 {
@@ -143,7 +147,9 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
                 for target in app.targets()
                 if target.target.name == segment and target.target.use is Use.AUDIENCE and target.active
             ]
-    shown = [(f"p{person}", people.label(strongest[person])) for person in members[:sample]]
+    shown = [
+        (f"p{person}", show_identifier(strongest[person].kind, strongest[person].value)) for person in members[:sample]
+    ]
     return {"segment": segment, "members": len(members), "targets": targets, "sample": shown}
 
 

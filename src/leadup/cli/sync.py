@@ -106,7 +106,7 @@ def _show(answer: dict[str, Any]) -> None:
 
 
 def _show_plans(plans: list[Planned], as_json_: bool) -> None:
-    shown = [
+    shown: list[dict[str, Any]] = [
         {
             "target": planned.target.target.key,
             "remote_name": planned.target.target.remote_name,
@@ -119,7 +119,7 @@ def _show_plans(plans: list[Planned], as_json_: bool) -> None:
         emit({"dry_run": True, "plan": shown})
         return
     rows = [
-        (one["target"], ", ".join(f"{n} {verb}" for verb, n in sorted(dict(one["changes"]).items())), one["guard"])  # type: ignore[call-overload]
+        (one["target"], ", ".join(f"{n} {verb}" for verb, n in sorted(one["changes"].items())), one["guard"])
         for one in shown
     ]
     table("would be sent (nothing was)", ("target", "changes", "held by"), rows)
@@ -133,7 +133,7 @@ def _show_plans(plans: list[Planned], as_json_: bool) -> None:
 def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> None:
     """Show what waits to be sent, and what a guard holds."""
     app = app_of(ctx)
-    answer = []
+    answer: list[dict[str, Any]] = []
     with app.store.read() as connection:
         for target in app.targets(only):
             where = (outbox.c.target == target.id) & outbox.c.state.in_(LIVE)

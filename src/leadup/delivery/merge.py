@@ -11,7 +11,7 @@ from leadup.delivery.book import TargetRow, all_targets, as_row
 from leadup.plan import Standing
 from leadup.state.tables import conversions, judged, memberships, outbox, remote_ids, standings
 
-_SURE = {Standing.ABSENT: 0, Standing.POSSIBLE: 1, Standing.PRESENT: 2}
+_SURE = {Standing.ABSENT: 0, Standing.LEAVING: 1, Standing.POSSIBLE: 2, Standing.PRESENT: 3}
 
 
 def merge(connection: Connection, gone: int, stays: int, now_us: int) -> bool:

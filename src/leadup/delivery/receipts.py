@@ -129,7 +129,7 @@ class Book:
         """The row's intent is what stands now."""
         values: dict[str, Any] = {"stands": row["want"]}
         if row["verb"] == "leave":
-            values["standing"] = Standing.ABSENT if sure else Standing.POSSIBLE
+            values["standing"] = Standing.ABSENT if sure else Standing.LEAVING
             values["refresh_us"] = None
             if sure:
                 values["remote"] = None

@@ -13,7 +13,7 @@ from leadup.rules.program import Program
 from leadup.rules.signals import signal_table
 from leadup.rules.where import text_and_number
 from leadup.state.store import chunks
-from leadup.state.tables import facts, signals, sources, spans
+from leadup.state.tables import signals, sources, spans
 from leadup.types import EVER, Json
 
 
@@ -27,7 +27,7 @@ def gather(connection: Connection, program: Program, persons: Collection[int]) -
             "known_from": pa.array([known[person] for person in ordered], pa.int64()),
         }
     )
-    return who, _signals(connection, program, ordered), _facts(connection, ordered)
+    return who, _signals(connection, program, ordered), fact_table(people.facts_of(connection, ordered))
 
 
 def _signals(connection: Connection, program: Program, persons: Collection[int]) -> pa.Table:
@@ -46,16 +46,6 @@ def _signals(connection: Connection, program: Program, persons: Collection[int])
         [row[3].hex() for row in known],
         [row[4] for row in known],
     )
-
-
-def _facts(connection: Connection, persons: Collection[int]) -> pa.Table:
-    f = facts.c
-    owned = and_(spans.c.identifier == f.anchor, f.at_us >= spans.c.from_us, f.at_us < spans.c.until_us)
-    query = select(spans.c.person, f.trait, f.at_us, f.value).select_from(spans.join(facts, owned))
-    rows: list[Any] = []
-    for part in chunks(persons):
-        rows += connection.execute(query.where(spans.c.person.in_(part)).order_by(f.at_us, f.anchor)).all()
-    return fact_table((row[0], row[1], row[2], row[3]) for row in rows)
 
 
 def fact_table(rows: Iterable[tuple[int, str, int, Json]]) -> pa.Table:

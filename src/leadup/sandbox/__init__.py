@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -112,6 +112,11 @@ class Sandbox:
     def state(self) -> Json:
         """All that the vendor holds, as JSON, for comparison with the truth."""
         raise NotImplementedError
+
+    def seed(self, data: Mapping[str, Any]) -> None:
+        """Take what is there at first; which keys there are is the emulator's to say."""
+        if data:
+            raise ValueError(f"the {self.name} sandbox takes no seed {', '.join(data)}")
 
     def error(self, status: int, fault: Fault | None = None) -> Response:
         """The vendor's error body for a fault's status (429, 401, 5xx)."""
