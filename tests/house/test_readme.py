@@ -20,6 +20,7 @@ def test_its_rules_load() -> None:
 def test_it_names_every_command_and_no_other() -> None:
     program = Path(sys.executable).with_name("leadup")
     shown = subprocess.run([sys.executable, str(program), "--help"], check=True, capture_output=True, text=True).stdout
-    commands = set(re.findall(r"^  ([a-z]+)\b", shown.partition("\nCommands:\n")[2], re.MULTILINE))
+    listed = shown.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    commands = set(re.findall(r"^  ([a-z]+)\b", listed, re.MULTILINE))
     assert commands
     assert set(re.findall(r"^\| `leadup ([a-z]+)`", README, re.MULTILINE)) == commands
