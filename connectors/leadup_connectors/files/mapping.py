@@ -37,10 +37,10 @@ class Mapper:
         self._asked = [(p, _statement(how)) for p, how in settings.consent.items() if not isinstance(how, bool)]
         self._facts = [(trait, _value_of(column)) for trait, column in settings.facts.items()]
         self._named = [(name, _value_of(column)) for name, column in settings.properties.named.items()]
-        self._inside = [reader(path) for path in settings.properties.all_of if path]
         self._all = "" in settings.properties.all_of
         used = [*_columns(settings, columns), *filter(None, settings.properties.all_of)]
         self._used = frozenset(used) | frozenset(path.split(".")[0] for path in used)
+        self._inside = [(reader(path), _used_in(path, used)) for path in settings.properties.all_of if path]
         self._only = self._kinds[0] if len(self._kinds) == 1 else None
         self._people: dict[str, tuple[Identifier, ...]] = {}
 
@@ -112,10 +112,10 @@ class Mapper:
                         found[name] = value
                 elif not missing(value):
                     found[name] = plain(value)
-        for inside in self._inside:
-            nested = inside(row)
+        for get, used in self._inside:
+            nested = get(row)
             if isinstance(nested, Mapping):
-                found.update((name, plain(value)) for name, value in nested.items() if not missing(value))
+                found |= {n: plain(v) for n, v in nested.items() if n not in used and not missing(v)}
         for name, get in self._named:
             if not missing(value := get(row)):
                 found[name] = plain(value)
@@ -153,6 +153,11 @@ def _columns(settings: FilesSettings, columns: Columns) -> list[str]:
         *settings.click_ids.values(),
         *(how.column for how in settings.consent.values() if isinstance(how, ConsentColumn)),
     ]
+
+
+def _used_in(path: str, used: Iterable[str]) -> frozenset[str]:
+    """Names directly in ``path`` that ``used`` paths lead to or through."""
+    return frozenset(other[len(path) + 1 :].split(".")[0] for other in used if other.startswith(f"{path}."))
 
 
 def reader(path: str) -> Get:
