@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 
 from leadup.errors import LeadupError
 from leadup.events import compaction, files, manifest
-from leadup.events.rows import DAY_US, Row, batch_of, events_of, row_of, sayable
+from leadup.events.rows import DAY_US, Row, batch_of, events_of, in_batch, row_of, sayable
 from leadup.state.store import Store
 from leadup.state.tables import event_keys, event_tail
 from leadup.types import Event
@@ -122,7 +122,7 @@ class EventLog:
                 if len(of_day) * 20 < self._bulk:
                     tail.extend(of_day)
                     continue
-                table = pa.Table.from_batches([batch_of(of_day)])
+                table = pa.Table.from_batches([batch_of([in_batch(row) for row in of_day])])
                 manifest.add(connection, day, files.write(self.folder, day, table), received_us)
                 manifest.settle_rows(connection, of_day)
         manifest.keep(connection, tail)
@@ -186,8 +186,8 @@ class EventLog:
         """Return how many events there are of each name, exactly. Opens only files of which some rows are gone."""
         total: Counter[str] = Counter()
         with self._view(connection) as (view, listed):
-            counted = view.execute(select(event_tail.c.name, func.count()).group_by(event_tail.c.name))
-            total.update(dict(counted.tuples().all()))
+            for name, count in view.execute(select(event_tail.c.name, func.count()).group_by(event_tail.c.name)):
+                total[name] += count
             holed = manifest.gone_counts(view)
             for file in listed:
                 if file.id not in holed:

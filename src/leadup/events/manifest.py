@@ -56,7 +56,7 @@ def digests(connection: Connection, keys: Collection[bytes]) -> dict[bytes, byte
     """Return the digests of those of ``keys`` that the log holds."""
     these = wanted(connection, keys)
     places = (select(t.c.key, t.c.digest).where(t.c.key.in_(these)) for t in (event_tail, event_keys))
-    return dict(connection.execute(union_all(*places)).tuples().all())
+    return {row.key: row.digest for row in connection.execute(union_all(*places))}
 
 
 def forget(connection: Connection, keys: Collection[bytes]) -> int:
@@ -127,8 +127,8 @@ def gone(connection: Connection, file: int) -> set[bytes]:
 
 def gone_counts(connection: Connection) -> dict[int, int]:
     """Return how many keys count no more, by file; files that have none are left out."""
-    statement = select(event_gone.c.file, func.count()).group_by(event_gone.c.file)
-    return dict(connection.execute(statement).tuples().all())
+    statement = select(event_gone.c.file, func.count().label("count_")).group_by(event_gone.c.file)
+    return {row.file: row.count_ for row in connection.execute(statement)}
 
 
 def add_gone(connection: Connection, file: int, keys: Collection[bytes]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from math import isfinite
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -54,6 +55,9 @@ class Row(NamedTuple):
     click_ids: str
     consent: str
     digest: bytes
+
+
+in_batch = attrgetter(*BATCH.names)
 
 
 def key_of(source: str, id: str) -> bytes:  # noqa: A002 - the field's name
@@ -125,7 +129,7 @@ def events_of(batch: pa.RecordBatch) -> Iterator[tuple[bytes, Event]]:
 
 
 def batch_of(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    """Return rows whose values are in the order of ``BATCH`` as a batch."""
+    """Return rows whose values are in the order of ``BATCH`` as a batch; ``in_batch(row)`` puts those of a row so."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(BATCH)
     return pa.record_batch(
         [pa.array(values, field.type) for values, field in zip(columns, BATCH, strict=True)], schema=BATCH
