@@ -31,8 +31,9 @@ class People:
     def __init__(self, ids: Instants) -> None:
         self._order = np.argsort(ids, kind="stable")
         self._ids = ids[self._order]
-        if (self._ids[1:] == self._ids[:-1]).any():
-            raise ValueError("A person is there twice in the table of people")
+        twice = self._ids[1:][self._ids[1:] == self._ids[:-1]]
+        if len(twice):
+            raise ValueError(f"Person {twice[0]} is there twice in the table of people; give each person one row.")
 
     def row_of(self, ids: Instants) -> Rows:
         """Return each person's row, -1 where he is not one of them."""
@@ -61,12 +62,17 @@ class Signals:
             row = _by_key(row, tied, column(table, "key"))
         self._row, self._person, self._at = row, person[row], at[row]
         self._bounds = np.searchsorted(code[row], np.arange(len(self._code) + 1))
+        self._event_id = _numbered(column(table, f"text:{EVENT_ID}"))
 
     def of(self, pattern: str, begin: int, end: int) -> tuple[Rows, Rows, Instants]:
         """Return the rows of one pattern and of the persons ``begin`` to ``end - 1``: table row, person, instant."""
         low, high = self._bounds[self._code[pattern]], self._bounds[self._code[pattern] + 1]
         low, high = low + np.searchsorted(self._person[low:high], (begin, end))
         return self._row[low:high], self._person[low:high] - begin, self._at[low:high]
+
+    def event_ids(self, row: Rows) -> npt.NDArray[np.int32] | None:
+        """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
+        return self._event_id[row] if self._event_id is not None else None
 
     def property(self, name: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
         """Return the text and the number of a property, a row per row of the table."""
@@ -78,6 +84,14 @@ def _codes(pattern: pa.Array, code: Mapping[str, int]) -> npt.NDArray[np.int16]:
     encoded = pattern if pa.types.is_dictionary(pattern.type) else pattern.dictionary_encode()
     known = np.array([code.get(name, -1) for name in encoded.dictionary.to_pylist()], np.int16)
     return known[encoded.indices.to_numpy()] if len(known) else np.full(len(pattern), -1, np.int16)
+
+
+def _numbered(texts: pa.Array) -> npt.NDArray[np.int32] | None:
+    """Return a number for each text, equal for equal ones, -1 for none and for the empty one; None if all are so."""
+    if texts.null_count == len(texts):
+        return None
+    named = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
+    return np.asarray(pc.fill_null(named.dictionary_encode().indices, -1).to_numpy())
 
 
 def _tied(*keys: npt.NDArray[np.integer]) -> Mask | None:
@@ -139,11 +153,10 @@ class History:
     def _occurrence(self, pattern: str, row: Rows, person: Rows, at: Instants) -> Rows:
         """Return, for each row, the row it counts with."""
         first = np.arange(len(row))
-        ids = self._signals.property(EVENT_ID)[0].take(pa.array(row))
-        named = np.flatnonzero(pc.fill_null(pc.not_equal(ids, ""), False).to_numpy())
-        if len(named):
-            encoded = ids.take(pa.array(named)).combine_chunks().dictionary_encode()
-            same = person[named] * len(encoded.dictionary) + encoded.indices.to_numpy()
+        ids = self._signals.event_ids(row)
+        if ids is not None:
+            named = np.flatnonzero(ids >= 0)
+            same = person[named] * np.int64(2**31) + ids[named]
             _, of_each, group = np.unique(same, return_index=True, return_inverse=True)
             first[named] = named[of_each[group]]
         within = self._patterns[pattern].same_within

@@ -1,8 +1,9 @@
 """Scores: sums of points that decay by half-lives, in steps of whole seconds.
 
 The age of a signal is counted to the last whole second not after the moment of judging, and is at least 0; from ten
-half-lives on a signal gives nothing. So a person's score is a function of the whole second alone, never rises by
-itself, and crosses a threshold on a whole second exactly.
+half-lives on a signal gives nothing. So a person's score is a function of the whole second alone and crosses a
+threshold on a whole second exactly. By itself it falls; it rises only when negative points are forgotten. Thresholds
+are positive.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from leadup.rules.occurrences import Occurrences, past
 from leadup.rules.program import Points, Score, ScoreIs
-from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some
+from leadup.rules.verdicts import Instants, Mask, Verdicts, absent, every, known, some
 from leadup.types import EVER, NEVER
 
 Values = npt.NDArray[np.float64]
@@ -23,6 +24,8 @@ Values = npt.NDArray[np.float64]
 SECOND: Final = 1_000_000
 HALF_LIVES: Final = 10
 """How far a score looks back."""
+_NEVER: Final = NEVER // SECOND
+"""The last whole second there is."""
 
 
 class Scoring:
@@ -34,10 +37,15 @@ class Scoring:
         self._parts: tuple[tuple[Points, Occurrences], ...] = tuple(zip(score.points, occurrences, strict=True))
         self._at = at
         self._lookback = HALF_LIVES * score.half_life
-        self._wake: Instants = np.minimum.reduce([np.full(persons, NEVER), *(o.wake for o in occurrences)])
         self._now = np.full(persons, at // SECOND)
-        self.value: Values = self._values(np.arange(persons), self._now, None)
-        self._reached: dict[float, tuple[npt.NDArray[np.bool_], Instants]] = {}
+        everyone = np.arange(persons)
+        self.value: Values = self._values(everyone, self._now, None)
+        # Until then the score can only fall: neither a signal dated ahead nor the end of negative points lifts it.
+        rises = self._forgets(everyone, self._now, None)
+        self._wake: Instants = np.minimum.reduce(
+            [np.where(rises < _NEVER, rises * SECOND, NEVER), *(o.wake for o in occurrences)]
+        )
+        self._reached: dict[float, tuple[Mask, Instants]] = {}
 
     def judge(self, c: ScoreIs, *, watermark: int, negate: bool = False) -> Verdicts:
         """The score lies in ``[low, high)``. That it lies below a bound rests on absence."""
@@ -48,7 +56,7 @@ class Scoring:
 
     def next_tier(self) -> Instants:
         """Return when the score falls out of its tier by itself; it has then reached the next lower one, or none."""
-        thresholds = np.array([threshold for _, threshold in self._score.tiers if threshold > 0])
+        thresholds = np.array([threshold for _, threshold in self._score.tiers])
         tier = np.searchsorted(thresholds, self.value, side="right")
         who = np.flatnonzero(tier)
         until = self._wake.copy()
@@ -62,13 +70,12 @@ class Scoring:
             return absent(~holds, until, self._fell(threshold, ~holds, watermark), watermark)
         return known(holds, until)
 
-    def _reaches(self, threshold: float) -> tuple[npt.NDArray[np.bool_], Instants]:
+    def _reaches(self, threshold: float) -> tuple[Mask, Instants]:
         if threshold not in self._reached:
             holds, until = self.value >= threshold, self._wake.copy()
-            if threshold > 0:  # else it can not fall below
-                who = np.flatnonzero(holds)
-                falls = self._falls(who, self._now[who], None, np.full(len(who), threshold))
-                until[who] = np.minimum(until[who], falls * SECOND)
+            who = np.flatnonzero(holds)
+            falls = self._falls(who, self._now[who], None, np.full(len(who), threshold))
+            until[who] = np.minimum(until[who], falls * SECOND)
             self._reached[threshold] = holds, until
         return self._reached[threshold]
 
@@ -106,14 +113,39 @@ class Scoring:
             np.maximum(latest, done.at[np.where(end > begin, end - 1, done.rows)], out=latest)
         return latest
 
+    def _forgets(self, who: Instants, second: Instants, cut: Instants | None) -> Instants:
+        """Return the next whole second after ``second`` at which a signal with negative points is forgotten."""
+        forgets = np.full(len(who), _NEVER)
+        for points, done in self._parts:
+            if points.points < 0:
+                begin, end = self._counted(points, done, who, cut)
+                first = past(done.at, begin, end, second * SECOND - self._lookback)
+                np.minimum(forgets, self._forgotten(done.at[first]), out=forgets, where=first < end)
+        return forgets
+
+    def _forgot(self, who: Instants, limit: Instants) -> Instants:
+        """Return the last instant, not after ``limit``, at which a signal with negative points was forgotten."""
+        forgot = np.full(len(who), EVER)
+        for points, done in self._parts:
+            if points.points < 0:
+                horizon = limit // SECOND * SECOND - self._lookback
+                last = past(done.at, done.begin[who], done.end[who], horizon) - 1
+                np.maximum(forgot, self._forgotten(done.at[last]) * SECOND, out=forgot, where=last >= done.begin[who])
+        return forgot
+
+    def _forgotten(self, at: Instants) -> Instants:
+        """Return the first whole second at which a signal of that instant counts no more."""
+        return -(-(at + self._lookback) // SECOND)
+
     def _falls(self, who: Instants, second: Instants, cut: Instants | None, threshold: Values) -> Instants:
-        """Return the first whole second after ``second`` at which a score that reaches ``threshold`` (> 0) does not.
+        """Return the first whole second after ``second`` at which a score that reaches ``threshold`` does not.
 
         Found by bisection with the very sums that will be judged then. Pure decay tells where to look first, so that
-        two probes are enough unless signals reach their ten half-lives before.
+        two probes are enough unless signals are forgotten before. What it would be after negative points are
+        forgotten is not looked at: then that second is the answer.
         """
         low = second.copy()
-        high = -(-(self._latest(who, cut) + self._lookback) // SECOND)  # nothing is left
+        high = np.minimum(self._forgotten(self._latest(who, cut)), self._forgets(who, second, cut))
         ratio = np.maximum(self._values(who, low + 1, cut), threshold) / threshold
         guess = low + 2 + np.floor(np.log2(ratio) * (self._score.half_life / SECOND)).astype(np.int64)
         ahead = 1
@@ -127,10 +159,12 @@ class Scoring:
             high[open_[~reaches]] = middle[~reaches]
         return high
 
-    def _fell(self, threshold: float, below: npt.NDArray[np.bool_], watermark: int) -> Instants:
-        """Return, of those ``below``, when they fell below; ``EVER`` if that was not after ``watermark``.
+    def _fell(self, threshold: float, below: Mask, watermark: int) -> Instants:
+        """Return, of those ``below``, when decay took them there.
 
-        The score rises only at signals: so it is looked at there, from the latest back to the watermark.
+        ``EVER`` where that was not after ``watermark``, and where it was a signal with negative points that did: for
+        that is something that happened. The score rises only at signals, and when negative points are forgotten: so
+        it is looked at there, from the latest back to the watermark.
         """
         fell = np.full(len(below), EVER)
         if watermark >= self._at:
@@ -138,17 +172,16 @@ class Scoring:
         most = np.zeros(len(below))
         for points, done in self._parts:
             count = done.end - done.begin
-            most += points.points * (count if points.at_most is None else np.minimum(count, points.at_most))
+            most += max(points.points, 0.0) * (count if points.at_most is None else np.minimum(count, points.at_most))
         who = np.flatnonzero(below & (most >= threshold * (1 - 1e-9)))
-        limit = np.full(len(who), self._at)
+        limit, later = np.full(len(who), self._at), np.full(len(who), NEVER)
         while len(who):
-            signal = self._latest(who, limit)
-            seen = np.maximum(signal, watermark)
+            change = np.maximum(self._latest(who, limit), self._forgot(who, limit))
+            seen = np.maximum(change, watermark)
             reached = self._values(who, seen // SECOND, seen) >= threshold
-            falls = self._falls(
-                who[reached], seen[reached] // SECOND, seen[reached], np.full(int(reached.sum()), threshold)
-            )
-            fell[who[reached]] = falls * SECOND
-            further = ~reached & (signal > watermark)
-            who, limit = who[further], seen[further] - 1
+            found, at = who[reached], seen[reached]
+            falls = self._falls(found, at // SECOND, at, np.full(len(found), threshold)) * SECOND
+            fell[found] = np.where(falls <= later[reached], falls, EVER)
+            further = ~reached & (change > watermark)
+            who, later, limit = who[further], seen[further], seen[further] - 1
         return fell

@@ -1,0 +1,176 @@
+"""Random rule programs and random histories, on a grid coarse enough that edges and ties are hit all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from leadup.rules import program as p
+from leadup.rules.signals import signal_table
+from leadup.rules.where import text_and_number
+from oracle import GRID, Human, Signal, Trait
+
+PATTERNS = ("a", "b", "c")
+SECONDS = 20
+"""Everything happens in the first so many seconds."""
+
+# Strategies are made once: making them costs more than drawing from them.
+instants = st.integers(0, SECONDS * 2).map(lambda steps: steps * GRID)
+durations = st.integers(1, 12).map(lambda steps: steps * GRID)
+windows = st.none() | durations
+moments = st.builds(lambda steps, over: steps * GRID + over, st.integers(-1, 60), st.sampled_from([0, 0, 1, GRID - 1]))
+values = st.sampled_from([1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01"])
+watermarks = st.dictionaries(st.sampled_from(PATTERNS), instants)
+
+_pattern = st.sampled_from(PATTERNS)
+_texts = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01"])
+_scalars = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01", 1, 2, 1.5, True, False])
+
+
+def _wheres(*names: str) -> st.SearchStrategy[p.Where]:
+    name = st.sampled_from(names)
+    compared = st.sampled_from(["eq", "ne", "gt", "gte", "lt", "lte", "contains"])
+    test = st.one_of(
+        st.builds(p.Test, name, compared, _scalars),
+        st.builds(p.Test, name, st.sampled_from(["starts_with", "matches"]), _texts),
+        st.builds(p.Test, name, st.just("exists"), st.booleans()),
+        st.builds(p.Test, name, st.just("in"), st.lists(_scalars, min_size=1, max_size=3).map(tuple)),
+    )
+    return st.lists(test, max_size=2).map(tuple)
+
+
+_did = st.builds(
+    lambda low, more, **rest: p.Did(low=low, high=None if more is None else low + more, **rest),
+    low=st.integers(0, 3),
+    more=st.sampled_from([None, None, 0, 0, 1]),
+    pattern=_pattern,
+    within=windows,
+    where=st.just(()) | _wheres("x", "y"),
+)
+_leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
+    _did,
+    st.builds(p.Started, pattern=_pattern, without=_pattern, wait=durations, within=windows),
+    st.builds(p.Sequence, steps=st.lists(_pattern, min_size=1, max_size=3).map(tuple), span=windows, within=windows),
+    st.builds(
+        p.ScoreIs,
+        score=st.sampled_from(["s", "z"]),
+        low=st.sampled_from([1.0, 5.0, 10.0, 12.0]),
+        high=st.sampled_from([None, 12.0, 20.0, 30.0]),
+    ),
+    st.builds(p.Person, where=_wheres("t", "u")),
+)
+
+
+@cache
+def conditions(segments: tuple[str, ...]) -> st.SearchStrategy[p.Condition]:
+    """Conditions that may read these segments."""
+    reads = [st.builds(p.InSegment, segment=st.sampled_from(segments))] if segments else []
+    return st.recursive(
+        st.one_of(*_leaves, *reads),
+        lambda parts: (
+            st.builds(p.Not, parts)
+            | st.builds(p.All, st.lists(parts, min_size=1, max_size=3).map(tuple))
+            | st.builds(p.Any, st.lists(parts, min_size=1, max_size=3).map(tuple))
+        ),
+        max_leaves=4,
+    )
+
+
+@cache
+def _segment(name: str, earlier: tuple[str, ...]) -> st.SearchStrategy[p.Segment]:
+    exclude = st.lists(st.sampled_from(earlier), max_size=1).map(tuple) if earlier else st.just(())
+    return st.builds(p.Segment, name=st.just(name), when=conditions(earlier), exclude=exclude)
+
+
+_points = st.lists(
+    st.builds(
+        p.Points,
+        pattern=_pattern,
+        points=st.sampled_from([1.0, 5.0, 10.0, 20.0, 10.0, 20.0, -5.0]),
+        at_most=st.sampled_from([None, None, 1, 2]),
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda points: points.pattern,
+).map(tuple)
+_half_lives = st.sampled_from([GRID, 2 * GRID, 6 * GRID, 7 * GRID, 20 * GRID])
+_same_within = st.tuples(*[st.sampled_from([0, 0, GRID, 1, 3 * GRID])] * len(PATTERNS))
+_groups = st.lists(st.permutations([f"g{n}" for n in range(4)]), max_size=2)
+_size = st.integers(1, 4)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> p.Program:
+    names = tuple(f"g{n}" for n in range(draw(_size)))
+    groups = [tuple(name for name in group if name in names)[:3] for group in draw(_groups)]
+    return p.Program(
+        patterns={
+            name: p.Pattern(name=name, macro=False, any=(p.Match(name),), same_within=within)
+            for name, within in zip(PATTERNS, draw(_same_within), strict=True)
+        },
+        scores={
+            name: p.Score(
+                name=name, half_life=draw(_half_lives), points=draw(_points), tiers=(("low", 5.0), ("high", 10.0))
+            )
+            for name in ("s", "z")
+        },
+        segments={name: draw(_segment(name, names[:n])) for n, name in enumerate(names)},
+        groups=tuple(p.Group(name=str(n), segments=group) for n, group in enumerate(groups)),
+    )
+
+
+_properties = st.fixed_dictionaries(
+    {}, optional={"x": values, "y": values, "event_id": st.sampled_from(["e1", "e2", "", None])}
+)
+_happened = st.lists(st.tuples(_pattern, instants, _properties, st.integers(0, 99)), max_size=9)
+_traits = st.lists(st.builds(Trait, st.sampled_from(["t", "u"]), instants, values), max_size=3).map(tuple)
+
+
+def _human(happened: list[tuple[str, int, dict[str, object], int]], traits: tuple[Trait, ...], known: int) -> Human:
+    signals = tuple(
+        Signal(pattern, at, f"k{order}.{n}", carried) for n, (pattern, at, carried, order) in enumerate(happened)
+    )
+    return Human(min([*(s.at for s in signals), *(t.at for t in traits)], default=known), signals, traits)
+
+
+humans = st.builds(_human, _happened, _traits, instants)
+people = st.lists(humans, min_size=1, max_size=4)
+
+
+def tables(
+    program: p.Program, persons: Sequence[Human], order: Sequence[int] | None = None
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the kernel's three tables; the person in place n of the list has the number 100 - n."""
+    rows = [(100 - n, signal) for n, human in enumerate(persons) for signal in human.signals]
+    rows = [rows[n] for n in order] if order is not None else rows
+    facts = [
+        (100 - n, trait, *text_and_number(trait.value)) for n, human in enumerate(persons) for trait in human.traits
+    ]
+    return (
+        pa.table(
+            {
+                "person": pa.array([100 - n for n in range(len(persons))], pa.int64()),
+                "known_from": pa.array([human.known_from for human in persons], pa.int64()),
+            }
+        ),
+        signal_table(
+            program,
+            [person for person, _ in rows],
+            [signal.pattern for _, signal in rows],
+            [signal.at for _, signal in rows],
+            [signal.key for _, signal in rows],
+            [signal.properties for _, signal in rows],
+        ),
+        pa.table(
+            {
+                "person": pa.array([person for person, *_ in facts], pa.int64()),
+                "trait": pa.array([trait.name for _, trait, *_ in facts], pa.string()),
+                "at": pa.array([trait.at for _, trait, *_ in facts], pa.int64()),
+                "text": pa.array([text for *_, text, _ in facts], pa.string()),
+                "num": pa.array([number for *_, number in facts], pa.float64()),
+            }
+        ),
+    )

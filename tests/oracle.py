@@ -1,0 +1,307 @@
+"""The rule language once more, in plain Python: one person at a time, slow, and meant to be obviously right.
+
+Where the kernel computes, the oracle looks: a window is a list comprehension, a sequence tries all combinations, and
+since when an answer has held is found by asking at every earlier instant. For that all times and durations must be
+multiples of ``GRID``; then no answer changes between two of its instants.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from leadup.rules.program import (
+    All,
+    Condition,
+    Did,
+    InSegment,
+    Not,
+    Person,
+    Program,
+    ScoreIs,
+    Sequence,
+    Started,
+    Test,
+    Where,
+)
+from leadup.rules.program import Any as AnyOf
+from leadup.types import EVER, NEVER, Json
+
+SECOND = 1_000_000
+GRID = SECOND // 2
+
+
+@dataclass(frozen=True)
+class Signal:
+    pattern: str
+    at: int
+    key: str
+    properties: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trait:
+    name: str
+    at: int
+    value: Json
+
+
+@dataclass(frozen=True)
+class Human:
+    known_from: int
+    signals: tuple[Signal, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    """In the order of the table."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    when: bool
+    excluded: bool
+    within: bool
+    """After ``exclude`` and groups."""
+
+
+def judge(program: Program, human: Human, at: int, watermarks: Mapping[str, int]) -> dict[str, Answer]:
+    """Return the answer of every segment."""
+    return _Oracle(program, human, at, watermarks).answers()
+
+
+def score(program: Program, human: Human, name: str, at: int) -> float:
+    """Return the score, 0.0 for a person who is not yet known."""
+    return _Oracle(program, human, at, {}).score(name, at) if human.known_from <= at else 0.0
+
+
+class _Oracle:
+    def __init__(self, program: Program, human: Human, at: int, watermarks: Mapping[str, int]) -> None:
+        self.program, self.human, self.at, self.watermarks = program, human, at, watermarks
+        self.first = min((s.at for s in human.signals), default=at) - GRID
+        self.counted = {name: list(self.count_once(name)) for name in program.patterns}
+
+    # ------------------------------------------------------------ segments
+
+    def answers(self) -> dict[str, Answer]:
+        if self.human.known_from > self.at:
+            return dict.fromkeys(self.program.segments, Answer(False, False, False))
+        holds = {name: self.verdict(name, negate=False) for name in self.program.segments}
+        answers = {}
+        for name, segment in self.program.segments.items():
+            earlier = {
+                other
+                for group in self.program.groups
+                if name in group.segments
+                for other in group.segments[: group.segments.index(name)]
+            }
+            answers[name] = Answer(
+                when=self.says(segment.when, negate=False),
+                excluded=not all(self.verdict(e, negate=True) for e in segment.exclude),
+                within=holds[name] and not any(holds[other] for other in earlier),
+            )
+        return answers
+
+    def verdict(self, name: str, *, negate: bool) -> bool:
+        segment = self.program.segments[name]
+        if negate:
+            return self.says(segment.when, negate=True) or any(self.verdict(e, negate=False) for e in segment.exclude)
+        return self.says(segment.when, negate=False) and all(self.verdict(e, negate=True) for e in segment.exclude)
+
+    # ------------------------------------------------------------ conditions
+
+    def says(self, c: Condition, *, negate: bool) -> bool:
+        """Return whether it is reported that the condition holds (or, negated, that it does not)."""
+        if isinstance(c, Not):
+            return self.says(c.part, negate=not negate)
+        if isinstance(c, All | AnyOf):
+            return (all if isinstance(c, All) is not negate else any)(self.says(p, negate=negate) for p in c.parts)
+        if isinstance(c, InSegment):
+            return self.verdict(c.segment, negate=negate)
+        if isinstance(c, Person):
+            return all(passes(test, self.trait(test.property)) for test in c.where) is not negate
+        if isinstance(c, Did):
+            return self.did(c, negate=negate)
+        if isinstance(c, Started):
+            return self.started(c, negate=negate)
+        if isinstance(c, Sequence):
+            if negate:
+                return self.absent(lambda u: not self.in_order(c, u), c.steps)
+            return self.in_order(c, self.at)
+        return self.scored(c, negate=negate)
+
+    def did(self, c: Did, *, negate: bool) -> bool:
+        def count(u: int) -> int:
+            return sum(since(u, c.within) < t <= u for t in self.times(c.pattern, c.where))
+
+        def fewer(than: int) -> bool:
+            return self.absent(lambda u: count(u) < than, [c.pattern])
+
+        if negate:
+            return fewer(c.low) or (c.high is not None and count(self.at) > c.high)
+        return count(self.at) >= c.low and (c.high is None or fewer(c.high + 1))
+
+    def started(self, c: Started, *, negate: bool) -> bool:
+        begun, ended = self.times(c.pattern), self.times(c.without)
+
+        def holds(u: int) -> bool:
+            return any(since(u, c.within) < a <= u - c.wait and not any(a <= b <= u for b in ended) for a in begun)
+
+        if not negate:
+            return self.absent(holds, [c.without])
+        if holds(self.at):
+            return False
+        ended_by_end = self.turned(lambda u: not holds(u)) in ended
+        return ended_by_end or self.absent(lambda u: not holds(u), [c.pattern])
+
+    def in_order(self, c: Sequence, u: int) -> bool:
+        return any(
+            all(a < b for a, b in itertools.pairwise(times))
+            and times[-1] > since(u, c.within)
+            and (c.span is None or times[-1] - times[0] <= c.span)
+            for times in itertools.product(*([t for t in self.times(step) if t <= u] for step in c.steps))
+        )
+
+    def scored(self, c: ScoreIs, *, negate: bool) -> bool:
+        patterns = [points.pattern for points in self.program.scores[c.score].points]
+
+        def below(threshold: float) -> bool:
+            def answer(u: int) -> bool:
+                return self.score(c.score, u) < threshold
+
+            if not answer(self.at):
+                return False
+            turn = self.turned(answer)
+            happened = turn > EVER and self.score(c.score, turn, before=turn) >= threshold
+            return happened or self.absent(answer, patterns)
+
+        if negate:
+            return below(c.low) or (c.high is not None and self.score(c.score, self.at) >= c.high)
+        return self.score(c.score, self.at) >= c.low and (c.high is None or below(c.high))
+
+    def score(self, name: str, u: int, before: int = NEVER) -> float:
+        """Return the score at ``u``, of signals not after it and earlier than ``before``."""
+        score, total = self.program.scores[name], 0.0
+        for points in score.points:
+            times = [t for t in self.times(points.pattern) if t <= u and t < before]
+            if points.at_most is not None:
+                times = times[max(len(times) - points.at_most, 0) :]
+            worth = 0.0
+            for t in times:
+                age = max(u // SECOND * SECOND - t, 0)
+                if age < 10 * score.half_life:
+                    worth += points.points * 2.0 ** -(age / score.half_life)
+            total += worth
+        return total
+
+    # ------------------------------------------------------------ absence
+
+    def absent(self, holds: Callable[[int], bool], patterns: list[str] | tuple[str, ...]) -> bool:
+        """Return whether something holds, and the sources have been read up to the instant since when it does."""
+        read_to = min(self.watermarks.get(pattern, NEVER) for pattern in patterns)
+        return holds(self.at) and (read_to >= self.at or self.turned(holds) <= read_to)
+
+    def turned(self, holds: Callable[[int], bool]) -> int:
+        """Return since when the answer has been what it is now, without a break."""
+        turned, now = self.at // GRID * GRID, holds(self.at)
+        while holds(turned - GRID) == now:
+            turned -= GRID
+            if turned < self.first:
+                return EVER
+        return turned
+
+    # ------------------------------------------------------------ what is known
+
+    def trait(self, name: str) -> Json:
+        value: Json = None
+        for trait in sorted(self.human.traits, key=lambda t: t.at):
+            if trait.name == name and trait.at <= self.at:
+                value = trait.value
+        return value
+
+    def times(self, pattern: str, where: Where = ()) -> list[int]:
+        return [
+            at for at, properties in self.counted[pattern] if all(passes(t, properties.get(t.property)) for t in where)
+        ]
+
+    def count_once(self, pattern: str) -> Iterator[tuple[int, dict[str, Json]]]:
+        """Yield the occurrences: instant, and the properties of all the signals that are it, the earliest first."""
+        signals = [s for s in self.human.signals if s.pattern == pattern and s.at <= self.at]
+        occurrences: list[list[Signal]] = []
+        for signal in sorted(signals, key=lambda s: (s.at, s.key)):
+            same = [o for o in occurrences if event_id(signal) and event_id(signal) in map(event_id, o)]
+            if same:
+                same[0].append(signal)
+            elif occurrences and signal.at - occurrences[-1][0].at < self.program.patterns[pattern].same_within:
+                occurrences[-1].append(signal)
+            else:
+                occurrences.append([signal])
+        for occurrence in occurrences:
+            properties: dict[str, Json] = {}
+            for signal in occurrence:
+                for name, value in signal.properties.items():
+                    if not missing(value):
+                        properties.setdefault(name, value)
+            yield occurrence[0].at, properties
+
+
+def since(u: int, within: int | None) -> int:
+    return EVER if within is None else u - within
+
+
+def event_id(signal: Signal) -> str | None:
+    return text(signal.properties.get("event_id"))
+
+
+# ---------------------------------------------------------------- tests of properties
+
+
+def missing(value: Json) -> bool:
+    return value is None or isinstance(value, Mapping) or (isinstance(value, float) and not math.isfinite(value))
+
+
+def text(value: Json) -> str | None:
+    if missing(value) or isinstance(value, list | tuple):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value == int(value) and abs(value) < 1e16:
+        return str(int(value))
+    return str(value)
+
+
+def number(value: Json) -> float | None:
+    if isinstance(value, str):
+        return float(value) if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", value) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def passes(test: Test, value: Json) -> bool:
+    if test.op == "exists":
+        return (text(value) is not None) is test.value
+    if test.op == "ne":
+        return not passes(Test(test.property, "eq", test.value), value)
+    if test.op == "in":
+        assert isinstance(test.value, tuple)
+        return any(passes(Test(test.property, "eq", one), value) for one in test.value)
+    if test.op == "contains" and isinstance(value, list | tuple):
+        return text(test.value) in [text(element) for element in value]
+    if text(value) is None:
+        return False
+    if test.op == "contains":
+        return text(test.value) in text(value)
+    if test.op == "starts_with":
+        return text(value).startswith(text(test.value))
+    if test.op == "matches":
+        return re.search(text(test.value), text(value)) is not None
+    as_number = isinstance(test.value, int | float) and not isinstance(test.value, bool)
+    mine, other = (number(value), number(test.value)) if as_number else (text(value), text(test.value))
+    if mine is None:
+        return False
+    return {
+        "eq": mine == other,
+        "gt": mine > other,
+        "gte": mine >= other,
+        "lt": mine < other,
+        "lte": mine <= other,
+    }[test.op]
