@@ -268,7 +268,8 @@ class Pipeline:
             name: dict(zip(ids.tolist(), table[f"score:{name}"].to_pylist(), strict=True))
             for name in self.program.scores
         }
-        return table, Judged(persons=chosen, members=members, scores=scores, fresh=fresh)
+        reasons = {(segment, person): reason for segment, person, _, reason in moves}
+        return table, Judged(persons=chosen, members=members, reasons=reasons, scores=scores, fresh=fresh)
 
     def _moves(
         self,

@@ -20,8 +20,10 @@ from leadup.app import App, Tell
 from leadup.clock import clock_from_environment
 from leadup.settings import find_file, load_settings
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDE = 200
+"""Columns where nobody looks: a file or a pipe must not lose a word."""
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else WIDE)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")
 
@@ -39,6 +41,7 @@ def app_of(ctx: click.Context) -> App:
 
 def quiet_log(level: int = logging.WARNING) -> None:
     """Log to standard error, as lines of key and value; below ``level`` nothing."""
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a job that still runs is not news
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[

@@ -34,6 +34,8 @@ class Judged:
     persons: Sequence[int]
     members: Mapping[str, Collection[int]]
     """By segment."""
+    reasons: Mapping[tuple[str, int], str]
+    """Why somebody entered or left a segment just now, by segment and person."""
     scores: Mapping[str, Mapping[int, float]]
     """By score, by person."""
     fresh: Collection[int]
@@ -82,7 +84,9 @@ def _audience(
         if not member and str(person) not in standing:
             continue
         answer = wanted(asked, member=member, identifiers=who.get(person, ()), consent=consent.get(person, {}))
-        wants.append(Want(str(person), person, answer.basis, answer.reason, answer.urgent))
+        reason = judged.reasons.get((target.target.name, person), answer.reason)
+        moved = member == (answer.basis is not None)
+        wants.append(Want(str(person), person, answer.basis, reason if moved else answer.reason, answer.urgent))
     return wants
 
 

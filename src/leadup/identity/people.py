@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
 from leadup.consent import strictest
@@ -133,7 +134,7 @@ def contacts(connection: Connection, asked: Collection[int], box: Vault) -> dict
     """Contact data of each person, with e-mail addresses in the clear where the vault holds them."""
     who = identifiers_of(connection, asked)
     emails = sorted({i.value for own in who.values() for i in own if i.kind is Kind.EMAIL})
-    addresses = {}
+    addresses: dict[str, SecretStr] = {}
     for part in chunks(emails):
         query = (
             select(identifiers.c.value, vault.c.cipher)

@@ -39,7 +39,7 @@ def explain(
         "scores": {name: round(now[f"score:{name}"], 2) for name in program.scores},
         "segments": {name: _segment(connection, program, tables, name, person, at_us, now) for name in segments},
         "conversions": _conversions(connection, person),
-        "ledger": _ledger(connection, person),
+        "ledger": _ledger(connection, person, segments, program),
     }
 
 
@@ -173,9 +173,15 @@ def _conversions(connection: Connection, person: int) -> list[dict[str, Any]]:
     return found
 
 
-def _ledger(connection: Connection, person: int) -> list[dict[str, Any]]:
-    names = {target.id: target.target.key for target in all_targets(connection)}
-    rows = connection.execute(select(ledger).where(ledger.c.person == person).order_by(ledger.c.id))
+def _ledger(connection: Connection, person: int, segments: Sequence[str], program: Program) -> list[dict[str, Any]]:
+    """What happened to the person's rows; asked for one segment, only what concerns its audiences."""
+    names = {
+        target.id: target.target.key
+        for target in all_targets(connection)
+        if len(segments) == len(program.segments) or target.target.name in segments
+    }
+    mine = (ledger.c.person == person) & ledger.c.target.in_(names)
+    rows = connection.execute(select(ledger).where(mine).order_by(ledger.c.id))
     return [
         {
             "at": instant(row.at_us),

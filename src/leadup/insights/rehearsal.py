@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,10 @@ def try_rules(
 
 def _as_given(records: Iterable[Event | Fact], region: str | None) -> dict[Identifier, str]:
     """The normal form of each e-mail and phone that the records themselves hold in the clear."""
-    readable = {Kind.EMAIL: email_address, Kind.PHONE: lambda raw: phone_number(raw, region)}
+    readable: dict[Kind, Callable[[str], str | None]] = {
+        Kind.EMAIL: email_address,
+        Kind.PHONE: lambda raw: phone_number(raw, region),
+    }
     found = {}
     for record in records:
         for identifier in record.identifiers:

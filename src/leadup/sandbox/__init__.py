@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -172,7 +173,8 @@ class _Weathered:
         path, weather = scope["path"], self._sandbox.weather
         fault = weather.take(path, "rate_limit", "fail", "hang", "expire_token", "lose_answer")
         if fault is not None and fault.kind == "hang":
-            await asyncio.sleep(fault.seconds)
+            with suppress(asyncio.CancelledError):  # the server is stopping: the line is cut a little earlier
+                await asyncio.sleep(fault.seconds)
             return None
         if fault is not None and fault.kind != "lose_answer":
             status = {"rate_limit": 429, "expire_token": 401}.get(fault.kind, fault.status)
