@@ -220,6 +220,23 @@ def test_a_batch_has_1_to_100_inputs(server: Server, size: int) -> None:
     assert batch(server, "read", *map(str, range(size))).status == 400
 
 
+def test_create_makes_all_contacts_or_none(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, grace = ({"properties": {"email": email, "firstname": "x"}} for email in ("Ada@example.com", "g@example.com"))
+    answer = batch(server, "create", ada)
+    assert answer.status == 201
+    contact = answer.body["results"][0]["id"]
+    assert hubspot.contact(contact) == {"email": "ada@example.com", "firstname": "x", "hs_object_id": contact}
+    again = batch(server, "create", grace, ada)
+    assert (again.status, again.body["category"]) == (409, "CONFLICT")
+    assert again.body["message"] == f"Contact already exists. Existing ID: {contact}"
+    assert list(hubspot.state()["contacts"]) == [contact]
+
+
+@pytest.mark.parametrize("body", [[], {}, {"inputs": []}, {"inputs": [{"id": 1}]}])
+def test_a_batch_of_another_shape_is_refused(server: Server, body: Any) -> None:
+    assert ask(server, "POST", f"{CONTACTS}/read", body).status == 400
+
+
 def test_update_writes_known_contacts_and_names_the_others(server: Server, hubspot: HubSpotSandbox) -> None:
     ada = hubspot.add_contact("ada@example.com")
     rows = [{"id": contact, "properties": {"firstname": "Ada"}} for contact in (ada, "999")]

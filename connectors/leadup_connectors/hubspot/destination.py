@@ -312,7 +312,7 @@ def _must_take_members(found: ListInfo) -> None:
     if found.is_dynamic:
         raise NeedsHuman(
             f"HubSpot's list {found.name!r} is an active one: HubSpot picks its members by filters.",
-            todo="rename that list in HubSpot, or give the audience another name in the rules (activate: name)",
+            todo="rename that list in HubSpot, or give the audience another name in the rules (under activate)",
         )
 
 

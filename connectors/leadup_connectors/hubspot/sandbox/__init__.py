@@ -144,6 +144,7 @@ class HubSpotSandbox(Sandbox):
             ("GET", f"{lists}/{{id}}/memberships", "crm.lists.read", self._lists.memberships),
             ("PUT", f"{lists}/{{id}}/memberships/add", "crm.lists.write", self._lists.join),
             ("PUT", f"{lists}/{{id}}/memberships/remove", "crm.lists.write", self._lists.leave),
+            ("POST", f"{contacts}/create", "crm.objects.contacts.write", self._contacts.create),
             ("POST", f"{contacts}/read", "crm.objects.contacts.read", self._contacts.read),
             ("POST", f"{contacts}/update", "crm.objects.contacts.write", self._contacts.update),
             ("GET", f"{properties}/{{name}}", "crm.objects.contacts.read", self._contacts.property),

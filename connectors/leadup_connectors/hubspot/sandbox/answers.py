@@ -51,17 +51,19 @@ def unknown(ids: list[str]) -> dict[str, Any]:
     return {"status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": {"ids": ids}}
 
 
-def batch(results: list[dict[str, Any]], errors: list[dict[str, Any]]) -> Response:
-    """200, or 207 when some rows failed."""
+def batch(results: list[dict[str, Any]], errors: list[dict[str, Any]], status: int = 200) -> Response:
+    """``status``, or 207 when some rows failed."""
     answer = {"status": "COMPLETE", "results": results, "startedAt": now(), "completedAt": now()}
     if errors:
         return JSONResponse(answer | {"numErrors": len(errors), "errors": errors}, 207)
-    return JSONResponse(answer)
+    return JSONResponse(answer, status)
 
 
 def require(body: Any, *names: str) -> None:
-    """Refuse a body that lacks one of these fields."""
-    missing = [name for name in names if not isinstance(body, dict) or not body.get(name)]
+    """Refuse a body that is no object, or lacks one of these fields."""
+    if not isinstance(body, dict):
+        raise invalid("Invalid input JSON: an object is expected")
+    missing = [name for name in names if not body.get(name)]
     if missing:
         raise invalid(f"Some required fields were not set: {missing}")
 

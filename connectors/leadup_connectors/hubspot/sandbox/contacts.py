@@ -64,7 +64,7 @@ class Contacts:
         for name in properties.keys() - self.properties.keys():
             self.define(name)
         contact = str(next(self._ids))
-        values = {"email": email.lower(), **properties, "hs_object_id": contact}
+        values = {**properties, "email": email.lower(), "hs_object_id": contact}
         self.values[contact] = {name: value for name, value in values.items() if value}
         return contact
 
@@ -106,6 +106,18 @@ class Contacts:
             for row, code in refused.items()
         ]
         return batch([self._record(each["id"], each["properties"]) for each in done], errors)
+
+    def create(self, _request: Request, body: Any) -> Response:
+        inputs = [each.get("properties") or {} for each in _rows(body)]
+        for values in inputs:
+            self._validate(values)
+        unique = ["email", *(name for name, known in self.properties.items() if known["hasUniqueValue"])]
+        for values, name in itertools.product(inputs, unique):
+            holder = self._index(name).get(values.get(name, "").lower() if name == "email" else values.get(name, ""))
+            if holder:  # only the first one is named, and nobody is created
+                raise Problem(409, "CONFLICT", f"Contact already exists. Existing ID: {holder}")
+        created = [self.add(values.get("email", ""), values) for values in inputs]
+        return batch([self._record(contact, self.values[contact]) for contact in created], [], 201)
 
     def _index(self, by: str) -> Mapping[str, str]:
         index = {values[by]: contact for contact, values in self.values.items() if by in values}
@@ -173,9 +185,7 @@ class Contacts:
 
 
 def _inputs(body: Any) -> list[dict[str, Any]]:
-    inputs: list[dict[str, Any]] = body.get("inputs") or []
-    if not 1 <= len(inputs) <= BATCH:
-        raise invalid(f"The batch has {len(inputs)} inputs; 1 to {BATCH} are allowed.")
+    inputs = _rows(body)
     if not all(isinstance(each.get("id"), str) for each in inputs):
         raise invalid("Each input needs an id.")
     times = Counter(each["id"].lower() for each in inputs)
@@ -183,6 +193,14 @@ def _inputs(body: Any) -> list[dict[str, Any]]:
     if twice:
         message = f"Duplicate IDs found in batch input: [{', '.join(twice)}]. IDs must be unique"
         raise invalid(message, context={"ids": twice})
+    return inputs
+
+
+def _rows(body: Any) -> list[dict[str, Any]]:
+    require(body, "inputs")
+    inputs: list[dict[str, Any]] = body["inputs"]
+    if len(inputs) > BATCH:
+        raise invalid(f"The batch has {len(inputs)} inputs; {BATCH} are allowed.")
     return inputs
 
 

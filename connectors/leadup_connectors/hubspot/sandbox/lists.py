@@ -124,6 +124,7 @@ class Lists:
         return JSONResponse({"list": _wire(self._one(request))})
 
     def search(self, _request: Request, body: Any) -> Response:
+        require(body)
         offset, count = int(body.get("offset", 0)), min(int(body.get("count", 20)), LONGEST_SEARCH)
         found = [
             each
