@@ -69,7 +69,8 @@ def watermarks(connection: Connection, program: Program, feeds: Collection[str])
     ``feeds`` are the connections that are pulled; a feed that was never read completely holds absence back for good.
     Without feeds, what was imported by hand counts.
     """
-    found = dict(connection.execute(select(sources.c.connection, sources.c.watermark_us)).tuples().all())
+    query = select(sources.c.connection, sources.c.watermark_us)
+    found: dict[str, int | None] = {row.connection: row.watermark_us for row in connection.execute(query)}
     names = set(feeds) or set(found)
     marks = [found.get(name) for name in names]
     lowest = min((mark if mark is not None else EVER for mark in marks), default=EVER)

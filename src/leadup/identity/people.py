@@ -282,5 +282,5 @@ def facts_of(connection: Connection, asked: Collection[int]) -> list[tuple[int, 
             .where(spans.c.person.in_(part))
             .order_by(facts.c.at_us, facts.c.anchor)
         )
-        rows += connection.execute(query).tuples().all()
+        rows += [(person, trait, at_us, value) for person, trait, at_us, value in connection.execute(query)]
     return rows

@@ -72,8 +72,8 @@ def _standing(connection: Connection, target: TargetRow) -> int:
 def _target(connection: Connection, target: TargetRow) -> dict[str, Any]:
     rows = connection.execute(
         select(outbox.c.state, func.count()).where(outbox.c.target == target.id).group_by(outbox.c.state)
-    ).tuples()
-    states: Mapping[str, int] = dict(rows.all())
+    )
+    states: Mapping[str, int] = {row[0]: row[1] for row in rows}
     shown = ("held", "pending", "sending", "accepted", "failed", "uncertain", "withheld")
     reasons = connection.execute(
         select(outbox.c.code, outbox.c.detail, func.count())

@@ -1,0 +1,5 @@
+"""``python -m leadup``."""
+
+from leadup.cli import main
+
+main(prog_name="leadup")

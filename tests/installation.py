@@ -1,0 +1,140 @@
+"""A whole installation for tests: a folder with settings, rules and events, both emulators, a frozen clock, the CLI."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from leadup.app import App, Synced
+from leadup.clock import FrozenClock, parse_instant
+from leadup.registry import find, load
+from leadup.sandbox import Server
+from leadup.settings import load_settings
+
+GRANTED = {"ad_user_data": "granted", "ad_personalization": "granted"}
+SETTINGS = """\
+rules = "rules"
+
+[daemon]
+pull_every = 0.3
+watch_rules_every = 0.3
+tick_at_most_every = 0.2
+
+[connections.site]
+type = "files"
+path = "events/*"
+
+[connections.hubspot]
+
+[connections.google_ads]
+operating_account = "1234567890"
+terms_accepted = true
+conversion_actions = {demo = "7001", won = "7002"}
+"""
+
+
+class Installation:
+    """Settings, rules and event files in a folder, and the vendors they talk to."""
+
+    def __init__(self, folder: Path, hubspot: Server, google: Server, settings: str = SETTINGS) -> None:
+        self.folder = folder
+        self.hubspot: Any = hubspot.sandbox
+        self.google: Any = google.sandbox
+        self.environment = {
+            "LEADUP_HUBSPOT_ACCESS_TOKEN": "pat-test",
+            "LEADUP_HUBSPOT_BASE_URL": hubspot.url,
+            "LEADUP_GOOGLE_ADS_BASE_URL": google.url,
+        }
+        (folder / "rules").mkdir(parents=True, exist_ok=True)
+        (folder / "events").mkdir(exist_ok=True)
+        (folder / "leadup.toml").write_text(settings, encoding="utf-8")
+        self.google.seed({"actions": {"7001": "UPLOAD_CLICKS", "7002": "UPLOAD_CLICKS"}})
+
+    def rules(self, text: str, name: str = "rules.yaml") -> None:
+        """Write a rule file."""
+        draft = self.folder / "rules" / f".{name}.part"
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(self.folder / "rules" / name)
+
+    def drop(self, records: Iterable[Mapping[str, Any]], name: str = "events.jsonl") -> Path:
+        """Drop a file of leadup JSONL into the watched folder, whole."""
+        path = self.folder / "events" / name
+        draft = path.with_name(f".{name}")
+        draft.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        draft.replace(path)
+        return path
+
+    def app(self) -> App:
+        """Open the installation anew, as a process that starts does."""
+        os.environ.update(self.environment)
+        try:
+            return App(load_settings(self.folder / "leadup.toml"))
+        finally:
+            for name in self.environment:
+                del os.environ[name]
+
+    def sync(self, at: datetime | str, **how: Any) -> Synced:
+        """One pass in this process, at an instant; a new :class:`App` each time."""
+        app = self.app()
+        try:
+            return app.sync(parse_instant(at) if isinstance(at, str) else at, **how)
+        finally:
+            app.store.close()
+
+    def command(self, *arguments: str, now: str | None = None) -> list[str]:
+        """The command line that runs ``leadup`` with these arguments."""
+        return [sys.executable, "-m", "leadup", *arguments]
+
+    def env(self, now: str | None = None) -> dict[str, str]:
+        """The environment for :meth:`command`; ``now`` freezes its clock."""
+        return {**os.environ, **self.environment, **({"LEADUP_NOW": now} if now else {})}
+
+    def run(self, *arguments: str, now: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=self.env(now), capture_output=True, text=True, timeout=120
+        )
+
+    def start(self, *arguments: str, now: str | None = None) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.env(now),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@contextmanager
+def installed(folder: Path, settings: str = SETTINGS) -> Iterator[Installation]:
+    """An installation with both emulators on loopback."""
+    hubspot = load(find("hubspot").sandbox)()
+    google = load(find("google_ads").sandbox)()
+    with Server(hubspot) as one, Server(google) as other:
+        yield Installation(folder, one, other, settings)
+
+
+def event(
+    key: str, name: str, at: str, *, properties: Mapping[str, Any] | None = None, consent: Any = GRANTED, **who: str
+) -> dict[str, Any]:
+    """A record of leadup JSONL: ``event("e1", "page_view", "2026-03-01T12:00:00Z", user_id="u1")``."""
+    return {
+        "id": key,
+        "name": name,
+        "at": at,
+        "identifiers": who,
+        "properties": dict(properties or {}),
+        "consent": dict(consent),
+    }
+
+
+__all__ = ["GRANTED", "SETTINGS", "FrozenClock", "Installation", "event", "installed"]
