@@ -38,7 +38,7 @@ def explain(ctx: click.Context, person: str, segment: str | None, as_json: bool)
     with app.store.read() as connection:
         number = _find(app, connection, person)
         chosen = [segment] if segment else list(program.segments)
-        answer = explain_person(connection, program, number, chosen, to_us(now()))
+        answer = explain_person(connection, program, number, chosen, to_us(now()), list(app.sources))
     if as_json:
         emit(answer)
     else:

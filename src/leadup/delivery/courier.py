@@ -200,6 +200,7 @@ class Courier:
             if not rows:
                 return
             after = rows[-1]["id"]
+            self._prepare(target, now)
             addresses = {} if verb == "leave" else self._addresses(target, rows)
             with self._store.write() as connection:
                 claimed = self._claim(connection, target, rows, addresses, to_us(now))
@@ -383,8 +384,8 @@ class Courier:
         destination, now_us = self._destinations[target.target.connection], to_us(now)
         changes = self._changes(target, rows)
         report.sent += len(rows)
+        remote = self._prepare(target, now)
         try:
-            remote = self._prepare(target, now)
             receipts = destination.deliver(remote, changes)
         except TryLater as error:
             with self._store.write() as connection:

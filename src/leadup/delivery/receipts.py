@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -140,28 +140,27 @@ class Book:
                 values["refresh_us"] = self.now_us + self.refresh_us
             if remote is not None:
                 values["remote"] = remote
-        self._set(row, lambda current: current["number"] == row["number"], values)
+        self._set(row, values)
 
     def _undo(self, row: Mapping[str, Any], *, reopen: bool = False) -> None:
         """Nothing of this row reached the vendor: what stood before stands still."""
         before = row["before"] or {}
         standing = before.get("standing", Standing.ABSENT)
-        if standing == Standing.ABSENT:
+        if standing == Standing.ABSENT and self._is_latest(row):
             self._forget(row)
         values = {"standing": standing, "stands": before.get("stands"), "remote": before.get("remote")}
-        self._set(row, lambda current: True, values, closed=not reopen)
+        self._set(row, values, closed=not reopen)
 
-    def _set(
-        self,
-        row: Mapping[str, Any],
-        applies: Callable[[Mapping[str, Any]], bool],
-        values: dict[str, Any],
-        *,
-        closed: bool = False,
-    ) -> None:
+    def _is_latest(self, row: Mapping[str, Any]) -> bool:
+        """Whether nothing newer was planned for this subject since."""
+        key = and_(standings.c.target == row["target"], standings.c.subject == row["subject"])
+        return self.connection.scalar(select(standings.c.number).where(key)) == row["number"]
+
+    def _set(self, row: Mapping[str, Any], values: dict[str, Any], *, closed: bool = False) -> None:
+        """Write what stands now, unless a newer row for this subject has its own word to say."""
         key = and_(standings.c.target == row["target"], standings.c.subject == row["subject"])
         found = self.connection.execute(select(standings).where(key)).mappings().first()
-        if found is None or not applies(dict(found)):
+        if found is None or found["number"] != row["number"]:
             return
         current = dict(found)
         after = {**current, **values}
@@ -190,7 +189,7 @@ class Book:
         before: Mapping[str, Any] | None = None,
     ) -> None:
         key = and_(standings.c.target == row["target"], standings.c.subject == row["subject"])
-        if self.connection.scalar(select(standings.c.want).where(key)) != row["want"]:
+        if not self._is_latest(row) or self.connection.scalar(select(standings.c.want).where(key)) != row["want"]:
             # The intent changed while this was on its way: the plan writes a new row, and this one ends.
             self._close(row, "replaced", code=code, detail=detail)
             self._line(row, "replaced", code, "a newer intent")
@@ -220,7 +219,7 @@ class Book:
         self._line(row, "withheld", "no_consent", because)
         key = and_(standings.c.target == row["target"], standings.c.subject == row["subject"])
         if not possible:
-            self._set(row, lambda current: True, {}, closed=True)
+            self._set(row, {}, closed=True)
         else:
             self.connection.execute(update(standings).where(key).values(standing=Standing.POSSIBLE))
 

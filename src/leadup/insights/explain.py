@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +25,15 @@ STEPS = 2_000
 
 
 def explain(
-    connection: Connection, program: Program, person: int, segments: Sequence[str], at_us: int
+    connection: Connection,
+    program: Program,
+    person: int,
+    segments: Sequence[str],
+    at_us: int,
+    feeds: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return all that is known of one person and these segments, as JSON."""
-    marks = watermarks(connection, program, ())
+    """Return all that is known of one person and these segments, as JSON. ``feeds``: the connections that are pulled."""
+    marks = watermarks(connection, program, feeds)
     tables = gather(connection, program, [person])
     now = _judge(program, tables, at_us, marks)
     consent = people.consent_together(connection, [person]).get(person, {})
