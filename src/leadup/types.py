@@ -289,11 +289,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join(Change):
+    """Put a person into an audience."""
+
     verb: ClassVar[str] = "join"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave(Change):
+    """Take a person out of an audience."""
+
     verb: ClassVar[str] = "leave"
 
 

@@ -154,7 +154,7 @@ class Book:
     def _is_latest(self, row: Mapping[str, Any]) -> bool:
         """Whether nothing newer was planned for this subject since."""
         key = and_(standings.c.target == row["target"], standings.c.subject == row["subject"])
-        return self.connection.scalar(select(standings.c.number).where(key)) == row["number"]
+        return bool(self.connection.scalar(select(standings.c.number).where(key)) == row["number"])
 
     def _set(self, row: Mapping[str, Any], values: dict[str, Any], *, closed: bool = False) -> None:
         """Write what stands now, unless a newer row for this subject has its own word to say."""

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from leadup.identity.normalise import clean, email_address, is_address, normalise, pseudonym, sha256
 from leadup.types import Event, Fact, Identifier, Json, Kind
 
-Record = TypeVar("Record", Event, Fact)
+Record = TypeVar("Record", bound=Event | Fact)
 
 _WITHIN = re.compile(r"[\w.!#$%'*+~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 

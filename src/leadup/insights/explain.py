@@ -32,7 +32,7 @@ def explain(
     at_us: int,
     feeds: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return all that is known of one person and these segments, as JSON. ``feeds``: the connections that are pulled."""
+    """Return all that is known of one person and these segments. ``feeds``: the connections that are pulled."""
     marks = watermarks(connection, program, feeds)
     tables = gather(connection, program, [person])
     now = _judge(program, tables, at_us, marks)

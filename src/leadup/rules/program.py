@@ -122,16 +122,22 @@ class InSegment:
 
 @dataclass(frozen=True, slots=True)
 class All:
+    """Every part holds."""
+
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Any:
+    """Some part holds."""
+
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """The part does not hold, for a person who is known."""
+
     part: Condition
 
 
@@ -175,12 +181,16 @@ class Activation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
+    """Limits beyond which a plan waits for a person."""
+
     max_leave: float | None = None
     """Share of the audience, 0 to 1, that may leave at once (from 20 leaves up)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
+    """An audience to be: who is in it, and where it is sent."""
+
     name: str
     when: Condition
     exclude: tuple[str, ...] = ()
