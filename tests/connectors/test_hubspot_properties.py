@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from hubspot_account import SCORE, TIER, UPDATE, Stage, calls, connect, upsert
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.sandbox import Server
@@ -168,3 +170,23 @@ def test_a_lost_answer_to_a_post_writes_the_same_again(server: Server, hubspot: 
     assert destination.deliver(remote, [upsert(1, ada, leadup_score=7)])[0].outcome is CONFIRMED
     assert calls(server, UPDATE) == 2
     assert hubspot.contact(ada)["leadup_score"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "outcome"),
+    [(207, [{"status": "error", "category": "INTERNAL_ERROR", "message": "?"}], LATER), (200, [], CONFIRMED)],
+    ids=["an error that names no row", "no error"],
+)
+def test_trap_rows_of_which_the_answer_says_nothing(stage: Stage, status: int, errors: list, outcome: Outcome) -> None:
+    class Vague(HubSpotSandbox):
+        def routes(self) -> list[BaseRoute]:
+            body = {"status": "COMPLETE", "results": [], "numErrors": len(errors), "errors": errors}
+            answer = JSONResponse(body, status)
+            return [
+                Route("/crm/v3/objects/contacts/batch/update", lambda _: answer, methods=["POST"]),
+                *super().routes(),
+            ]
+
+    destination = connect(stage.play_with(Vague()))
+    receipts = destination.deliver(destination.prepare(SCORE), [upsert(1, "1501", leadup_score=1)])
+    assert [receipt.outcome for receipt in receipts] == [outcome]
