@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from math import isfinite
+from math import isinf, isnan
 from typing import Any, TypeAlias
 
 from leadup.kit import did_you_mean, identify
@@ -237,7 +237,7 @@ def text(value: Any) -> str:
 
 
 def plain(value: Any) -> Json:
-    """Return a cell as JSON; times become ISO 8601, decimals keep their digits as text.
+    """Return a cell as JSON; times become ISO 8601, decimals keep their digits as text, NaN is null.
 
     Raises:
         ValueError: a number is infinite.
@@ -245,9 +245,9 @@ def plain(value: Any) -> Json:
     if value is None or isinstance(value, _SCALARS):
         return value
     if isinstance(value, float):
-        if not isfinite(value):
+        if isinf(value):
             raise ValueError("a number is infinite")
-        return value
+        return None if isnan(value) else value
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -6,6 +6,7 @@ import gzip
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,12 +24,10 @@ class ParquetRows:
 
         self._path = path
         self._size = path.stat().st_size
-        self._file: IO[bytes] = path.open("rb")
+        self._file = _unpacked(path)
         try:
-            if self._file.read(2) == GZIP:
-                self._unpack()
             self._parquet = parquet.ParquetFile(self._file)
-        except (pa.ArrowException, *DAMAGE, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             self._file.close()
             raise _broken(error) from None
         self.columns: list[str] = self._parquet.schema_arrow.names
@@ -49,14 +48,6 @@ class ParquetRows:
         """When the file was last written to."""
         return self._path.stat().st_mtime
 
-    def _unpack(self) -> None:
-        """Into a temporary file: a Parquet file is read from its end."""
-        unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the reader
-        with self._file:
-            self._file.seek(0)
-            shutil.copyfileobj(gzip.GzipFile(fileobj=self._file), unpacked)
-        self._file = unpacked
-
     def rows(self) -> Iterator[Row]:
         """Yield the rows; raises BrokenFile where the file is damaged."""
         metadata = self._parquet.metadata
@@ -71,15 +62,33 @@ class ParquetRows:
                     if number > start:
                         self.place = Place(number)
                         yield _parquet_row(number, dict(zip(self.columns, cells, strict=True)))
-        except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
+        except (ValueError, OverflowError, OSError) as error:  # ArrowInvalid is a ValueError
             raise _broken(error) from None
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """The file, or its content in a temporary one: Parquet is read from its end, which gzip does not allow."""
+    with ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(path.open("rb"))
+        packed = file.read(2) == GZIP
+        file.seek(0)
+        if packed:
+            unpacked = stack.enter_context(tempfile.TemporaryFile())
+            try:
+                shutil.copyfileobj(gzip.GzipFile(fileobj=file), unpacked)
+            except DAMAGE as error:
+                raise _broken(error) from None
+            file.close()
+            file = unpacked
+        stack.pop_all()
+    return file
 
 
 def _broken(error: Exception) -> Exception:
     """Damage, which pyarrow also reports as an OSError, but one without a number; or what the machine has to say."""
     if isinstance(error, OSError) and error.errno:
         return error
-    return BrokenFile(f"not a whole Parquet file: {error}")
+    return BrokenFile(f"no Parquet file, or not a whole one: {error}")
 
 
 def _python_values(column: Any) -> list[Any]:
@@ -94,5 +103,5 @@ def _python_values(column: Any) -> list[Any]:
 
 def _parquet_row(number: int, values: dict[str, Any]) -> Row:
     if any(isinstance(value, str) and "\0" in value for value in values.values()):
-        return Row(number, 0, None, b"", "a text holds a NUL character")
+        return Row(number, 0, None, repr(values).encode(), "a text holds a NUL character")
     return Row(number, 0, values, b"")

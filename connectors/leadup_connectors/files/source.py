@@ -185,7 +185,7 @@ class _Scan:
         place, count_from = _start(file, self._entries.get(file.name))
         version = {"size": file.size, "mtime_ns": file.mtime_ns, "sum": fingerprint(file.path, file.size)}
         read, before, done = place.line, self._done, True
-        ids: RowIds[tuple[int, int]] = RowIds()
+        ids = RowIds()
         reader: TextFile | ParquetRows | None = None
 
         def row_id() -> str:
@@ -267,11 +267,11 @@ def _start(file: Found, entry: Entry | None) -> tuple[Place, Place]:
     return Place(), Place()
 
 
-def _progress(place: Place, ids: RowIds[tuple[int, int]], *, done: bool) -> Entry:
+def _progress(place: Place, ids: RowIds, *, done: bool) -> Entry:
     count = min(ids.start(place), place)
     return {"read": [*place], **({} if count == place else {"count": [*count]}), "done": done}
 
 
 def _bytes(row: Row) -> bytes:
     """A row's own text, without its line end."""
-    return row.raw.rstrip(b"\r\n") or json.dumps(plain(row.values), sort_keys=True).encode()
+    return row.raw.rstrip(b"\r\n") or json.dumps(row.values, default=plain, sort_keys=True).encode()

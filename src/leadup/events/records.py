@@ -21,7 +21,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from math import isfinite
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
 from leadup.clock import parse_instant
 from leadup.types import CLICK_IDS, Consent, Event, Fact, Identifier, Json, Kind, Purpose, Rejected
@@ -38,8 +38,6 @@ _FACT_KEYS = ("person", "facts", "at", "consent")
 _KINDS = {kind.value: kind for kind in Kind}
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _STATEMENTS = {"granted": True, "denied": False}
-
-P = TypeVar("P")
 
 
 # ---------------------------------------------------------------- records
@@ -227,7 +225,8 @@ def parse_line(text: str) -> dict[str, Any]:
     try:
         obj = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} (column {error.colno})") from None
+        column = min(error.pos, len(text.rstrip())) + 1
+        raise ValueError(f"not JSON: {error.msg} (column {column})") from None
     except RecursionError:
         raise ValueError(f"nested deeper than {DEPTH_LIMIT} levels") from None
     if not isinstance(obj, dict):
@@ -284,41 +283,43 @@ def _inspect(value: Any, depth: int) -> None:
 # ---------------------------------------------------------------- whole files
 
 
-class RowIds(Generic[P]):
-    """Ids for rows that bring none: a hash of the row, and its number among equal rows shortly before it.
+class RowIds:
+    """Ids for rows that bring none: a hash of the row, and its number among equal rows before it.
 
-    The same row read again, from the same file or from a copy, gets the same id, and two equal rows of one file get
-    two. Equal rows are counted over the last ``window`` to ``2 * window`` such rows, so that memory stays bounded;
-    equal rows further apart have one id. To go on in the middle of a file, start with a new object at :meth:`start`.
+    The same row read again, from the same file or from a copy, gets the same id, and equal rows of one file get
+    different ones. So that memory stays bounded, rows are compared within stretches of ``window`` rows: with those of
+    their own stretch and of the one before. Equal rows further apart have one id.
+
+    To go on in the middle of a file, begin a new object at :meth:`start` and count again from there.
     """
 
     def __init__(self, window: int = 100_000) -> None:
         self._window = window
-        self._older: dict[bytes, int] = {}
-        self._newer: dict[bytes, int] = {}
-        self._older_start: P | None = None
-        self._newer_start: P | None = None
+        self._before: dict[bytes, int] = {}
+        self._counts: dict[bytes, int] = {}
+        self._before_start: tuple[int, int] | None = None
+        self._start: tuple[int, int] | None = None
         self._rows = 0
 
-    def next(self, row: bytes, place: P) -> str:
-        """Return the id of ``row``, which begins at ``place`` (anything that means a place to the caller)."""
+    def next(self, row: bytes, place: tuple[int, int]) -> str:
+        """Return the id of a row; ``place`` are the lines and the bytes of the file before it."""
         if self._rows == self._window:
-            self._older, self._older_start = self._newer, self._newer_start
-            self._newer, self._newer_start, self._rows = {}, None, 0
-        if self._newer_start is None:
-            self._newer_start = place
+            self._before, self._before_start = self._counts, self._start
+            self._counts, self._start, self._rows = {}, None, 0
+        if self._start is None:
+            self._start = place
         self._rows += 1
         digest = hashlib.blake2b(row, digest_size=16).digest()
-        seen = self._newer.get(digest, 0)
-        self._newer[digest] = seen + 1
-        earlier = seen + self._older.get(digest, 0)
-        return f"{digest.hex()}-{earlier}" if earlier else digest.hex()
+        count = self._counts.get(digest, 0)
+        self._counts[digest] = count + 1
+        if not count and digest not in self._before:
+            return digest.hex()
+        stretch = "" if self._before_start is None else f"{self._start[0]}."
+        return f"{digest.hex()}-{stretch}{count}"
 
-    def start(self, here: P) -> P:
-        """Return where a reader that goes on at ``here`` must begin to count, to give the same ids."""
-        if self._older_start is not None:
-            return self._older_start
-        return here if self._newer_start is None else self._newer_start
+    def start(self, here: tuple[int, int]) -> tuple[int, int]:
+        """Return where a reader that goes on at ``here`` must begin to count, to give the ids this object would."""
+        return self._before_start or self._start or here
 
 
 def read_jsonl(lines: Iterable[bytes], *, source: str, place: str) -> tuple[list[Event | Fact], list[Rejected]]:
@@ -328,13 +329,13 @@ def read_jsonl(lines: Iterable[bytes], *, source: str, place: str) -> tuple[list
     """
     records: list[Event | Fact] = []
     rejected: list[Rejected] = []
-    ids: RowIds[int] = RowIds()
+    ids = RowIds()
     for number, raw in enumerate(lines, 1):
         if not raw.strip():
             continue
         try:
             obj = parse_line(decode_line(raw))
-            fallback = ids.next(raw.rstrip(b"\r\n"), number) if needs_id(obj) else ""
+            fallback = ids.next(raw.rstrip(b"\r\n"), (number, 0)) if needs_id(obj) else ""
             records.append(parse_record(obj, source=source, fallback_id=fallback))
         except ValueError as error:
             rejected.append(Rejected(place=place, line=number, reason=str(error), text=clip(raw)))
