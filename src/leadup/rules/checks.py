@@ -86,8 +86,8 @@ def _unknown_names(files: Sequence[Loaded], declared: Declared) -> Iterator[Prob
                     use.path, f'There is no {use.noun} "{use.name}".', _hint(use, known, declared)
                 )
         for condition, path in _conditions(file):
-            if isinstance(condition, c.InTier) and condition.tier in tiers:
-                yield from _ambiguous_tier(file, condition, path, tiers[condition.tier])
+            if isinstance(condition, c.InTier):
+                yield from _whose_tier(file, condition, path, tiers.get(condition.tier, []), declared)
 
 
 def _hint(use: Use, known: Collection[str], declared: Declared) -> str:
@@ -107,12 +107,14 @@ def _scores_by_tier(files: Sequence[Loaded]) -> dict[str, list[str]]:
     return scores_of
 
 
-def _ambiguous_tier(file: Loaded, condition: c.InTier, path: Path, scores: Sequence[str]) -> Iterator[Problem]:
+def _whose_tier(
+    file: Loaded, condition: c.InTier, path: Path, scores: Sequence[str], declared: Declared
+) -> Iterator[Problem]:
     if condition.of is None and len(scores) > 1:
         text = f'Several scores have a tier "{condition.tier}": {", ".join(sorted(scores))}.'
         hint = f"say which: {{tier: {condition.tier}, of: {min(scores)}}}"
         yield file.document.problem((*path, "tier"), text, hint)
-    elif condition.of is not None and condition.of not in scores:
+    elif scores and condition.of not in scores and condition.of in declared.places["score"]:
         text = f'Score "{condition.of}" has no tier "{condition.tier}".'
         yield file.document.problem((*path, "tier"), text, f"these have: {', '.join(sorted(scores))}")
 

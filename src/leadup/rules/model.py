@@ -161,7 +161,7 @@ Activate: TypeAlias = Annotated[
 
 
 class Guard(Part):
-    """What must not happen unseen."""
+    """Limits beyond which nothing is sent until a person has looked at the plan."""
 
     called = "a guard"
 
@@ -181,7 +181,7 @@ class Segment(Part):
     activate: Given[Activate] = None
     """Connections that get the audience."""
     guard: Given[Guard] = None
-    """What must not happen unseen."""
+    """Limits beyond which nothing is sent until a person has looked."""
     description: Given[Description] = None
     """For people."""
 

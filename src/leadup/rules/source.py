@@ -105,7 +105,7 @@ def read(file: str, content: bytes) -> tuple[Document, list[Problem]]:
         root = _compose(text)
     except _NotYaml as error:
         return document, [document.problem_at(lines.place(error.start, error.end), error.message, error.hint)]
-    if root is None:
+    if root is None or str(root.tag).endswith(":null"):
         return document, [document.problem((), "This file is empty.", "a rule file begins with: version: 1")]
     builder = _Builder(document, lines)
     data = builder.build(root, ())
@@ -171,7 +171,7 @@ _PLAIN_WORDS: Final = (
     (r"expected ',' or '\]'", "A comma or the closing ] is missing.", "a list in brackets is written [a, b]"),
     (r"expected ',' or '}'", "A comma or the closing } is missing.", "a mapping in braces is written {a: 1, b: 2}"),
     (r"unexpected end of stream", "This quote is never closed.", ""),
-    (r"expected <block end>", "This does not fit into what is above it.", "look at the indentation and the brackets"),
+    (r"expected '?<(block end|doc)", "This does not fit into what is above it.", "check the indentation and brackets"),
     (r"could not find expected ':'", 'A ":" is missing after this key.', "write key: value"),
     (r"expected the node content", "A value is missing here.", ""),
     (r"unknown escape character '(.+)'", r"\\\1 means nothing in double quotes.", "use single quotes, or double it"),
@@ -189,7 +189,7 @@ def _in_plain_words(error: MarkedYAMLError, text: str) -> _NotYaml:
         found = re.search(pattern, said)
         if found:
             return _NotYaml(start, found.expand(message), hint)
-    return _NotYaml(start, f"This is not YAML: {error.problem}.")
+    return _NotYaml(start, f"This is not YAML: {re.sub('[<>]', '', str(error.problem))}.")
 
 
 # ---------------------------------------------------------------- nodes to data
@@ -219,7 +219,7 @@ class _Builder:
             if not isinstance(key_node, ScalarNode):
                 self._complain(place, "A key must be plain text.")
                 continue
-            key = key_node.value
+            key = self._text(key_node, place)
             if key in data:
                 first = self.keys[(*path, key)]
                 where = f"{self._document.file}:{first.line}:{first.column}"
@@ -230,10 +230,7 @@ class _Builder:
         return data
 
     def _scalar(self, node: ScalarNode, place: Place) -> Any:
-        text: str = node.value
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._complain(place, "Half of a surrogate pair is not a character.", "write the character itself")
-            return ""
+        text = self._text(node, place)
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if kind == "null":
             return None
@@ -243,6 +240,13 @@ class _Builder:
             return _NUMBERS[kind](text) if kind in _NUMBERS else text
         except ValueError:  # "-_" looks like a number to YAML
             return text
+
+    def _text(self, node: ScalarNode, place: Place) -> str:
+        try:  # JSON escapes a character beyond U+FFFF in two halves, which ruamel.yaml leaves apart
+            return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._complain(place, "Half of a surrogate pair is not a character.", "write the character itself")
+            return ""
 
     def _place(self, node: Node) -> Place:
         return self._lines.place(node.start_mark.index, node.end_mark.index)

@@ -52,7 +52,9 @@ def _faults(document: Document, error: ValidationError) -> Iterator[Fault]:
                 path.append(piece)
         if e["type"] == "missing":
             path.append(e["loc"][-1])
-        yield Fault(e["type"], tuple(path), here, e.get("ctx", {}), e["msg"], e["loc"][-1:] == ("[key]",))
+        of_key = e["loc"][-1:] == ("[key]",)
+        value = path[-1] if of_key else here
+        yield Fault(e["type"], tuple(path), value, e.get("ctx", {}), e["msg"], of_key)
 
 
 def _owner(document: Document, fault: Fault, owners: Owners) -> type[Part]:
@@ -146,7 +148,7 @@ _IS = {"mapping": "a mapping", "list": "a list"}
 
 
 def _must_be(fault: Fault) -> tuple[str, str]:
-    subject = _subject(fault.path)
+    subject = "A key" if fault.of_key else _subject(fault.path)
     if fault.type == "form":
         return fault.message.replace("{}", subject, 1), ""
     if fault.type.endswith(("too_short", "too_long")):

@@ -1,0 +1,131 @@
+"""Runs the ``tests:`` of rule files: one person's story is judged at ``now`` and later, by the kernel itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from leadup.engine.kernel import judge
+from leadup.errors import Problem
+from leadup.rules.cases import Expect, Test
+from leadup.rules.loader import Case, Rules
+from leadup.rules.names import expectations
+from leadup.rules.program import Program
+from leadup.rules.signals import signal_table
+from leadup.rules.source import Document, Path
+from leadup.rules.where import match, text_and_number
+from leadup.types import from_us, to_us
+
+_PERSON = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """What became of one test."""
+
+    __test__: ClassVar = False  # for pytest: this is no test class
+
+    name: str
+    file: str
+    line: int
+    failures: tuple[Problem, ...] = ()
+    """One for each expectation that was not met, at its place in the file."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expectation was met."""
+        return not self.failures
+
+
+def run(rules: Rules) -> list[TestResult]:
+    """Run all tests, in the order of the files.
+
+    Verdicts are those after ``exclude`` and groups; consent does not apply. Every source counts as read up to the
+    instant of judging. Facts hold from the beginning of the story.
+    """
+    return [_run(rules.program, case) for case in rules.tests]
+
+
+def _run(program: Program, case: Case) -> TestResult:
+    story = _story(program, case.test)
+    failures: list[Problem] = []
+    for expect, path in expectations(case.test, case.path):
+        at = to_us(case.test.now) + getattr(expect, "after", 0)
+        (verdicts,) = judge(program, *story, at=at, watermarks=dict.fromkeys(program.patterns, at)).to_pylist()
+        failures += _failures(program, case.document, expect, path, verdicts, at)
+    place = case.document.values[case.path]
+    return TestResult(name=case.test.name, file=case.document.file, line=place.line, failures=tuple(failures))
+
+
+def _story(program: Program, test: Test) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the kernel's tables of people, signals and facts."""
+    now = to_us(test.now)
+    events = [(*it.event, now - (it.ago or 0) if it.at is None else to_us(it.at)) for it in test.events]
+    begin = min([now, *(at for _, _, at in events)])
+    found = match(program, [name for name, _, _ in events], [properties for _, properties, _ in events])
+    rows = [(pattern, index) for pattern, indices in found for index in indices.tolist()]
+    signals = signal_table(
+        program,
+        person=[_PERSON] * len(rows),
+        pattern=[pattern for pattern, _ in rows],
+        at=[events[index][2] for _, index in rows],
+        key=[f"{index:09}" for _, index in rows],
+        properties=[events[index][1] for _, index in rows],
+    )
+    people = pa.table({"person": pa.array([_PERSON], pa.int64()), "known_from": pa.array([begin], pa.int64())})
+    return people, signals, _facts(test, begin)
+
+
+def _facts(test: Test, at: int) -> pa.Table:
+    traits = test.person or {}
+    values = [text_and_number(value) for value in traits.values()]
+    return pa.table(
+        {
+            "person": pa.array([_PERSON] * len(traits), pa.int64()),
+            "trait": pa.array(traits, pa.string()),
+            "at": pa.array([at] * len(traits), pa.int64()),
+            "text": pa.array([text for text, _ in values], pa.string()),
+            "num": pa.array([number for _, number in values], pa.float64()),
+        }
+    )
+
+
+def _failures(
+    program: Program, document: Document, expect: Expect, path: Path, verdicts: Mapping[str, Any], at: int
+) -> Iterator[Problem]:
+    then = f"At {from_us(at).isoformat().replace('+00:00', 'Z')}"
+    for index, segment in enumerate(expect.in_ or ()):
+        if not verdicts[f"in:{segment}"]:
+            message = f'{then} the person is not in "{segment}": {_why_out(program, segment, verdicts)}.'
+            yield document.problem((*path, "in", index), message)
+    for index, segment in enumerate(expect.out or ()):
+        if verdicts[f"in:{segment}"]:
+            message = f'{then} the person is in "{segment}": its `when` holds and nothing takes the person out.'
+            yield document.problem((*path, "out", index), message)
+    for score, expected in (expect.score or {}).items():
+        place, actual = (*path, "score", score), verdicts[f"score:{score}"]
+        digits = _digits(document.values[place].text)
+        if abs(actual - expected) > 0.5 * 10**-digits + 1e-9:
+            written = document.values[place].text
+            yield document.problem(place, f"{then} {score} is {actual:.{digits + 1}f}, not {written}.")
+
+
+def _why_out(program: Program, segment: str, verdicts: Mapping[str, Any]) -> str:
+    if not verdicts[f"when:{segment}"]:
+        return "its `when` does not hold"
+    for other in program.segments[segment].exclude:
+        if verdicts[f"when:{other}"] and not verdicts[f"excluded:{other}"]:
+            return f'it excludes "{other}", which holds'
+    group = next(group for group in program.groups if segment in group.segments)
+    winner = next(other for other in group.segments if verdicts[f"in:{other}"])
+    return f'group "{group.name}" gives the person to "{winner}"'
+
+
+def _digits(text: str) -> int:
+    """Return the number of digits after the point of a number as it is written."""
+    written = re.fullmatch(r"[-+]?[0-9_]*\.([0-9]*)", text)
+    return len(written[1]) if written else 0
