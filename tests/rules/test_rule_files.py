@@ -76,12 +76,13 @@ def test_names_of_different_kinds_may_be_equal(tmp_path):
 def test_what_can_not_be_read_is_a_problem_of_its_own(tmp_path):
     write(tmp_path, a=SEGMENTS)
     (tmp_path / "empty").mkdir()
-    os.mkfifo(tmp_path / "pipe.yaml")  # would hang whoever opens it; it is no regular file
+    os.mkfifo(tmp_path / "pipe.yaml")  # would hang whoever opens it
 
-    problems = problems_of(tmp_path / "empty", tmp_path / "missing.yaml", tmp_path)
+    problems = problems_of(tmp_path / "empty", tmp_path / "pipe.yaml", tmp_path / "missing.yaml", tmp_path)
 
     assert [(Path(it.file).name, it.line, it.column, it.message) for it in problems] == [
         ("empty", 1, 1, "No rule file (*.yaml, *.yml) is in this folder."),
+        ("pipe.yaml", 1, 1, "This is neither a file nor a folder."),
         ("missing.yaml", 1, 1, "This can not be read: No such file or directory."),
     ], "nothing is said of names that the missing file may well declare"
 

@@ -53,7 +53,7 @@ BITS = st.lists(
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), BITS), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(EDITS)
 def test_edited_text(edits):
     text = SMALL
@@ -99,7 +99,7 @@ def _replaced(data, path, value, key):
     return {(name if k == first else k): (_replaced(v, rest, value, key) if k == first else v) for k, v in data.items()}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(PATHS), VALUES, st.none() | KEYS), min_size=1, max_size=3))
 def test_edited_data(edits):
     """JSON is YAML too, so any data at all can be tried in any place."""

@@ -100,6 +100,9 @@ def _find(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
             inside = [it for it in inside if it.suffix in _SUFFIXES and it.is_file() and not it.name.startswith(".")]
             if not inside:
                 problems.append(Problem(str(path), 1, 1, "No rule file (*.yaml, *.yml) is in this folder."))
+        elif path.exists() and not path.is_file():  # a pipe, say: it may never end
+            problems.append(Problem(str(path), 1, 1, "This is neither a file nor a folder."))
+            continue
         for file in inside:
             found.setdefault(file.resolve(), file)
     return list(found.values()), problems

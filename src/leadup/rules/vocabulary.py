@@ -96,9 +96,10 @@ def not_built(word: str) -> str:
 
 def refuse_not_built(owner: str, value: Any) -> None:
     """Raise if a text, or a key of a mapping, is a word that ``owner`` will have one day."""
-    for word in value if isinstance(value, dict) else [value] if isinstance(value, str) else []:
-        if word in NOT_BUILT[owner]:
-            raise wrong(not_built(word), at=word if isinstance(value, dict) else "", at_key=isinstance(value, dict))
+    in_keys = isinstance(value, dict)
+    for word in value if in_keys else (value,):
+        if isinstance(word, str) and word in NOT_BUILT[owner]:
+            raise wrong(not_built(word), at=word if in_keys else "", at_key=in_keys)
 
 
 # ---------------------------------------------------------------- forms: text, or a number, or a mapping
