@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 _GOAL = (
     "purchase purchased order ordered transaction won paid subscribe subscribed subscription booking booked demo lead"
@@ -26,6 +26,8 @@ _PROMISE = {
 }
 _POINTS = {word: points for points, words in _PROMISE.items() for word in words.split()}
 _NOISE = "error errors fail failed bug exception heartbeat ping debug remove removed"
+_YAML = ("true", "false", "null")
+"""Names that YAML 1.2 takes for something else."""
 _MICROS = 5
 
 
@@ -33,8 +35,9 @@ def first_rules(events: Mapping[str, int]) -> str:
     """Return a rule file (YAML) for these event names with their counts.
 
     The most promising names become micro conversions, the one that looks most like business a macro conversion; a
-    score and a segment or two use them.
+    score and two segments use them. ``activate`` is left to the author, who knows the destinations.
     """
+    events = {event: count for event, count in events.items() if len(event) <= 100}
     goal = _goal(events)
     micros = _micros(events, goal)
     taken: set[str] = set()
@@ -51,26 +54,42 @@ def first_rules(events: Mapping[str, int]) -> str:
     if micros:
         lines += ["", "scores:", "  intent:", "    half_life: 7d", "    points:"]
         lines += [f"      {names[event]}: {{points: {points}, at_most: 3}}" for event, points in micros.items()]
-    lines += ["", "segments:", *_segments([names[event] for event in micros], names[goal] if goal else "", micros)]
+    if names:
+        lines += ["", "segments:"]
+    if micros:
+        first, hot = names[next(iter(micros))], 2 * max(micros.values())
+        lines += _without(names[goal], first, hot) if goal else _twice(first, hot)
+    elif goal:
+        lines += [f"  {names[goal]}_lately:", f"    when: {{did: {names[goal]}, within: 90d}}"]
     return "\n".join(lines) + "\n"
 
 
-def _segments(micros: list[str], goal: str, points: Mapping[str, int]) -> Iterable[str]:
-    """A segment that reads well with what there is; ``activate`` is left to the author, who knows the destinations."""
-    if not micros:
-        return [f"  {goal}_lately:", f"    when: {{did: {goal}, within: 90d}}"]
-    first, hot = micros[0], 2 * max(points.values())
-    conditions = [f"{{did: {first}, within: 30d}}" if goal else f"{{did: {first}, at_least: 2, within: 30d}}"]
-    lines = [
-        f"  {first}_no_{goal}:" if goal else f"  {first}_again:",
-        f"    description: {first} in the last 30 days" + (f", and no {goal}" if goal else ", twice or more"),
+def _without(goal: str, first: str, hot: int) -> list[str]:
+    return [
+        f"  {first}_no_{goal}:",
+        f"    description: {first} in the last 30 days, and no {goal}",
         "    when:",
         "      all:",
-        *(f"        - {condition}" for condition in conditions),
+        f"        - {{did: {first}, within: 30d}}",
+        f"        - {{did_not: {goal}, within: 30d}}",
+        "  warm:",
+        f"    description: Much of what leads up to {goal}, and none in the last 30 days",
+        "    when:",
+        "      all:",
+        f"        - {{score: intent, at_least: {hot}}}",
+        f"        - {{did_not: {goal}, within: 30d}}",
     ]
-    without = [f"        - {{did_not: {goal}, within: 30d}}"] if goal else []
-    warm = ["  warm:", "    description: Did much of what leads up to a conversion", "    when:", "      all:"]
-    return [*lines, *without, *warm, f"        - {{score: intent, at_least: {hot}}}", *without]
+
+
+def _twice(first: str, hot: int) -> list[str]:
+    return [
+        f"  {first}_again:",
+        f"    description: {first} twice or more in the last 30 days",
+        f"    when: {{did: {first}, at_least: 2, within: 30d}}",
+        "  warm:",
+        "    description: Much of what the score counts",
+        f"    when: {{score: intent, at_least: {hot}}}",
+    ]
 
 
 def _goal(events: Mapping[str, int]) -> str | None:
@@ -102,9 +121,9 @@ def _words(event: str) -> frozenset[str]:
 
 
 def _rule_name(event: str, taken: set[str]) -> str:
-    """A name for rules: letters, digits and ``_``, beginning with a letter, at most 64, and not taken."""
-    plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", event).lower()).strip("_")[:50]
-    name = unique = plain if plain[:1].isalpha() else f"event_{plain}".rstrip("_")
+    """A name for rules: letters, digits and ``_``, beginning with a letter, not taken, short enough to join two."""
+    plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", event).lower()).strip("_")[:25]
+    name = unique = plain if plain[:1].isalpha() and plain not in _YAML else f"event_{plain}".rstrip("_")
     number = 1
     while unique in taken:
         number += 1
@@ -114,4 +133,6 @@ def _rule_name(event: str, taken: set[str]) -> str:
 
 
 def _pattern(name: str, event: str) -> str:
-    return f"  {name}: {{event: {json.dumps(event, ensure_ascii=False)}}}"
+    quoted = json.dumps(event, ensure_ascii=False)
+    allowed = "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)  # in YAML 1.2
+    return f"  {name}: {{event: {allowed}}}"

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadup.types import CLICK_IDS, Kind, Purpose
+from leadup_connectors.files.mapping import missing, reader
 from leadup_connectors.files.sample import Column, Sample
 from leadup_connectors.files.settings import Time
 from leadup_connectors.files.times import time_parser
 
 _WORDS = {
     "id": "eventid messageid insertid eventuuid hitid uuid id",
-    "name": "eventname event eventtype eventaction action activity type name",
+    "name": "eventname event eventtype eventaction action activity ereignis aktion evento evenement type name",
     "time": "eventtimestamp eventtime occurredat timestamp derivedtstamp collectortstamp originaltimestamp datetime"
     " time ts at createdat created sentat receivedat date eventdate",
     Kind.USER_ID: "userid uid customerid memberid accountid externalid distinctid user customer",
@@ -26,7 +27,9 @@ _WORDS = {
     Kind.HUBSPOT_ID: "hubspotid hubspotcontactid hsobjectid vid",
     Kind.HUTK: "hutk hubspotutk",
 }
-_PERSON = re.compile("user|customer|visitor|client|contact|member|person|account|subscriber|device")
+_PERSON = re.compile(
+    "user|customer|visitor|client|contact|member|person|account|subscriber|device|kunde|nutzer|besucher|usuario"
+)
 _TIME = re.compile("time|date|stamp|zeit|datum|fecha")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
@@ -66,7 +69,7 @@ def find_roles(sample: Sample) -> Roles:
             roles.id = column.path
             free.remove(column)
             break
-    _identifiers(roles, free)
+    _identifiers(roles, free, sample)
     for column in free:
         if column.plain in CLICK_IDS:
             roles.click_ids.setdefault(column.plain, column.path)
@@ -140,7 +143,7 @@ def _name(columns: Sequence[Column], rows: int) -> str | None:
     return next((column.path for column in [*(c for c in fitting if c.distinct > 1), *fitting]), None)
 
 
-def _identifiers(roles: Roles, free: list[Column]) -> None:
+def _identifiers(roles: Roles, free: list[Column], sample: Sample) -> None:
     for kind in Kind:
         for column in _called(kind, free):
             if _may_be(kind, column):
@@ -151,10 +154,17 @@ def _identifiers(roles: Roles, free: list[Column]) -> None:
             if column.share(_is_address) > 0.8:
                 roles.identifiers[Kind.EMAIL] = column.path
                 break
-    if not roles.identifiers:
+    if Kind.USER_ID not in roles.identifiers and _anonymous(sample, roles):
         likely = [c for c in free if _PERSON.search(c.plain) and c.distinct > 1 and _is_key(c)]
+        likely = [c for c in likely if c.path not in roles.identifiers.values()]
         if likely:
             roles.identifiers[Kind.USER_ID] = max(likely, key=lambda c: ("id" in c.plain, c.distinct)).path
+
+
+def _anonymous(sample: Sample, roles: Roles) -> bool:
+    """Whether some row names nobody."""
+    readers = [reader(path) for path in roles.identifiers.values()]
+    return any(all(missing(get(row)) for get in readers) for row in sample.rows)
 
 
 def _may_be(kind: Kind, column: Column) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -58,7 +58,7 @@ def _time_format(pattern: str | None) -> str | None:
         raise ValueError(f"{pattern!r} is not in strptime's notation; write e.g. %d.%m.%Y %H:%M")
     if pattern is not None:
         try:  # a pattern that can not read what it writes reads nothing
-            datetime.strptime(datetime(2000, 1, 2).strftime(pattern), pattern)  # noqa: DTZ001, DTZ007
+            datetime.strptime(datetime(2000, 1, 2, tzinfo=UTC).strftime(pattern), pattern)  # noqa: DTZ007
         except ValueError as error:
             raise ValueError(f"{pattern!r} is no time format: {error}") from None
     return pattern
