@@ -330,10 +330,17 @@ class Pipeline:
             connection.execute(delete(dirty).where(dirty.c.person.in_(part)))
 
     def next_due(self) -> datetime | None:
-        """The earliest instant at which a verdict can change or a row is to be tried again; None: never by itself."""
+        """The earliest instant at which a verdict can change; None: never by itself."""
         with self.store.read() as connection:
             due = connection.scalar(select(func.min(judged.c.due_us)))
         return None if due is None or due >= NEVER else from_us(due)
+
+    def next_try(self) -> datetime | None:
+        """The earliest instant at which a row is to be sent, tried again or asked about; None: nothing waits."""
+        waiting = outbox.c.state.in_(["pending", "sending", "accepted"])
+        with self.store.read() as connection:
+            next_us = connection.scalar(select(func.min(outbox.c.next_us)).where(waiting))
+        return None if next_us is None else from_us(next_us)
 
     def has_news(self) -> bool:
         """Whether somebody is dirty."""
@@ -372,6 +379,7 @@ def activations(program: Program, can: Mapping[str, Capabilities], max_leave: fl
                 f"The rules send the {use} {name!r} to {activation.connection!r}, which {takes}.\n"
                 f"  What to do: remove {activation.connection!r} from `activate` of {name!r}."
             )
+        place = (activation.connection, use)
         target = Target(
             connection=activation.connection,
             use=use,
@@ -379,6 +387,12 @@ def activations(program: Program, can: Mapping[str, Capabilities], max_leave: fl
             remote_name=activation.name or f"leadup: {name}",
             number=number,
         )
+        twin = next((t for t in found if (t.connection, t.use, t.remote_name) == (*place, target.remote_name)), None)
+        if twin is not None:
+            raise SettingsError(
+                f"The rules send the {use}s {twin.name!r} and {name!r} to {activation.connection!r} under one name, "
+                f"{target.remote_name!r}.\n  What to do: give one of them another `name` in its `activate`."
+            )
         found[target] = Terms(
             needs=able.needs.get(use, frozenset()),
             purposes=able.purposes.get(use, frozenset()) | set(activation.consent),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from leadup import registry
 from leadup.cli.base import out
 from leadup.errors import SettingsError
 from leadup.rules.loader import load
+from leadup.rules.model import json_schema
 from leadup.settings import FILE_NAME, load_settings
 
 _HEAD = """\
@@ -74,7 +76,8 @@ def init(events: Path | None, name: str | None) -> None:
     """Write leadup.toml and a first rule file into this folder.
 
     With --from, look at an event file (CSV, JSONL or Parquet, plain or gzipped), print the names it holds, guess the
-    mapping, and write settings and rules for it. Nothing that exists is overwritten.
+    mapping, and write settings and rules for it. Nothing that exists is overwritten. The rules' schema, which gives
+    completion in editors, is written beside them.
     """
     settings, rule_file = Path(FILE_NAME), Path("rules") / "first.yaml"
     for path in (settings, rule_file):
@@ -89,6 +92,11 @@ def init(events: Path | None, name: str | None) -> None:
     settings.write_text(_HEAD + body + _TAIL, encoding="utf-8")
     rule_file.parent.mkdir(exist_ok=True)
     rule_file.write_text(rules, encoding="utf-8")
+    schema = rule_file.parent / "schema" / "rules.schema.json"
+    schema.parent.mkdir(exist_ok=True)
+    schema.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
+    if events is None:
+        Path("events").mkdir(exist_ok=True)
     load(load_settings(settings.resolve()).rules)
     out.print(f"Wrote {settings} and {rule_file}.")
     out.print("Next: look them over, then `leadup rules check`, `leadup sync --dry-run`, `leadup sync`.")
