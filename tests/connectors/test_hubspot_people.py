@@ -76,10 +76,12 @@ def test_trap_duplicates_reject_the_whole_batch(server: Server, hubspot: HubSpot
 
 def test_trap_keys_that_only_hubspot_takes_for_equal_are_asked_apart(server: Server, hubspot: HubSpotSandbox) -> None:
     hubspot.add_property("external_id", unique=True)
-    lower, upper, third = (hubspot.add_contact(external_id=value) for value in ("u1", "U1", "u2"))
-    people = [person(1, user_id="u1"), person(2, user_id="U1"), person(3, user_id="u2")]
-    assert connect(server, match="external_id").address(AUDIENCE, people) == [at(lower), at(upper), at(third)]
-    assert asked(server)[0] == ["U1", "u1", "u2"]
+    keys = ["U1", *(f"u{n}" for n in range(80))]
+    contacts = [hubspot.add_contact(external_id=key) for key in keys]
+    people = [person(n, user_id=key) for n, key in enumerate(keys)]
+    assert connect(server, match="external_id").address(AUDIENCE, people) == [at(contact) for contact in contacts]
+    # HubSpot names "u1" as the row at fault, which saves the search by halves
+    assert [len(each) for each in asked(server)] == [81, 80, 1]
 
 
 def test_trap_a_207_is_no_exception_and_names_who_is_not_there(server: Server, hubspot: HubSpotSandbox) -> None:
