@@ -15,7 +15,7 @@ from sqlalchemy import select
 from leadup.events.log import EventLog
 from leadup.events.rows import key_of
 from leadup.state import Store
-from leadup.state.tables import event_files, event_keys, event_tail
+from leadup.state.tables import event_files, event_gone, event_keys, event_tail
 from leadup.types import Event, Identifier, Kind, Purpose, to_us
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -81,6 +81,8 @@ def check(log: EventLog, model: Model) -> None:
         tail, settled = (set(connection.scalars(select(table.c.key))) for table in (event_tail, event_keys))
         assert not tail & settled
         assert tail | settled == expected.keys()
+        gone = set(connection.scalars(select(event_gone.c.file)))
+        assert gone <= set(connection.scalars(select(event_files.c.id).where(event_files.c.dropped_us.is_(None))))
 
 
 def on_disk(log: EventLog) -> set[str]:

@@ -135,18 +135,19 @@ def test_removed_is_gone_wherever_it_was(log):
     check(log, model)
 
 
-def test_filters(log):
+@pytest.mark.parametrize(("since", "until"), [(1.25, 1.75), (2, 2.5), (2.75, 3.25), (2, 9.5), (8.25, 8.75)])
+def test_filters(log, since, until):
     events = [event(n, day=n / 4, name=f"name{n % 3}") for n in range(40)]
     append(log, events[:20])
     log.compact(NOW, keep_days=7)
     append(log, events[20:])
-    since, until = to_us(START + 2 * DAY), to_us(START + 9.5 * DAY)
+    since_us, until_us = to_us(START + since * DAY), to_us(START + until * DAY)
     wanted = {"name1", "name2", "never seen"}
     with log.store.read() as connection:
-        found = read(log, connection, names=wanted, since_us=since, until_us=until)
+        found = read(log, connection, names=wanted, since_us=since_us, until_us=until_us)
         assert read(log, connection, names=[]) == {}
     assert sorted(found.values(), key=lambda e: e.at) == [
-        e for e in events if e.name in wanted and since <= to_us(e.at) < until
+        e for e in events if e.name in wanted and since_us <= to_us(e.at) < until_us
     ]
 
 
