@@ -1,4 +1,8 @@
-"""One process at a time: a lease row with an expiry, given up at once when its holder is found dead on this machine."""
+"""One process at a time: a lease row, worth as much as the process that holds it.
+
+On the machine of the holder that is looked up, so that a killed process frees the state at once, and one that is busy,
+or was asleep with its machine, keeps it. Where it can not be looked up, the lease ends by its expiry.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from leadup.clock import SystemClock
 from leadup.errors import Busy
@@ -29,7 +34,9 @@ class Held:
     """Who holds the lease."""
 
     holder: str
+    """Process and machine, e.g. ``process 4242 on web-1``."""
     what: str
+    """The command."""
     since: datetime
     expires: datetime
 
@@ -50,17 +57,15 @@ def lease(store: Store, what: str) -> Iterator[Event]:
     clock, me = SystemClock(), _me()
     _take(store, me, what, clock.now())
     lost, done = Event(), Event()
+    mine = (leases.c.name == NAME) & (leases.c.holder == me)
 
     def beat() -> None:
         while not done.wait(BEAT_SECONDS):
-            with store.write() as connection:
-                mine = (leases.c.name == NAME) & (leases.c.holder == me)
-                kept = connection.execute(
-                    update(leases).where(mine).values(expires_us=to_us(clock.now()) + TTL_US)
-                ).rowcount
-            if not kept:
-                lost.set()
-                return
+            renew = update(leases).where(mine).values(expires_us=to_us(clock.now()) + TTL_US)
+            with suppress(OperationalError), store.write() as connection:  # someone writes for long: at the next beat
+                if not connection.execute(renew).rowcount:
+                    lost.set()
+                    return
 
     thread = Thread(target=beat, name="lease", daemon=True)
     thread.start()
@@ -69,8 +74,11 @@ def lease(store: Store, what: str) -> Iterator[Event]:
     finally:
         done.set()
         thread.join(timeout=BEAT_SECONDS)
-        with store.write() as connection:
-            connection.execute(delete(leases).where((leases.c.name == NAME) & (leases.c.holder == me)))
+        with suppress(OperationalError), store.engine.connect() as connection:
+            # Whoever stops does not wait for another's long write; that this process is gone will do.
+            connection.detach()
+            connection.exec_driver_sql("PRAGMA busy_timeout=1000")
+            connection.execute(delete(leases).where(mine))
 
 
 def _take(store: Store, me: str, what: str, now: datetime) -> None:
@@ -88,26 +96,50 @@ def _take(store: Store, me: str, what: str, now: datetime) -> None:
 
 def _current(connection: Connection, now: datetime) -> Held | None:
     row = connection.execute(select(leases).where(leases.c.name == NAME)).first()
-    if row is None or row.expires_us <= to_us(now) or _is_dead(row.holder):
+    if row is None:
         return None
-    return Held(row.holder, row.what, from_us(row.since_us), from_us(row.expires_us))
+    alive = _is_alive(row.holder)
+    if alive is None:
+        alive = row.expires_us > to_us(now)
+    if not alive:
+        return None
+    return Held(row.holder.partition(" (")[0], row.what, from_us(row.since_us), from_us(row.expires_us))
 
 
 def _me() -> str:
-    return f"{socket.gethostname()} process {os.getpid()} started {_started(os.getpid())}"
+    pid = os.getpid()
+    return f"process {pid} on {socket.gethostname()} ({_pids()}, started {_started(pid)})"
 
 
-def _is_dead(text: str) -> bool:
-    host, _, rest = text.partition(" process ")
-    pid, _, started = rest.partition(" started ")
-    return host == socket.gethostname() and _started(int(pid)) != started
+def _is_alive(text: str) -> bool | None:
+    """Whether that very process runs; None where that can not be looked up from here."""
+    name, _, marks = text.partition(" (")
+    process, _, host = name.partition(" on ")
+    pids, _, started = marks.removesuffix(")").partition(", started ")
+    if host != socket.gethostname() or pids != _pids():
+        return None
+    found = _started(int(process.removeprefix("process ")))
+    return None if "?" in (found, started) and found else found == started
+
+
+def _pids() -> str:
+    """Name the set of process numbers that this process sees; containers may share a host name and not these."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return "pid"
 
 
 def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks, so that a number used again is told apart; empty: no such one."""
+    """When a process started, in the kernel's ticks, so that a number used again is told apart.
+
+    Empty: no such process; ``?``: there is one, and that is all that can be said.
+    """
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    with suppress(OSError):
+    try:
         os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
         return "?"
-    return ""
+    return "?"
