@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
+from types import FrameType
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -42,14 +43,14 @@ class Daemon:
     def __init__(self, app: App, clock: Clock) -> None:
         self._app = app
         self._clock = clock
-        self._stop = Event()
+        self._told = False
+        """A plain flag: a signal's handler that takes a lock may wait for the very thread it interrupts."""
+        self._ending = False
         self._seen: dict[Path, tuple[int, int]] = {}
         every = app.settings.daemon
-        self._scheduler = BackgroundScheduler(
-            timezone="UTC",
-            executors={name: ThreadPoolExecutor(1) for name in ("core", "delivery", "house")},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
+        self._working = {name: Lock() for name in ("core", "delivery", "house")}
+        """By worker; each is held by the job that it does."""
+        self._scheduler = BackgroundScheduler()
         self._jobs: list[tuple[str, str, Callable[[], None], float]] = [
             ("pull", "core", self._pull, every.pull_every),
             ("tick", "core", self._tick_if_news, every.tick_at_most_every),
@@ -63,27 +64,45 @@ class Daemon:
         """Run until SIGTERM or SIGINT; return once all is put away.
 
         Raises:
-            Busy: another daemon holds the state (with ``standby``: waits for it to end instead).
+            Busy: another daemon holds the state (with ``standby``: waits for it to end instead), or has taken it over.
             RuleError, SettingsError: the rules or settings do not load at the start.
         """
+        signal.signal(signal.SIGALRM, _abandon)
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: self._stop.set())
-        while not self._stop.is_set():
+            signal.signal(name, self._on_signal)
+        waits = False
+        while not self._told:
             try:
                 with lease(self._app.store, "leadup run") as lost:
                     self._serve(lost)
                 return
-            except Busy:
+            except Busy as busy:
                 if not standby:
                     raise
-                self._stop.wait(1.0)
+                if not waits:
+                    log.info("standing by", because=str(busy).partition("\n")[0])
+                waits = True
+            time.sleep(0.2)
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        if not self._told:
+            signal.setitimer(signal.ITIMER_REAL, STOP_WITHIN)
+        self._told = True
 
     def _serve(self, lost: Event) -> None:
         self._app.go_live(self._app.rules, self._clock.now())
+        self._alert(None)
         self._seen = self._stamps()
+        self._turn_down_old_requests()
+        self._ending = False
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC",
+            executors={name: ThreadPoolExecutor(1) for name in self._working},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
         for name, executor, job, seconds in self._jobs:
             self._scheduler.add_job(
-                self._guarded(name, job),
+                self._guarded(name, executor, job),
                 "interval",
                 seconds=seconds,
                 id=name,
@@ -93,42 +112,35 @@ class Daemon:
         self._scheduler.start()
         self._arm()
         log.info("running", rules=len(self._app.rules.program.segments), sources=sorted(self._app.sources))
-        while not self._stop.wait(0.2):
-            if lost.is_set():
-                log.error("the lease was lost; another process may hold the state; stopping")
-                break
+        while not (self._told or lost.is_set()):
+            time.sleep(0.1)
         self._put_away()
+        if lost.is_set():
+            raise Busy("The lease was lost: another process has taken this state over.")
+        log.info("stopped")
 
     def _put_away(self) -> None:
+        """Let the work under way come to its end, and begin no more."""
         log.info("stopping")
+        self._ending = True
         self._scheduler.shutdown(wait=False)
-        deadline = time.monotonic() + STOP_WITHIN
-        locks = (self._app.judging, self._app.sending)
-        ended = all(lock.acquire(timeout=max(deadline - time.monotonic(), 0.01)) for lock in locks)
-        log.info("stopped" if ended else "stopped with work on its way; it will be sent again")
-        if not ended:
-            # A thread that hangs in a vendor's call would keep the interpreter; the state does not need it to end.
-            self._exit_at_once()
-
-    def _exit_at_once(self) -> None:
-        from leadup.state.tables import leases
-
-        with suppress(LeadupError), self._app.store.write() as connection:
-            connection.execute(delete(leases))
-        os._exit(0)
+        for lock in self._working.values():
+            with lock:
+                pass
 
     # ------------------------------------------------------------ jobs
 
-    def _guarded(self, name: str, job: Callable[[], None]) -> Callable[[], None]:
+    def _guarded(self, name: str, executor: str, job: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
-            if self._stop.is_set():
-                return
-            try:
-                job()
-            except LeadupError as error:
-                log.error("job failed", job=name, error=str(error))
-            except Exception:
-                log.exception("job failed", job=name)
+            with self._working[executor]:
+                if self._ending:
+                    return
+                try:
+                    job()
+                except LeadupError as error:
+                    log.error("job failed", job=name, error=str(error))
+                except Exception:
+                    log.exception("job failed", job=name)
 
         return run
 
@@ -157,12 +169,14 @@ class Daemon:
     def _arm(self) -> None:
         """Set one timer to the next instant at which a verdict can change."""
         due = self._app.pipeline.next_due()
-        if due is None or self._stop.is_set():
+        if due is None or self._ending:
             return
-        when = max(due, self._clock.now()) + timedelta(milliseconds=1)
+        now, pause = self._clock.now(), timedelta(seconds=self._app.settings.daemon.tick_at_most_every)
+        # Who is due and could not be judged now (a row of his is on its way) is no reason to spin.
+        when = due + timedelta(milliseconds=1) if due > now else now + pause
         with suppress(ConflictingIdError):
             self._scheduler.add_job(
-                self._guarded("due", self._tick),
+                self._guarded("due", "core", self._tick),
                 "date",
                 run_date=when,
                 id="due",
@@ -200,15 +214,15 @@ class Daemon:
         stamps = self._stamps()
         if stamps == self._seen:
             return
-        self._seen = stamps
         try:
             rules = self._app.load_rules()
             changed = self._app.go_live(rules, self._clock.now())
         except LeadupError as error:
             log.error("rules not changed: the last good ones stay", error=str(error))
             self._alert(str(error))
+            self._seen = stamps
             return
-        self._app.rules = rules
+        self._app.rules, self._seen = rules, stamps
         self._alert(None)
         if changed:
             log.info("rules changed", segments=len(rules.program.segments), fingerprint=rules.program.fingerprint[:12])
@@ -221,25 +235,32 @@ class Daemon:
 
     # ------------------------------------------------------------ requests
 
+    def _turn_down_old_requests(self) -> None:
+        """Whoever asked a daemon that has ended since was told so, or is told now."""
+        error = "The daemon ended before this was done.\n  What to do: run `leadup sync` again."
+        values = {"state": "failed", "answer": {"error": error, "exit_code": LeadupError.exit_code}}
+        with self._app.store.write() as connection:
+            waiting = requests.c.state.in_(["asked", "running"])
+            connection.execute(update(requests).where(waiting).values(**values, done_us=to_us(self._clock.now())))
+
     def _serve_requests(self) -> None:
         with self._app.store.read() as connection:
             asked = connection.execute(select(requests).where(requests.c.state == "asked")).mappings().all()
         for request in asked:
             self._answer(request["id"], "running", None)
+            how = request["arguments"]
             try:
-                answer = as_json(
-                    self._app.sync(
-                        self._clock.now(),
-                        request["arguments"]["only"],
-                        accepted=request["arguments"]["accept"],
-                        who=request["arguments"]["who"],
-                    )
-                )
+                done = self._app.sync(self._clock.now(), how["only"], accepted=how["accept"], who=how["who"])
             except LeadupError as error:
                 self._answer(request["id"], "failed", {"error": str(error), "exit_code": error.exit_code})
+            except Exception as error:
+                log.exception("request failed")
+                text = f"The daemon failed at it ({type(error).__name__}).\n  What to do: see the daemon's log."
+                self._answer(request["id"], "failed", {"error": text, "exit_code": LeadupError.exit_code})
             else:
-                self._answer(request["id"], "done", answer)
-        self._arm()
+                self._answer(request["id"], "done", as_json(done))
+        if asked:
+            self._arm()
 
     def _answer(self, request: int, state: str, answer: object) -> None:
         done = None if state == "running" else to_us(self._clock.now())
@@ -247,6 +268,12 @@ class Daemon:
             connection.execute(
                 update(requests).where(requests.c.id == request).values(state=state, answer=answer, done_us=done)
             )
+
+
+def _abandon(_: int, __: FrameType | None) -> None:
+    """End at once. A thread that hangs in a vendor's call would keep the interpreter; the state needs no goodbye."""
+    log.warning("stopped with work on its way; it will be sent again")
+    os._exit(0)
 
 
 def ask(app: App, arguments: dict[str, object], now: datetime) -> int:

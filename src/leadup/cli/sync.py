@@ -44,9 +44,7 @@ def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None
             plans = app.rehearse(now(), only, tell)
         _show_plans(plans, as_json)
         return
-    answer = (
-        _handed_over(app, only, accept) if holder(app.store, SystemClock().now()) else _done_here(app, only, accept)
-    )
+    answer = _handed_over(app, only, accept) if _daemon_lives(app) else _done_here(app, only, accept)
     if as_json:
         emit(answer)
     else:
@@ -71,10 +69,16 @@ def _done_here(app: App, only: str | None, accept: str | None) -> dict[str, Any]
         return as_json(app.sync(now(), only, accepted=accept, who=who(), tell=tell))
 
 
+def _daemon_lives(app: App) -> bool:
+    held = holder(app.store, SystemClock().now())
+    return held is not None and held.what == "leadup run"
+
+
 def _handed_over(app: App, only: str | None, accept: str | None) -> dict[str, Any]:
     request = ask(app, {"only": only, "accept": accept, "who": who()}, now())
     with progress() as tell:
         while True:
+            lives = _daemon_lives(app)
             state, answer = answer_of(app, request)
             tell(f"the daemon works on it ({state})", None)
             if state == "done" and isinstance(answer, dict):
@@ -83,8 +87,8 @@ def _handed_over(app: App, only: str | None, accept: str | None) -> dict[str, An
                 error = LeadupError(answer["error"])
                 error.exit_code = answer["exit_code"]
                 raise error
-            if state == "asked" and holder(app.store, SystemClock().now()) is None:
-                raise LeadupError("The daemon ended before it took this up.\n  What to do: run `leadup sync` again.")
+            if not lives:
+                raise LeadupError("The daemon ended before this was done.\n  What to do: run `leadup sync` again.")
             time.sleep(0.1)
 
 
