@@ -107,8 +107,8 @@ def phone_number(raw: str, region: str | None = None) -> str | None:
         number = phonenumbers.parse(raw, region.upper() if region else None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
-        return None
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None  # a number without its area code is possible too, but only next door
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 

@@ -79,8 +79,7 @@ def _seat(register: Register, division: Division) -> tuple[list[int], dict[int, 
         identifier = register.known[number]
         for from_us, _, person in register.owners.get(number, ()):
             claim = (identifier.kind.strength, register.first_us[number], identifier.value, from_us, number)
-            if claim < strongest.get(person, (len(claim),)):
-                strongest[person] = claim
+            strongest[person] = min(strongest.get(person, claim), claim)
     seated: dict[int, list[int]] = defaultdict(list)
     for person, (*_, from_us, number) in strongest.items():
         shares = division.shares[number]

@@ -17,7 +17,7 @@ from leadup.types import Event, Fact, Identifier, Json, Kind
 
 Record = TypeVar("Record", bound=Event | Fact)
 
-_WITHIN = re.compile(r"[\w.!#$%'*+~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_WITHIN = re.compile(r"""[^\s@<>()\[\],;:"'\\=&?/|]{0,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,16}""")
 
 
 @dataclass(frozen=True, slots=True)
