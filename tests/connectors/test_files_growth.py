@@ -257,3 +257,21 @@ def test_pages_span_small_files_and_progress_counts_bytes(tmp_path: Path) -> Non
     assert shares == sorted(shares, key=lambda share: share or 0)
     assert shares[-1] == 1
     assert 0.2 < (shares[0] or 0) < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_counting_equal_rows_goes_on_in_the_middle_of_a_long_file(tmp_path: Path, packed: bool) -> None:
+    """Of a long file only the last stretch of rows is counted again, and the ids are those of reading it at once."""
+    text = HEAD + "".join(f"view,2026-02-01T00:00:{n // 50 % 60:02}Z,u{n // 10_000},\n" for n in range(350_000))
+    file = tmp_path / "e.csv"
+    file.write_bytes(gzip.compress(text.encode(), 1) if packed else text.encode())
+    feed = FilesSource("feed", SETTINGS.model_copy(update={"page_size": 50_000}), tmp_path)
+    pages = list(feed.pull(None, NOW))
+    ids = [[event.id for event in events(page.records)] for page in pages]
+    assert len(set().union(*ids)) == 350_000
+    for number in (0, 2, 4):
+        (entry,) = pages[number].cursor["files"].values()  # type: ignore[union-attr]
+        assert number < 4 or entry["count"][0] > 100_000  # type: ignore[index, call-overload]
+        again = [[event.id for event in events(page.records)] for page in feed.pull(pages[number].cursor, NOW)]
+        assert again == ids[number + 1 :]

@@ -160,6 +160,7 @@ def test_a_truncated_gzip_gives_what_it_has_and_is_reported_once(tmp_path: Path)
         ("a.parquet.gz", gzip.compress(b"PAR1")[:-3], "no Parquet file, or not a whole one"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00 no gzip", "breaks off or is damaged"),
         ("a.csv", "id,event\n".encode("utf-16"), "UTF-16"),
+        ("a.csv", b"id,event\re1,view\r", "lines end in CR alone"),
         ("a.csv", b"id,K\xf6ln\ne1,x\n", "the header line can not be read"),
     ],
     ids=_by_reason,

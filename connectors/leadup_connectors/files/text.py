@@ -115,6 +115,8 @@ class TextFile:
         raw = self.read_line()
         if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise BrokenFile("the file is UTF-16; save it as UTF-8")
+        if b"\r" in raw.rstrip(b"\r\n"):
+            raise BrokenFile("its lines end in CR alone; save it with LF or CRLF")
         if not raw.endswith(b"\n"):  # perhaps half written; there is no row to name columns for yet
             self.unfinished = bool(raw)
             return
