@@ -132,7 +132,7 @@ def _swap(store: Store, day: int, taken: _Taken, written: Written | None, now_us
             update(event_files).where(file.id.in_(merged), file.dropped_us.is_(None)).values(dropped_us=now_us)
         )
         statement = select(tail.key, tail.digest).where(tail.day == day)
-        now = {row.key: row.digest for row in connection.execute(statement)} if taken.tail else {}
+        now = {row.key: row.digest for row in connection.execute(statement).all()} if taken.tail else {}
         moved = [key for key, digest in taken.tail.items() if now.get(key) == digest]
         if dropped.rowcount != len(merged) or not (moved or merged):
             raise _OvertakenError

@@ -56,7 +56,7 @@ def digests(connection: Connection, keys: Collection[bytes]) -> dict[bytes, byte
     """Return the digests of those of ``keys`` that the log holds."""
     these = wanted(connection, keys)
     places = (select(t.c.key, t.c.digest).where(t.c.key.in_(these)) for t in (event_tail, event_keys))
-    return {row.key: row.digest for row in connection.execute(union_all(*places))}
+    return {row.key: row.digest for row in connection.execute(union_all(*places)).all()}
 
 
 def forget(connection: Connection, keys: Collection[bytes]) -> int:

@@ -72,11 +72,10 @@ def row_of(event: Event, received_us: int) -> Row:
         ValueError: it holds what JSON and UTF-8 can not say; see :func:`sayable`.
     """
     at_us = to_us(event.at)
-    pairs = [(identifier.kind, identifier.value) for identifier in event.identifiers]
-    identifiers = _text(pairs)
-    properties, click_ids, consent = _text(event.properties), _text(event.click_ids), _text(event.consent)
-    who = identifiers if len(pairs) < 2 else _text(sorted(pairs))
-    content = f"{at_us}\0{who}\0{properties}\0{click_ids}\0{consent}\0{event.name}"
+    pairs = [f'["{identifier.kind}",{_ENCODER.encode(identifier.value)}]' for identifier in event.identifiers]
+    properties, click_ids = _text(event.properties), _text(event.click_ids)
+    consent = _consent(tuple(event.consent.items()))
+    content = f"{at_us}\0{','.join(sorted(pairs))}\0{properties}\0{click_ids}\0{consent}\0{event.name}"
     return Row(
         key=key_of(event.source, event.id),
         source=event.source,
@@ -85,7 +84,7 @@ def row_of(event: Event, received_us: int) -> Row:
         at_us=at_us,
         received_us=received_us,
         name=event.name,
-        identifiers=identifiers,
+        identifiers=f"[{','.join(pairs)}]",
         properties=properties,
         click_ids=click_ids,
         consent=consent,
@@ -158,10 +157,13 @@ _decode: Callable[[str], Any] = json.JSONDecoder().decode
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=_open)
 
 
-def _text(value: Mapping[Any, Json] | Sequence[Json]) -> str:
-    if not value:
-        return "{}" if isinstance(value, Mapping) else "[]"
-    return _ENCODER.encode(value)
+def _text(value: Mapping[str, Json]) -> str:
+    return _ENCODER.encode(value) if value else "{}"
+
+
+@lru_cache(maxsize=1_000)
+def _consent(items: tuple[tuple[Purpose, bool], ...]) -> str:
+    return _text(dict(items))
 
 
 def _sayable(value: Any) -> Any:
