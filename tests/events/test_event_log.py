@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow.parquet as pq
 import pytest
@@ -183,9 +184,17 @@ def test_what_json_can_not_say_does_not_stop_a_page(log):
         assert log.get(connection, [key_of("web", "e1")]) == {key_of("web", "e1"): plain}
 
 
-def test_an_event_of_foreign_things_is_the_sources_mistake(log):
-    with pytest.raises(TypeError, match="datetime, which JSON can not say"):
-        append(log, [event(1, when=START)])
+@pytest.mark.parametrize("thing", [START, b"bytes", {1, 2}], ids=lambda thing: type(thing).__name__)
+def test_an_event_of_foreign_things_is_the_sources_mistake(log, thing):
+    with pytest.raises(TypeError, match=f"{type(thing).__name__}, which JSON can not say"):
+        append(log, [event(1, deep=[thing])])
+
+
+def test_any_mapping_and_sequence_will_do(log):
+    append(log, [replace(event(1), properties=MappingProxyType({"list": ("a", MappingProxyType({"b": 1}))}))])
+    with log.store.read() as connection:
+        [found] = read(log, connection).values()
+    assert found.properties == {"list": ["a", {"b": 1}]}
 
 
 def test_a_lost_file_is_said_with_what_to_do(log):

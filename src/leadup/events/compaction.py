@@ -57,7 +57,7 @@ def compact(store: Store, folder: Path, now_us: int, terms: Terms) -> int:
             days.setdefault(file.day, []).append(file)
     done = 0
     for day, listed in sorted(days.items()):
-        groups = groups_of(listed, gone, aged.get(day, 0), terms)
+        groups = _groups(listed, gone, aged.get(day, 0), terms)
         for index, group in enumerate(groups):
             from_tail = terms.file_rows if index == 0 and day in aged else 0
             if not from_tail and len(group) < 2 and not any(_due(file, gone, terms) for file in group):
@@ -70,7 +70,7 @@ def compact(store: Store, folder: Path, now_us: int, terms: Terms) -> int:
     return done
 
 
-def groups_of(listed: Sequence[EventFile], gone: dict[int, int], tail: int, terms: Terms) -> list[list[EventFile]]:
+def _groups(listed: Sequence[EventFile], gone: dict[int, int], tail: int, terms: Terms) -> list[list[EventFile]]:
     """Cut the files of a day into groups to merge; ``tail`` rows from the tail go with the first group.
 
     A file joins when those that joined before weigh half as much as it does or more, so that the work on each row

@@ -58,6 +58,7 @@ class Row(NamedTuple):
 
 
 in_batch = attrgetter(*BATCH.names)
+"""Returns the values of a row in the order of ``BATCH``."""
 
 
 def key_of(source: str, id: str) -> bytes:  # noqa: A002 - the field's name
@@ -128,7 +129,7 @@ def events_of(batch: pa.RecordBatch) -> Iterator[tuple[bytes, Event]]:
 
 
 def batch_of(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    """Return rows whose values are in the order of ``BATCH`` as a batch; ``in_batch(row)`` puts those of a row so."""
+    """Return rows whose values are in the order of ``BATCH`` as a batch; see ``in_batch``."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(BATCH)
     return pa.record_batch(
         [pa.array(values, field.type) for values, field in zip(columns, BATCH, strict=True)], schema=BATCH
@@ -148,7 +149,7 @@ def _open(value: object) -> object:
     """What the encoder asks of a value that is no dict, list or scalar: our types allow any mapping or sequence."""
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return list(value)
     raise TypeError(f"an event holds a {type(value).__name__}, which JSON can not say")
 
