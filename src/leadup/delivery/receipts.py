@@ -27,6 +27,11 @@ def backoff_us(attempts: int) -> int:
     return int(min(_MINUTE * 2 ** min(attempts, 12), 6 * 60 * _MINUTE))
 
 
+def unanswered(before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What stood before a row was sent, once a try of it has had no answer: it may stand already."""
+    return {**(before or {}), "standing": Standing.POSSIBLE, "unknown": True}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Where receipts are written: one target, one instant, one transaction."""
@@ -59,8 +64,7 @@ class Book:
     def unknown(self, rows: Sequence[Mapping[str, Any]], detail: str, retry_after: timedelta | None) -> None:
         """No answer came: each row may or may not have been taken. It is sent again under the same key."""
         for row in rows:
-            before = {**(row["before"] or {}), "standing": Standing.POSSIBLE, "unknown": True}
-            self._again(row, retry_after, "try_later", detail, before=before)
+            self._again(row, retry_after, "try_later", detail, before=unanswered(row["before"]))
 
     def untouched(
         self, rows: Sequence[Mapping[str, Any]], code: str, detail: str, retry_after: timedelta | None
@@ -143,12 +147,14 @@ class Book:
         self._set(row, values)
 
     def _undo(self, row: Mapping[str, Any], *, reopen: bool = False) -> None:
-        """Nothing of this row reached the vendor: what stood before stands still."""
+        """This try did nothing: what stood before stands still, and an earlier try without an answer still may."""
         before = row["before"] or {}
         standing = before.get("standing", Standing.ABSENT)
-        if standing == Standing.ABSENT and self._is_latest(row):
-            self._forget(row)
-        values = {"standing": standing, "stands": before.get("stands"), "remote": before.get("remote")}
+        values = {"standing": standing, "stands": before.get("stands")}
+        if not before.get("unknown"):
+            values["remote"] = before.get("remote")
+            if standing == Standing.ABSENT and self._is_latest(row):
+                self._forget(row)
         self._set(row, values, closed=not reopen)
 
     def _is_latest(self, row: Mapping[str, Any]) -> bool:
