@@ -23,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from leadup.consent import permission
-from leadup.delivery.book import Line, TargetRow, all_targets, plan_target, with_work, write_ledger
+from leadup.delivery.book import Line, TargetRow, all_targets, plan_target, write_ledger
 from leadup.delivery.receipts import Book, unanswered
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
@@ -373,10 +373,10 @@ class Courier:
             book, batches = self._book(connection, target, to_us(now)), defaultdict(list)
             for row in rows:
                 allowed = permission(purposes, statements.get(row["person"], {}), of_event.get(row["subject"]))
+                again = {**row, "before": unanswered(row["before"])}
                 if row["verb"] != "leave" and not allowed.granted and not _lowers(row, row["before"]):
                     book.withheld(again, allowed.because)
                 else:
-                again = {**row, "before": unanswered(row["before"])}
                     batches[row["batch"], row["verb"]].append(again)
         for batch in batches.values():
             self._send(target, batch, now, report)
