@@ -116,6 +116,10 @@ class Courier:
                 statuses = destination.poll(list(asked))
             except LeadupError as error:
                 log.warning("poll failed", connection=name, error=str(error))
+                again = to_us(now + _pause(error))
+                waiting = and_(outbox.c.state == "accepted", outbox.c.handle.in_(list(asked)))
+                with self._store.write() as connection:
+                    connection.execute(update(outbox).where(waiting).values(next_us=again))
                 continue
             for status in statuses:
                 target = found[asked[status.handle]]
@@ -140,12 +144,8 @@ class Courier:
                 for verb in ORDER:
                     for batch in self._claims(target, verb, now, force=force):
                         self._send(target, batch, now, report)
-        except TryLater as error:
-            report.error, retry = str(error), error.retry_after or timedelta(minutes=1)
-        except NeedsHuman as error:
-            report.error, report.todo, retry = str(error), True, timedelta(hours=1)
-        except Refused as error:
-            report.error, report.todo, retry = str(error), True, timedelta(hours=24)
+        except LeadupError as error:
+            report.error, report.todo, retry = str(error), not isinstance(error, TryLater), _pause(error)
         if report.error:
             log.warning("delivery stopped", target=target.target.key, error=report.error)
         with self._store.write() as connection:
@@ -414,6 +414,16 @@ class Courier:
                     query = select(conversions).where(conversions.c.transaction_id.in_(part))
                     details |= {row["transaction_id"]: row for row in connection.execute(query).mappings()}
         return [_change(target, row, details.get(row["subject"])) for row in rows]
+
+
+def _pause(error: LeadupError) -> timedelta:
+    """How long a target, or a vendor that was asked, is left alone after an error."""
+    match error:
+        case TryLater():
+            return error.retry_after or timedelta(minutes=1)
+        case Refused():
+            return timedelta(hours=24)
+    return timedelta(hours=1)
 
 
 def _lowers(row: Row, before: Row) -> bool:
