@@ -248,7 +248,11 @@ class DataManager:
                 todo=CREDENTIALS,
             ) from None
         except (requests.RequestException, ParseError) as error:
-            raise TryLater(f"{doing}: no answer from {self._settings.base_url} ({type(error).__name__})") from None
+            raise TryLater(
+                f"{doing}: no answer from {self._settings.base_url} ({type(error).__name__})\n"
+                "  What to do: nothing if it passes, since it is tried again; else check the network, any proxy and "
+                "base_url."
+            ) from None
 
 
 def _credentials(settings: GoogleAdsSettings) -> Any:

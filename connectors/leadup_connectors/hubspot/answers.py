@@ -76,15 +76,17 @@ class Memberships:
     changed: frozenset[str]
     missing: frozenset[str]
     """HubSpot knows no such contacts."""
+    repeated: bool = False
+    """An earlier try had no good answer, and may be what made a contact as wished before this one."""
 
     @classmethod
-    def read(cls, answer: Any) -> Memberships:
+    def read(cls, answer: Any, *, repeated: bool = False) -> Memberships:
         """Read the answer to ``memberships/add`` or ``/remove``. The spelling ``recordsIdsAdded`` is HubSpot's."""
         arrays = (answer.records_ids_added, answer.record_ids_removed, answer.record_ids_missing)
         if all(array is None for array in arrays):  # misread, every change would look as if it had been so before
             raise unreadable("change a list")
         added, removed, missing = (frozenset(array or ()) for array in arrays)
-        return cls(added | removed, missing)
+        return cls(added | removed, missing, repeated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,15 @@ class HubSpotClient:
 
     def join(self, list_id: str, contacts: Sequence[str]) -> Memberships:
         """Put contacts into a list."""
-        send = self._members.add_with_http_info
-        return Memberships.read(self._call("put contacts into a list", send, list_id, list(contacts)))
+        tries = 0
+
+        def send(*args: Any, **how: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            return self._members.add_with_http_info(*args, **how)
+
+        answer = self._call("put contacts into a list", send, list_id, list(contacts))
+        return Memberships.read(answer, repeated=tries > 1)
 
     def leave(self, list_id: str, contacts: Sequence[str]) -> Memberships:
         """Take contacts out of a list."""
@@ -204,7 +211,11 @@ class HubSpotClient:
                 )
             except HTTPError as cut:
                 reason = type(getattr(cut, "reason", None) or cut).__name__
-                error = TryLater(f"HubSpot ({self._settings.base_url}) did not answer when asked to {what}: {reason}.")
+                error = TryLater(
+                    f"HubSpot ({self._settings.base_url}) did not answer when asked to {what}: {reason}.\n"
+                    f"  What to do: nothing if it passes, since it is tried again; else check the network, any proxy "
+                    f"and base_url of connection {self._connection!r}."
+                )
             except (AttributeError, TypeError, ValueError):  # how the library fails at an answer it can not read
                 error = unreadable(what)
             else:

@@ -231,10 +231,10 @@ class HubSpotDestination:
             for asked, answer in sent.answers:
                 for contact in asked:
                     receipts[contact] = _ALREADY
-                    if contact in answer.changed:
-                        receipts[contact] = _CONFIRMED
-                    elif contact in answer.missing:
+                    if contact in answer.missing:
                         receipts[contact] = missing
+                    elif contact in answer.changed or answer.repeated:
+                        receipts[contact] = _CONFIRMED
         return receipts
 
     def _update(self, to: RemoteTarget, batch: Sequence[Change]) -> Mapping[str, Receipt]:
