@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +21,7 @@ from leadup.delivery.courier import Courier, Delivered
 from leadup.errors import LeadupError, SettingsError
 from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key
+from leadup.insights.words import instant
 from leadup.kit import Destination, Source
 from leadup.pipeline import Pipeline, Taken, Ticked, activations
 from leadup.rules.loader import Rules, load
@@ -213,7 +214,17 @@ class App:
         result.delivered = self.deliver(now, [target.id for target in chosen], force=only is not None)
         result.settled = self.poll(now)
         result.errors |= {d.target.key: d.error for d in result.delivered if d.error}
+        result.errors |= self._waiting(chosen, {d.target.key for d in result.delivered})
         return result
+
+    def _waiting(self, chosen: Sequence[TargetRow], tried: Collection[str]) -> dict[str, str]:
+        """Say of targets that were left alone, since they failed lately, until when and why."""
+        waiting = [target for target in chosen if target.retry_us is not None and target.target.key not in tried]
+        return {
+            one.target.key: f"waits until {instant(one.retry_us)}, since the last try failed: {one.error}\n"
+            f"  `leadup sync {one.target.connection}` tries now."
+            for one in waiting
+        }
 
     def targets(self, only: str | None = None) -> list[TargetRow]:
         """Targets that ``only`` names: a segment, conversion, property, connection, or one ``connection/use/name``."""
