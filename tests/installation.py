@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
+
 from leadup.app import App, Synced
+from leadup.cli import main
 from leadup.clock import FrozenClock, parse_instant
 from leadup.registry import find, load
 from leadup.sandbox import Server
@@ -88,6 +92,25 @@ class Installation:
         finally:
             app.store.close()
 
+    def settle(self, at: datetime | str) -> None:
+        """Let Google work off what it took, and hear of it."""
+        self.google.settle()
+        app = self.app()
+        try:
+            app.poll(parse_instant(at) if isinstance(at, str) else at, force=True)
+        finally:
+            app.store.close()
+
+    def cli(self, *arguments: str, now: str | None = None) -> Result:
+        """Run a command in this process, which spares the start of one; not for `run`, which takes over signals."""
+        environment = {**self.environment, "LEADUP_NOW": now, "LEADUP_CONFIG": str(self.folder / "leadup.toml")}
+        return CliRunner().invoke(main, arguments, env=environment)
+
+    def status(self) -> dict[str, Any]:
+        """What ``leadup status --json`` says."""
+        answer: dict[str, Any] = json.loads(self.cli("status", "--json").stdout)
+        return answer
+
     def command(self, *arguments: str, now: str | None = None) -> list[str]:
         """The command line that runs ``leadup`` with these arguments."""
         return [sys.executable, "-m", "leadup", *arguments]
@@ -137,4 +160,14 @@ def event(
     }
 
 
-__all__ = ["GRANTED", "SETTINGS", "FrozenClock", "Installation", "event", "installed"]
+def wait_for(condition: Callable[[], object], what: str, *, seconds: float = 120.0) -> float:
+    """Poll until a condition holds; return the seconds that took. The limit only tells a hang from a slow machine."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > seconds:
+            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+__all__ = ["GRANTED", "SETTINGS", "FrozenClock", "Installation", "event", "installed", "wait_for"]
