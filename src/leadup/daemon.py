@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
 from types import FrameType
@@ -107,7 +107,7 @@ class Daemon:
                 seconds=seconds,
                 id=name,
                 executor=executor,
-                next_run_time=self._clock.now() if name != "compact" else None,
+                **({} if name == "compact" else {"next_run_time": datetime.now(UTC)}),  # None would be: never
             )
         self._scheduler.start()
         self._arm()
@@ -171,14 +171,14 @@ class Daemon:
         due = self._app.pipeline.next_due()
         if due is None or self._ending:
             return
-        now, pause = self._clock.now(), timedelta(seconds=self._app.settings.daemon.tick_at_most_every)
-        # Who is due and could not be judged now (a row of his is on its way) is no reason to spin.
-        when = due + timedelta(milliseconds=1) if due > now else now + pause
+        wait = due - self._clock.now() + timedelta(milliseconds=1)
+        if wait <= timedelta(0):  # who is due and could not be judged (a row of his is on its way) is no reason to spin
+            wait = timedelta(seconds=self._app.settings.daemon.tick_at_most_every)
         with suppress(ConflictingIdError):
             self._scheduler.add_job(
                 self._guarded("due", "core", self._tick),
                 "date",
-                run_date=when,
+                run_date=datetime.now(UTC) + wait,  # a frozen clock freezes what is judged, not the scheduler
                 id="due",
                 executor="core",
                 replace_existing=True,
