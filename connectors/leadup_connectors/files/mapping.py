@@ -79,7 +79,7 @@ class Mapper:
             at=at,
             identifiers=identifiers,
             properties=self._properties(row),
-            click_ids={kind: clicked for kind, get in self._click_ids if (clicked := text(get(row)))},
+            click_ids=self._clicked(row) if self._click_ids else {},
             consent=consent,
         )
 
@@ -95,6 +95,9 @@ class Mapper:
                 self._people.clear()
             known = self._people[value] = identify({kind: value})[0]
         return known
+
+    def _clicked(self, row: Row) -> dict[str, str]:
+        return {kind: clicked for kind, get in self._click_ids if (clicked := text(get(row)))}
 
     def _consent(self, row: Row) -> Consent:
         said = {purpose: granted for purpose, get in self._asked if (granted := get(row)) is not None}

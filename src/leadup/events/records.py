@@ -16,10 +16,10 @@ rejects file. It never repeats the value of an identifier.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from hashlib import blake2b
 from math import isfinite
 from typing import Any, Final, NoReturn
 
@@ -295,8 +295,8 @@ class RowIds:
 
     def __init__(self, window: int = 100_000) -> None:
         self._window = window
-        self._before: dict[bytes, int] = {}
-        self._counts: dict[bytes, int] = {}
+        self._before: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._before_start: tuple[int, int] | None = None
         self._start: tuple[int, int] | None = None
         self._rows = 0
@@ -309,13 +309,13 @@ class RowIds:
         if self._start is None:
             self._start = place
         self._rows += 1
-        digest = hashlib.blake2b(row, digest_size=16).digest()
+        digest = blake2b(row, digest_size=16).hexdigest()
         count = self._counts.get(digest, 0)
         self._counts[digest] = count + 1
         if not count and digest not in self._before:
-            return digest.hex()
+            return digest
         stretch = "" if self._before_start is None else f"{self._start[0]}."
-        return f"{digest.hex()}-{stretch}{count}"
+        return f"{digest}-{stretch}{count}"
 
     def start(self, here: tuple[int, int]) -> tuple[int, int]:
         """Return where a reader that goes on at ``here`` must begin to count, to give the ids this object would."""
