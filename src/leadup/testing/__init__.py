@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("leadup.testing.destinations", "leadup.testing.sources")
+pytest.register_assert_rewrite("leadup.testing.destinations", "leadup.testing.scene", "leadup.testing.sources")

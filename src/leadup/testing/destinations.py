@@ -20,37 +20,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup.kit import Destination, Pollable
+from leadup.kit import Destination
 from leadup.sandbox import Server
+from leadup.testing.scene import DONE, GRANTED, Scene, ids_of, joins, leaves
 from leadup.types import (
     Address,
     Change,
     Contact,
     Convert,
-    Join,
-    Leave,
     Money,
     Outcome,
-    Progress,
-    Purpose,
-    Receipt,
     RemoteId,
-    RemoteTarget,
     Target,
     Unreachable,
     Upsert,
 )
 
-GRANTED = dict.fromkeys(Purpose, True)
 FAMILIES = (TryLater, NeedsHuman, Refused)
-DONE = frozenset({Outcome.CONFIRMED, Outcome.ALREADY, Outcome.ACCEPTED})
 PASSING: dict[str, dict[str, Any]] = {
     "rate limit": {"kind": "rate_limit"},
     "rate limit with Retry-After": {"kind": "rate_limit", "retry_after": 3600},
@@ -63,70 +55,6 @@ PASSING: dict[str, dict[str, Any]] = {
 }
 """Bad weather that ends by itself: the engine may try again."""
 DOORS = ("check", "prepare", "address", "deliver")
-
-Held: TypeAlias = Callable[[], Sequence[Any]]
-
-
-@dataclass
-class Scene:
-    """One use of one destination, in the words that the laws need."""
-
-    server: Server
-    destination: Destination
-    target: Target
-    contacts: Sequence[Contact]
-    changes: Callable[[Sequence[tuple[Contact, Address]]], Sequence[Change]]
-    """First changes for these people: each adds something to what the vendor holds."""
-    held: Held
-    """What the vendor holds of the target, after its asynchronous work; a thing held twice is there twice."""
-    expected: Callable[[Sequence[Change]], Sequence[Any]]
-    """What it should hold after these changes."""
-
-    def addressed(self) -> list[tuple[Contact, Address]]:
-        """Every contact with its address."""
-        found: list[tuple[Contact, Address]] = []
-        for contact, address in zip(self.contacts, self.destination.address(self.target, self.contacts), strict=True):
-            assert isinstance(address, Address), f"{contact.person} should be found, but is {address}"
-            found.append((contact, address))
-        return found
-
-    def ready(self) -> tuple[RemoteTarget, Sequence[Change]]:
-        """Prepare the target and the first changes, in good weather."""
-        remote = self.destination.prepare(self.target)
-        return remote, self.changes(self.addressed())
-
-    def deliver(self, remote: RemoteTarget, changes: Sequence[Change]) -> Sequence[Receipt]:
-        """Deliver as the engine does it: in batches, until nothing is left to try again, then wait for the vendor."""
-        size = self.destination.can.batch[changes[0].verb] if changes else 1
-        receipts: list[Receipt] = []
-        for start in range(0, len(changes), size):
-            batch = changes[start : start + size]
-            for _ in range(10):
-                try:
-                    answers = self.destination.deliver(remote, batch)
-                except TryLater:
-                    continue
-                if all(answer.outcome is not Outcome.LATER for answer in answers):
-                    break
-            else:
-                raise AssertionError("still not delivered after 10 attempts in good weather")
-            receipts += answers
-        settle(self.destination, receipts)
-        return receipts
-
-
-def settle(destination: Destination, receipts: Sequence[Receipt]) -> None:
-    """Poll until the vendor has worked off all that it accepted."""
-    handles = sorted({receipt.handle for receipt in receipts if receipt.outcome is Outcome.ACCEPTED})
-    if not handles:
-        return
-    assert isinstance(destination, Pollable), "a destination that answers 'accepted' can be polled"
-    for _ in range(100):
-        statuses = destination.poll(handles)
-        assert [status.handle for status in statuses] == handles, "one status per handle, in order"
-        if all(status.progress is not Progress.PROCESSING for status in statuses):
-            return
-    raise AssertionError("still processing after 100 polls")
 
 
 class _Laws:
@@ -293,7 +221,7 @@ class DestinationContract(_Laws):
         contacts: Sequence[Contact],
         members: Callable[[], Sequence[RemoteId]],
     ) -> Scene:
-        return Scene(server, destination, audience, contacts, joins, members, _ids)
+        return Scene(server, destination, audience, contacts, joins, members, ids_of)
 
     def test_who_leaves_is_gone_and_the_others_stay(self, scene: Scene) -> None:
         remote, joined = scene.ready()
@@ -301,7 +229,7 @@ class DestinationContract(_Laws):
         receipts = scene.deliver(remote, leaves(joined[:1]))
         assert len(receipts) == 1
         assert {receipt.outcome for receipt in receipts} <= DONE
-        assert sorted(scene.held()) == sorted(_ids(joined[1:]))
+        assert sorted(scene.held()) == sorted(ids_of(joined[1:]))
 
     def test_leaving_where_one_never_was_is_no_error(self, scene: Scene) -> None:
         remote, joined = scene.ready()
@@ -314,7 +242,7 @@ class DestinationContract(_Laws):
         scene.deliver(remote, joined)
         scene.deliver(remote, leaves(joined))
         scene.deliver(remote, joined)
-        assert sorted(scene.held()) == sorted(_ids(joined))
+        assert sorted(scene.held()) == sorted(ids_of(joined))
 
     @pytest.mark.parametrize("weather", PASSING)
     def test_a_passing_fault_keeps_nobody_in(self, scene: Scene, weather: str) -> None:
@@ -417,17 +345,3 @@ class PropertyContract(_Laws):
             ]
 
         return Scene(server, destination, property_target, contacts, changes, values, expected)
-
-
-def joins(people: Sequence[tuple[Contact, Address]]) -> Sequence[Change]:
-    """Return a join for each of these people, all consents granted."""
-    return [Join(key=f"join-{c.person}", person=c.person, to=address, consent=GRANTED) for c, address in people]
-
-
-def leaves(joined: Sequence[Change]) -> Sequence[Change]:
-    """Return the leave that undoes each of these joins."""
-    return [Leave(key=f"leave-{j.person}", person=j.person, to=j.to, consent=j.consent) for j in joined]
-
-
-def _ids(changes: Sequence[Change]) -> Sequence[RemoteId]:
-    return [remote_id for change in changes for remote_id in change.to.ids]
