@@ -27,7 +27,8 @@ def sandbox(names: Sequence[str], port: int, seed: Path | None) -> None:
     Point a connection at one with its base_url. Under /_sandbox/ each answers what it holds (state), what it was asked
     (requests), and takes faults (POST faults), e.g. {"kind": "rate_limit", "times": 3}.
 
-    A seed file says what a vendor holds at first, e.g. {"hubspot": {"contacts": [{"email": "ada@example.com"}]}}.
+    A seed file says what a vendor holds at first: {"hubspot": {"unique": ["external_id"], "contacts": [{"email":
+    "ada@example.com"}]}, "google_ads": {"actions": {"7001": "UPLOAD_CLICKS"}}}.
     """
     import json
 

@@ -7,6 +7,7 @@ test, the demo and ``leadup sandbox`` say the same thing in the same words.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -165,7 +166,9 @@ class _Weathered:
             )
         )
         if answer is None:
-            _CutProtocol.transports[tuple(scope["client"])].abort()
+            line = _CutProtocol.transports.get(tuple(scope["client"]))
+            if line is not None:  # else the client has hung up already
+                line.abort()
             return
         await answer(scope, receive, send)
 
@@ -231,6 +234,7 @@ class Server:
 
     def __init__(self, sandbox: Sandbox, port: int = 0) -> None:
         self.sandbox = sandbox
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # a line cut on purpose is not an error
         config = uvicorn.Config(
             sandbox.app(),
             host="127.0.0.1",

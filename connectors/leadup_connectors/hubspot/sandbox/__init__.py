@@ -63,6 +63,14 @@ class HubSpotSandbox(Sandbox):
         self._correlations = itertools.count(1)
         self._lock = threading.RLock()
 
+    def seed(self, data: Mapping[str, Any]) -> None:
+        """Take ``unique`` (names of unique contact properties) and ``contacts`` (a mapping of properties each)."""
+        for name in data.get("unique", ()):
+            self.add_property(name, unique=True)
+        for contact in data.get("contacts", ()):
+            self.add_contact(**contact)
+        super().seed({key: value for key, value in data.items() if key not in ("unique", "contacts")})
+
     # ------------------------------------------------------------ from Python
 
     def add_property(self, name: str, kind: str = "string", **how: Any) -> None:
