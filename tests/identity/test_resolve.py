@@ -141,6 +141,12 @@ def test_who_is_split_stays_with_his_strongest_identifier(connection: Connection
     assert owner(connection, "e2") == owner(connection, "u2") == owner(connection, "c1", 5) == 2
 
 
+def test_what_is_told_late_may_make_another_identifier_the_strongest(connection: Connection) -> None:
+    tell(connection, ("e1 c1", 5), ("e2 c1", 3))
+    absorb(connection, [seen("u1 e1", 1), seen("u2 e2", 4)])
+    assert owner(connection, "e1") == owner(connection, "u1") == 1
+
+
 def test_a_merge_moves_what_was_not_looked_at_too(connection: Connection) -> None:
     tell(connection, ("c1", 1), *((f"u1 c{n}", n) for n in range(2, 30)))
     assert tell(connection, ("u1 c1", 40))[0].merges == [(2, 1)]
@@ -157,6 +163,22 @@ def test_who_is_dirty(connection: Connection) -> None:
     gone = owner(connection, "c3")
     assert tell(connection, ("u1 c3", 9))[0].merges == [(gone, 1)]
     assert take_dirty(connection) == {1, gone}
+
+
+def test_who_only_loses_something_is_dirty_too(connection: Connection) -> None:
+    tell(connection, ("u2 c1", 5))
+    take_dirty(connection)
+    tell(connection, ("u1 c1", 5))
+    assert owner(connection, "c1") == owner(connection, "u1")
+    assert take_dirty(connection) == {owner(connection, "u1"), owner(connection, "u2")}
+
+
+def test_who_can_be_reached_by_one_more_address_is_dirty(connection: Connection) -> None:
+    tell(connection, ("u1", 5), ("u2", 5))
+    take_dirty(connection)
+    tell(connection, ("u1 u2 e1", 6))
+    assert lent(connection) == {"e1": {owner(connection, "u2")}}
+    assert take_dirty(connection) == {owner(connection, "u1"), owner(connection, "u2")}
 
 
 def test_late_records_make_a_person_known_earlier(connection: Connection) -> None:

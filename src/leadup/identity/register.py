@@ -60,7 +60,7 @@ class Register:
         self.known: dict[int, Identifier] = {}
         self.first_us: dict[int, int] = {}
         self.owners: dict[int, list[Stretch]] = {}
-        """As stored, or as just settled. An identifier that nobody has owned yet is not in it."""
+        """As stored before the page, or as just settled. An identifier that nobody has owned yet is not in it."""
         self.fresh: list[int] = []
         """Identifiers that this page brought."""
         self.soiled: set[int] = set()
@@ -122,9 +122,3 @@ class Register:
         self.numbers[identifier] = number
         self.known[number] = identifier
         self.first_us[number] = first_us
-
-    def rename(self, merges: Mapping[int, int]) -> None:
-        """Persons were merged: from now on their stretches are the other person's."""
-        for number, stretches in self.owners.items():
-            if any(stretch.person in merges for stretch in stretches):
-                self.owners[number] = [s._replace(person=merges.get(s.person, s.person)) for s in stretches]

@@ -103,7 +103,6 @@ def _rename(register: Register, merges: Mapping[int, int]) -> None:
     connection.execute(update(persons).where(persons.c.id == old).values(merged_into=into), rows)
     connection.execute(update(spans).where(spans.c.person == old).values(person=into), rows)
     connection.execute(update(shared).where(shared.c.person == old).values(person=into), rows)
-    register.rename(merges)
     register.soiled.update(merges.keys(), merges.values())
 
 

@@ -158,8 +158,9 @@ links = Table(
     Index("links_b", "b"),
     sqlite_with_rowid=False,
 )
-"""Two identifiers that one event carried (a < b). Without a device: the first time; with a device: every time a login
-could change hands by it."""
+"""Two identifiers that one record carried, the stronger as ``a``. With a device: each instant, since a late login may
+cut its time anywhere; without: only what was earlier than all before. A record's strongest identifier with each of its
+others is enough (:mod:`leadup.identity.ownership` says why)."""
 
 persons = Table("persons", metadata, Column("id", _ID, primary_key=True), Column("merged_into", _ID))
 
