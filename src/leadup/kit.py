@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from leadup.events.records import (
+from leadup.records import (
     LINE_LIMIT,
     RowIds,
     clip,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadup.events.records import read_jsonl
+from leadup.records import read_jsonl
 from leadup.settings import connect
 
 ROOT = Path(__file__).parents[2]

@@ -16,11 +16,11 @@ from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, 
 from leadup.clock import parse_instant
 from leadup.engine.testing import run as run_tests
 from leadup.errors import LeadupError, SettingsError
-from leadup.events.records import read_jsonl
 from leadup.identity import people
 from leadup.insights.explain import show_identifier
 from leadup.insights.rehearsal import try_rules
 from leadup.insights.status import stages
+from leadup.records import read_jsonl
 from leadup.rules.loader import Rules, check_events, load
 from leadup.rules.suggest import did_you_mean
 from leadup.settings import find_file

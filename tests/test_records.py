@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadup.events.records import clip, decode_line, parse_line, parse_record, read_jsonl, shown
+from leadup.records import clip, decode_line, parse_line, parse_record, read_jsonl, shown
 from leadup.types import Event, Fact, Identifier, Kind, Purpose
 
 AT = "2026-03-01T12:00:00Z"
