@@ -21,7 +21,7 @@ from leadup.membership import Audience, wanted
 from leadup.rules.program import Program
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, signals, spans, standings
-from leadup.types import Consent, Identifier, Json, Money, Purpose, Use
+from leadup.types import NEVER, Consent, Identifier, Json, Money, Purpose, Use
 from leadup.values.occurrences import Happened, Occurrence, occurrences
 
 DAY_US = 86_400_000_000
@@ -115,19 +115,24 @@ def _property(
             continue
         if not permission(target.terms.purposes, consent.get(person, {})).granted:
             continue
-        if not prop.tier and value:
-            written = before["want"]["us"] if before and before["want"] else at_us
-            judged.daily[person] = max(written, at_us - DAY_US) + DAY_US
-        if before is None or before["want"] is None:
+        known = before["want"] if before else None
+        decayed = not prop.tier and person not in judged.fresh
+        stays = known is not None and _stays(known, value, score, tiers, at_us, decayed=decayed)
+        if not stays:
             wants.append(Want(str(person), person, {"v": value, "us": at_us}, f"{prop.score} is {score:.1f}"))
-            continue
-        known = before["want"]
-        decayed_only = not prop.tier and person not in judged.fresh and at_us - known["us"] < DAY_US
-        same_tier = _tier(tiers, score) == _tier(tiers, float(known["v"])) if decayed_only else False
-        if known["v"] == value or (decayed_only and same_tier):
-            continue
-        wants.append(Want(str(person), person, {"v": value, "us": at_us}, f"{prop.score} is {score:.1f}"))
+        if not prop.tier and value:
+            # A value that a day has not changed is looked at again a day later: the next look always lies ahead.
+            again = (known["us"] if stays else at_us) + DAY_US
+            judged.daily[person] = min(judged.daily.get(person, NEVER), again if again > at_us else at_us + DAY_US)
     return wants
+
+
+def _stays(
+    known: Any, value: Json, score: float, tiers: Sequence[tuple[str, float]], at_us: int, *, decayed: bool
+) -> bool:
+    """Whether what was written last stays: nothing changed, or nothing but decay, within a day and within a tier."""
+    early = decayed and at_us - known["us"] < DAY_US
+    return bool(known["v"] == value or (early and _tier(tiers, score) == _tier(tiers, float(known["v"]))))
 
 
 def _tier(tiers: Sequence[tuple[str, float]], score: float) -> str:
