@@ -18,6 +18,9 @@ from leadup.state.tables import ledger, outbox, standings, targets
 from leadup.types import Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
+_HAS_LIVE_ROW = exists().where(
+    outbox.c.target == standings.c.target, outbox.c.subject == standings.c.subject, outbox.c.state.in_(LIVE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,18 @@ def all_targets(connection: Connection) -> list[TargetRow]:
             )
         )
     return found
+
+
+def with_work(connection: Connection, now_us: int) -> set[int]:
+    """Ids of the targets that the courier has to look at: with rows to send, to send again or to plan, or an error."""
+    mine = outbox.c.target == targets.c.id
+    work = (
+        exists().where(mine, outbox.c.state == "sending"),
+        exists().where(mine, outbox.c.state == "pending", outbox.c.next_us <= now_us),
+        exists().where(standings.c.target == targets.c.id, standings.c.open, ~_HAS_LIVE_ROW),
+        targets.c.error.is_not(None),
+    )
+    return set(connection.scalars(select(targets.c.id).where(or_(*work))))
 
 
 def set_targets(connection: Connection, activated: Mapping[Target, Terms], now_us: int) -> None:
@@ -259,13 +274,8 @@ def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Plann
 
     A target that is held gets no new rows until its plan is accepted, but for leaves by withdrawn consent.
     """
-    live = exists().where(
-        outbox.c.target == standings.c.target,
-        outbox.c.subject == standings.c.subject,
-        outbox.c.state.in_(LIVE),
-    )
     due = and_(standings.c.refresh_us <= now_us, standings.c.want.is_not(None), standings.c.stands.is_not(None))
-    query = select(standings).where(standings.c.target == target.id, or_(standings.c.open, due), ~live)
+    query = select(standings).where(standings.c.target == target.id, or_(standings.c.open, due), ~_HAS_LIVE_ROW)
     rows = [as_row(dict(row), now_us) for row in connection.execute(query).mappings()]
     steps = plan.steps(target.target.use, rows)
     if target.guard:

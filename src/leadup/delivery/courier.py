@@ -23,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from leadup.consent import permission
-from leadup.delivery.book import Line, TargetRow, all_targets, plan_target, write_ledger
+from leadup.delivery.book import Line, TargetRow, all_targets, plan_target, with_work, write_ledger
 from leadup.delivery.receipts import Book, unanswered
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
@@ -88,9 +88,12 @@ class Courier:
         """
         with self._store.read() as connection:
             found = all_targets(connection)
+            busy = {target.id for target in found} if force else with_work(connection, to_us(now))
         reports = []
         for target in found:
             if target.target.connection not in self._destinations or (only is not None and target.id not in only):
+                continue
+            if target.id not in busy:
                 continue
             if target.retry_us is not None and target.retry_us > to_us(now) and not force:
                 continue
