@@ -183,6 +183,8 @@ class FilesSettings(ConnectionSettings):
     consent: Annotated[Mapping[Purpose, Annotated[bool | ConsentColumn, BeforeValidator(_consent)]], _PURPOSES] = {}
     facts: Mapping[str, Annotated[Column, BeforeValidator(_short)]] = {}
     """Trait to column: each row is then a fact about a person, dated by ``columns.time``, and not an event."""
+    settle: float = Field(5.0, ge=0)
+    """Seconds a file has to rest before a last line without its end is taken as whole."""
     page_size: int = Field(5_000, ge=1, le=50_000)
     """Most rows a page holds."""
 

@@ -21,8 +21,6 @@ from leadup_connectors.files.rows import BrokenFile, Place, Row
 from leadup_connectors.files.settings import FilesSettings
 from leadup_connectors.files.text import TextFile
 
-FRESH = 5.0
-"""Seconds: a file written to this shortly before (or, where clocks differ, after) the scan may be half written."""
 PAGE_BYTES = 32 << 20
 """A page of long rows ends after this many bytes."""
 
@@ -108,6 +106,11 @@ class FilesSource:
         """Most rows of a page."""
         return self._settings.page_size
 
+    @property
+    def settle(self) -> float:
+        """Seconds a file has to rest before a last line without its end is taken as whole."""
+        return self._settings.settle
+
     def check_columns(self, file: Found) -> None:
         """Look whether a file has the columns that the settings name; for JSON lines, the required ones.
 
@@ -159,6 +162,7 @@ class _Scan:
         self._source = source
         self._translator = source.translator()
         self._page_size = source.page_size
+        self._settle = source.settle
         self._entries = entries
         self._until = until
         self._waiting = False
@@ -231,7 +235,7 @@ class _Scan:
         return rows >= self._page_size or gathered.bytes >= PAGE_BYTES
 
     def _is_fresh(self, modified: float) -> bool:
-        return abs(self._until.timestamp() - modified) < FRESH
+        return abs(self._until.timestamp() - modified) < self._settle
 
     def _may_be_half_written(self, file: Found, row: Row, modified: float) -> bool:
         """Whether to leave a last row without its end for the next scan. A whole JSON object can not be half one."""

@@ -62,11 +62,11 @@ def import_(ctx: click.Context, files: Sequence[Path], name: str | None, as_json
 def _connection(app: App, name: str | None, file: Path) -> Connection:
     """The connection whose mapping reads the file, pointed at it."""
     if name is None:
-        return connect("import", {"type": "files", "path": str(file.resolve())}, str(app.settings.path))
+        return connect("import", {"type": "files", "path": str(file.resolve()), "settle": 0.0}, str(app.settings.path))
     known = app.settings.connections.get(name)
     if known is None or known.connector.name != "files":
         names = [n for n, c in app.settings.connections.items() if c.connector.name == "files"]
         raise SettingsError(
             f"{app.settings.path}: there is no connection {name!r} of type `files`. There are: {', '.join(names)}."
         )
-    return Connection(name, known.connector, known.settings.model_copy(update={"path": str(file.resolve())}))
+    return Connection(name, known.connector, known.settings.model_copy(update={"path": str(file.resolve()), "settle": 0.0}))
