@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from random import Random
 
 import pyarrow as pa
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from leadup.rules import program as p
 from leadup.rules.signals import signal_table
 from leadup.rules.where import text_and_number
+from leadup.types import Json
 from oracle import GRID, Human, Signal, Trait
 
 PATTERNS = ("a", "b", "c")
@@ -22,7 +24,7 @@ instants = st.integers(0, SECONDS * 2).map(lambda steps: steps * GRID)
 durations = st.integers(1, 12).map(lambda steps: steps * GRID)
 windows = st.none() | durations
 moments = st.builds(lambda steps, over: steps * GRID + over, st.integers(-1, 60), st.sampled_from([0, 0, 1, GRID - 1]))
-values = st.sampled_from([1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01"])
+_VALUES: tuple[Json, ...] = (1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01")
 watermarks = st.dictionaries(st.sampled_from(PATTERNS), instants)
 
 _pattern = st.sampled_from(PATTERNS)
@@ -68,8 +70,9 @@ _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
 def conditions(segments: tuple[str, ...]) -> st.SearchStrategy[p.Condition]:
     """Conditions that may read these segments."""
     reads = [st.builds(p.InSegment, segment=st.sampled_from(segments))] if segments else []
-    return st.recursive(
-        st.one_of(*_leaves, *reads),
+    leaves = st.one_of(*_leaves, *reads)
+    return leaves | st.recursive(
+        leaves,
         lambda parts: (
             st.builds(p.Not, parts)
             | st.builds(p.All, st.lists(parts, min_size=1, max_size=3).map(tuple))
@@ -98,8 +101,8 @@ _points = st.lists(
 ).map(tuple)
 _half_lives = st.sampled_from([GRID, 2 * GRID, 6 * GRID, 7 * GRID, 20 * GRID])
 _same_within = st.tuples(*[st.sampled_from([0, 0, GRID, 1, 3 * GRID])] * len(PATTERNS))
-_groups = st.lists(st.permutations([f"g{n}" for n in range(4)]), max_size=2)
-_size = st.integers(1, 4)
+_groups = st.lists(st.permutations([f"g{n}" for n in range(6)]), max_size=2)
+_size = st.integers(1, 6)
 
 
 @st.composite
@@ -122,22 +125,31 @@ def programs(draw: st.DrawFn) -> p.Program:
     )
 
 
-_properties = st.fixed_dictionaries(
-    {}, optional={"x": values, "y": values, "event_id": st.sampled_from(["e1", "e2", "", None])}
-)
-_happened = st.lists(st.tuples(_pattern, instants, _properties, st.integers(0, 99)), max_size=9)
-_traits = st.lists(st.builds(Trait, st.sampled_from(["t", "u"]), instants, values), max_size=3).map(tuple)
+def crowd(seed: int, size: int) -> list[Human]:
+    """Make persons. Not drawn one by one: many of them for each program find more than shrinking them would."""
+    random = Random(seed)
+    return [_human(random) for _ in range(size)]
 
 
-def _human(happened: list[tuple[str, int, dict[str, object], int]], traits: tuple[Trait, ...], known: int) -> Human:
-    signals = tuple(
-        Signal(pattern, at, f"k{order}.{n}", carried) for n, (pattern, at, carried, order) in enumerate(happened)
-    )
-    return Human(min([*(s.at for s in signals), *(t.at for t in traits)], default=known), signals, traits)
+def _human(random: Random) -> Human:
+    def instant() -> int:
+        return random.randrange(SECONDS * 2 + 1) * GRID
+
+    count = random.randrange(10)
+    signals = []
+    for key in random.sample(range(count), count):
+        properties = {name: random.choice(_VALUES) for name in ("x", "y") if random.random() < 0.5}
+        if random.random() < 0.2:
+            properties["event_id"] = random.choice(["e1", "e2", "", None])
+        signals.append(Signal(random.choice(PATTERNS), instant(), f"k{key}", properties))
+    traits = [Trait(random.choice("tu"), instant(), random.choice(_VALUES)) for _ in range(random.randrange(4))]
+    known_from = min([s.at for s in signals] + [t.at for t in traits], default=instant())
+    return Human(known_from, tuple(signals), tuple(traits))
 
 
-humans = st.builds(_human, _happened, _traits, instants)
-people = st.lists(humans, min_size=1, max_size=4)
+def crowds(most: int) -> st.SearchStrategy[list[Human]]:
+    """Return a strategy for up to so many persons."""
+    return st.builds(crowd, st.integers(0, 2**32), st.integers(1, most))
 
 
 def tables(

@@ -96,6 +96,7 @@ CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
     (started(2, 9), "a@10", 12, True, 19),
     (started(2, 9), "a@10", 19 - US, True, 19),
     (started(2, 9), "a@10", 19, False, None),
+    (started(2, 9), "a@10", 9, False, 10),
     (started(2), "a@10", 1e6, True, None),
     (started(2, 9), "a@10 b@10", 12, False, None),
     (started(2, 9), "a@10 b@9.5", 12, True, 19),
@@ -233,6 +234,7 @@ def test_a_crossing_is_exact_to_the_second(tenths: list[tuple[str, int]], half_l
         ("a@10 a@15", {}, 2),  # not closer than 5
         ("a@10 a@14 a@16", {}, 2),  # counted from the last that counted, not from the last there was
         ("a@10 a@14 a@15 a@16", {}, 2),
+        ("a@10 a@14 a@16 a@20 a@22", {}, 3),
         ("a@10 a@10", {}, 1),
         ("a@10 b@11", {}, 1),
         ("a@10 a@90", {0: "x", 1: "x"}, 1),
@@ -283,15 +285,20 @@ DID_NOT = did(low=0, high=0, within=5)
         (p.Not(DID_NOT), "a@10", 12, {"a": 0}, True, None),  # what happened is never delayed
         (did(low=1, high=1, within=5), "a@10 a@12", 16, {"a": 14}, False, 15),
         (did(low=1, high=1, within=5), "a@10", 11, {"a": 0}, True, None),
+        (did(low=1, high=1, within=5), "a@10 a@15", 16, {"a": 0}, True, None),  # there were never two
+        (did(low=1, high=1, within=5), "a@10 a@14 a@19", 20, {"a": 14}, False, 15),
         (started(2, 9), "a@10", 13, {"b": 12}, True, None),
         (started(2, 9), "a@10", 13, {"b": 11}, False, 12),
         (started(2, 9), "a@10", 13, {"a": 0}, True, None),
         (started(2, 9), "a@10 a@17", 20, {"b": 12}, True, None),  # it has held since 12 without a break
         (started(2, 4), "a@10 a@17", 20, {"b": 12}, False, 19),
+        (started(2, 9), "a@10 b@11 a@12", 15, {"b": 13}, False, 14),  # but an end breaks it
         (p.Not(started(2, 9)), "a@10", 20, {"a": 18}, False, 19),
         (p.Not(started(2, 9)), "a@10", 20, {"a": 19}, True, None),
         (p.Not(started(2, 9)), "a@10 b@15", 20, {"a": 0}, True, None),  # an end is something that happened
+        (p.Not(started(2, 9)), "a@10 b@19", 20, {"a": 0}, True, None),
         (p.Not(started(2, 9)), "a@10 b@11", 20, {"a": 0}, True, None),  # it never held
+        (p.Not(started(2, 9)), "a@1 a@12 b@14", 20, {"a": 9}, False, 10),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"a": 16}, False, 17),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 17}, True, None),
         (p.All((did("n"), DID_NOT)), "a@10", 20, {"a": 12}, False, None),  # waiting would change nothing

@@ -48,6 +48,8 @@ class Signals:
 
     def __init__(self, table: pa.Table, people: People, patterns: Iterable[str]) -> None:
         self._table = table
+        self._columns: dict[str, pa.Array] = {}
+        self._present: dict[str, Mask] = {}
         self._code = {name: code for code, name in enumerate(patterns)}
         person = people.row_of(column(table, "person").to_numpy())
         code = _codes(column(table, "pattern"), self._code)
@@ -74,9 +76,17 @@ class Signals:
         """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
         return self._event_id[row] if self._event_id is not None else None
 
-    def property(self, name: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-        """Return the text and the number of a property, a row per row of the table."""
-        return self._table.column(f"text:{name}"), self._table.column(f"num:{name}")
+    def column(self, name: str) -> pa.Array:
+        """Return a column of the whole table."""
+        if name not in self._columns:
+            self._columns[name] = column(self._table, name)
+        return self._columns[name]
+
+    def present(self, name: str) -> Mask:
+        """Return in which rows of the whole table a property is there."""
+        if name not in self._present:
+            self._present[name] = self.column(f"text:{name}").is_valid().to_numpy(zero_copy_only=False)
+        return self._present[name]
 
 
 def _codes(pattern: pa.Array, code: Mapping[str, int]) -> npt.NDArray[np.int16]:
@@ -170,13 +180,12 @@ class History:
         counts = np.flatnonzero(first == np.arange(len(first)))
         columns = {}
         for name in {test.property for test in where}:
-            text, number = (part.take(pa.array(row)) for part in self._signals.property(name))
-            there = np.flatnonzero(text.is_valid().to_numpy())[::-1]
+            there = np.flatnonzero(self._signals.present(name)[row])[::-1]
             source = np.full(len(row), -1)
-            source[first[there]] = there
+            source[first[there]] = row[there]  # of equal indices the last assignment stays: that of the earliest row
             wanted = pa.array(source[counts], mask=source[counts] < 0)
-            columns[f"text:{name}"] = text.take(wanted).combine_chunks()
-            columns[f"num:{name}"] = number.take(wanted).combine_chunks()
+            for kind in ("text", "num"):
+                columns[f"{kind}:{name}"] = self._signals.column(f"{kind}:{name}").take(wanted)
         return passes(where, columns, len(counts))
 
 

@@ -25,7 +25,20 @@ def at_least(
     leaves = np.where(nth > EVER, NEVER if within is None else nth + within, EVER)
     holds = leaves > at
     until = np.minimum(np.where(holds, leaves, NEVER), done.wake)
-    return absent(~holds, until, leaves, watermark) if negate else known(holds, until)
+    if not negate:
+        return known(holds, until)
+    since = leaves if n == 1 or within is None or watermark >= at else _became_fewer(done, n, within)
+    return absent(~holds, until, since, watermark)
+
+
+def _became_fewer(done: Occurrences, n: int, within: int) -> Instants:
+    """Return when the window last went from ``n`` to fewer; ``EVER`` if it never held so many."""
+    row = np.arange(done.rows)
+    last = row + (n - 1)
+    full = last < np.repeat(done.end, done.end - done.begin)
+    full[full] = done.at[last[full]] - done.at[row[full]] < within
+    held = np.append(np.maximum.accumulate(np.where(full, row, -1)), -1)[done.end - 1]
+    return np.where(held >= done.begin, done.at[held] + within, EVER)
 
 
 def did(done: Occurrences, c: Did, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
@@ -109,7 +122,5 @@ def sequence(steps: Several[Occurrences], c: Sequence, *, at: int, watermark: in
     completes = begun[:-1] > EVER
     if c.span is not None:
         completes &= before.at[:-1] - begun[:-1] <= c.span
-    done = before.only(completes)
-    wake = np.minimum.reduce([step.wake for step in steps])
-    done = Occurrences(done.at, done.starts, wake)
-    return at_least(done, 1, c.within, at=at, watermark=watermark, negate=negate)
+    # A later signal of another step alone completes nothing: the last step's own next one is early enough to look.
+    return at_least(before.only(completes), 1, c.within, at=at, watermark=watermark, negate=negate)
