@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event as listen
@@ -14,13 +17,29 @@ from sqlalchemy import select
 
 from leadup.events.log import EventLog
 from leadup.events.rows import key_of
-from leadup.state import Store
+from leadup.state import Store, open_store
 from leadup.state.tables import event_files, event_gone, event_keys, event_tail
 from leadup.types import Event, Identifier, Kind, Purpose, to_us
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 NOW = to_us(START + 10 * DAY)
+
+
+def open_log(folder: Path, *, bulk: int = 40) -> EventLog:
+    """An empty log in ``folder``, or the one that is there."""
+    state = folder / "state.db"
+    if not state.exists():
+        state.write_bytes(_empty_state())
+    return EventLog(open_store(f"sqlite:///{state}", folder), bulk=bulk)
+
+
+@cache
+def _empty_state() -> bytes:
+    """Migrated once, for all tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        open_store(f"sqlite:///{folder}/state.db", Path(folder)).close()
+        return (Path(folder) / "state.db").read_bytes()
 
 
 class Model:

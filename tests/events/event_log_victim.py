@@ -10,15 +10,12 @@ import sys
 import threading
 from pathlib import Path
 
-from event_log_model import NOW, page, removed
+from event_log_model import NOW, open_log, page, removed
 from sqlalchemy import Connection, delete, insert, select
 
 from leadup.events.log import EventLog
 from leadup.events.rows import key_of
-from leadup.state import Store, open_store
 from leadup.state.tables import meta
-
-BULK = 40
 
 
 def pages(connection: Connection) -> int:
@@ -59,12 +56,6 @@ def say(word: object) -> None:
     """Tell whoever started us."""
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
-
-
-def open_log(folder: Path) -> EventLog:
-    """The log in ``folder``."""
-    store: Store = open_store(f"sqlite:///{folder}/state.db", folder)
-    return EventLog(store, bulk=BULK)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pyarrow.parquet as pq
 import pytest
-from event_log_model import DAY, NOW, START, Model, append_and_fail, check, event, named, read
+from event_log_model import DAY, NOW, START, Model, append_and_fail, check, event, named, open_log, read
 from sqlalchemy import func, select
 
 from leadup.errors import LeadupError
@@ -23,9 +23,9 @@ from leadup.types import Identifier, Kind, Purpose, to_us
 
 @pytest.fixture
 def log(tmp_path: Path):
-    store = open_store(f"sqlite:///{tmp_path}/state.db", tmp_path)
-    yield EventLog(store, bulk=40)
-    store.close()
+    log = open_log(tmp_path)
+    yield log
+    log.store.close()
 
 
 def append(log, events, received_us=NOW):

@@ -9,8 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from event_log_model import DAY, NOW, START, Model, before_next_write, check, event, history, named, on_disk, read
-from event_log_victim import compact, open_log, pages, turn
+from event_log_model import (
+    DAY,
+    NOW,
+    START,
+    Model,
+    before_next_write,
+    check,
+    event,
+    history,
+    named,
+    on_disk,
+    open_log,
+    read,
+)
+from event_log_victim import compact, pages, turn
 from sqlalchemy import func, select
 
 from leadup.events.log import EventLog

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from event_log_model import NOW, check, history, named, on_disk
-from event_log_victim import open_log, pages
+from event_log_model import NOW, check, history, named, on_disk, open_log
+from event_log_victim import pages
 
 VICTIM = Path(__file__).parent / "event_log_victim.py"
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_log_model import DAY, NOW, START, Model, append_and_fail, before_next_write, check, named, on_disk
+from event_log_model import DAY, NOW, START, Model, append_and_fail, before_next_write, check, named, on_disk, open_log
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from leadup.events.log import EventLog
 from leadup.events.rows import key_of
-from leadup.state import open_store
 from leadup.types import Event, Identifier, Kind, Purpose, to_us
 
 names = st.tuples(st.sampled_from(["web", "app"]), st.sampled_from([f"e{n}" for n in range(30)]))
@@ -49,7 +47,7 @@ class Histories(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.log = EventLog(open_store(f"sqlite:///{self.folder}/state.db", self.folder), bulk=8)
+        self.log = open_log(self.folder, bulk=8)
         self.model = Model()
 
     def teardown(self) -> None:
