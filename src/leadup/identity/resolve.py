@@ -9,8 +9,8 @@ spans of time. So a merge moves spans and rewrites no event, signal, fact or con
 
 **Cost.** A page costs what its records cost, plus a new division of what hangs together with a link whose two ends have
 different owners; a page of known identifiers at home divides nothing. A device that thousands of users share, or an
-e-mail address on thousands of devices, is divided anew by each page that brings it someone new: linear in its links, a
-few microseconds each.
+e-mail address on thousands of devices, is divided anew by each page that brings it someone new: linear in its links,
+some ten microseconds each.
 """
 
 from __future__ import annotations
