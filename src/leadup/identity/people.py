@@ -270,17 +270,20 @@ def put_facts(connection: Connection, rows: Iterable[tuple[int, str, int, Json]]
 
 
 def facts_of(connection: Connection, asked: Collection[int]) -> list[tuple[int, str, int, Json]]:
-    """Facts of persons as (person, trait, at in microseconds, value), by instant."""
+    """Facts of persons as (person, trait, at in microseconds, value), by instant; the last of a trait counts.
+
+    Of several at one instant the one under the strongest identifier comes last, in whatever order they arrived.
+    """
     owned = and_(
         facts.c.anchor == spans.c.identifier, facts.c.at_us >= spans.c.from_us, facts.c.at_us < spans.c.until_us
     )
-    rows: list[tuple[int, str, int, Json]] = []
+    rows: list[tuple[tuple[int, int, str], tuple[int, str, int, Json]]] = []
     for part in chunks(asked):
         query = (
-            select(spans.c.person, facts.c.trait, facts.c.at_us, facts.c.value)
-            .select_from(spans.join(facts, owned))
+            select(spans.c.person, facts.c.trait, facts.c.at_us, facts.c.value, identifiers.c.kind, identifiers.c.value)
+            .select_from(spans.join(facts, owned).join(identifiers, identifiers.c.id == facts.c.anchor))
             .where(spans.c.person.in_(part))
-            .order_by(facts.c.at_us, facts.c.anchor)
         )
-        rows += [(person, trait, at_us, value) for person, trait, at_us, value in connection.execute(query)]
-    return rows
+        for person, trait, at_us, value, kind, text in connection.execute(query):
+            rows.append(((at_us, -Kind(kind).strength, text), (person, trait, at_us, value)))
+    return [row for _, row in sorted(rows, key=lambda row: row[0])]

@@ -61,10 +61,11 @@ def try_rules(
 
 
 def _as_given(records: Iterable[Event | Fact], region: str | None) -> dict[Identifier, str]:
-    """The normal form of each e-mail and phone that the records themselves hold in the clear."""
+    """The text of each identifier that is hashed or may be, as the records themselves hold it in the clear."""
     readable: dict[Kind, Callable[[str], str | None]] = {
         Kind.EMAIL: email_address,
         Kind.PHONE: lambda raw: phone_number(raw, region),
+        Kind.USER_ID: str.strip,
     }
     found = {}
     for record in records:
