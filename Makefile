@@ -12,7 +12,7 @@ READY := $(VENV)/.ready-$(PINS)
 READY_DEV := $(VENV)/.ready-dev-$(PINS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench constraints docker clean
+.PHONY: help demo test test-slow lint format docs bench constraints docker clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ lint: $(READY_DEV) ## Check format, lint, types and import rules
 format: $(READY_DEV) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: $(READY_DEV) ## Write the reference pages that are made from the code
+	$(BIN)/python -m leadup.cli.reference docs/reference
 
 bench: $(READY_DEV) ## Run the benchmarks; each prints ratios against a baseline of the same run
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

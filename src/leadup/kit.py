@@ -66,7 +66,7 @@ class ConnectionSettings(BaseModel):
     (``LEADUP_<CONNECTION>_<FIELD>``) or from a file named by ``<field>_file``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

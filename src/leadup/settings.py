@@ -25,7 +25,7 @@ FILE_NAME = "leadup.toml"
 class StateSettings(BaseModel):
     """``[state]``: where leadup keeps what it knows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     folder: str = ".leadup"
     """Folder of the database, event files, rejects and the key; relative to ``leadup.toml``."""
@@ -36,10 +36,12 @@ class StateSettings(BaseModel):
 class DaemonSettings(BaseModel):
     """``[daemon]``: how often ``leadup run`` looks. All in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     pull_every: float = Field(60.0, ge=0.1)
+    """Sources are read this often."""
     watch_rules_every: float = Field(1.0, ge=0.1)
+    """Rule files are looked at this often."""
     tick_at_most_every: float = Field(1.0, ge=0.05)
     """New events are judged this long after they came, so that a burst is judged once."""
 
@@ -47,21 +49,26 @@ class DaemonSettings(BaseModel):
 class GuardSettings(BaseModel):
     """``[guards]``: limits for all audiences whose segment states none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     max_leave: float = Field(0.3, ge=0, le=1)
     """Share of an audience that may leave at once, from 20 leaves up."""
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class FileSettings(BaseModel):
+    """The top of ``leadup.toml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rules: str | list[str] = "rules"
+    """Rule files, or folders of them."""
     region: str | None = Field(None, min_length=2, max_length=2)
+    """Country (ISO 3166) of phone numbers that stand without a country code."""
     state: StateSettings = StateSettings()
     daemon: DaemonSettings = DaemonSettings()
     guards: GuardSettings = GuardSettings()
     connections: dict[str, dict[str, Any]] = {}
+    """One table each; its ``type`` names the connector and is the table's own name when left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +138,9 @@ def load_settings(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: this is not TOML: {error}") from None
     try:
-        file = _File.model_validate(raw)
+        file = FileSettings.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(str(path), _File, error, ()))) from None
+        raise SettingsError("\n".join(_explain(str(path), FileSettings, error, ()))) from None
 
     problems: list[str] = []
     connections: dict[str, Connection] = {}
@@ -174,7 +181,7 @@ def connect(name: str, table: Mapping[str, Any], place: str) -> Connection:
     values = {key: value for key, value in table.items() if key != "type"}
     looked: dict[str, list[str]] = {}
     for key, info in model.model_fields.items():
-        secret = _is_secret(info.annotation)
+        secret = is_secret(info.annotation)
         variable = f"LEADUP_{name}_{key}".upper().replace("-", "_")
         looked[key] = [f"environment variable {variable}"]
         file_name = values.pop(f"{key}_file", None) if secret else None
@@ -203,7 +210,8 @@ def connect(name: str, table: Mapping[str, Any], place: str) -> Connection:
         raise SettingsError("\n".join(problems)) from None
 
 
-def _is_secret(annotation: Any) -> bool:
+def is_secret(annotation: Any) -> bool:
+    """Whether a field of this type holds a secret."""
     return annotation is SecretStr or SecretStr in get_args(annotation)
 
 

@@ -8,9 +8,9 @@ import click
 import pytest
 
 from leadup.cli import main
-from leadup.cli.reference import reference
+from leadup.cli.reference import pages
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def commands(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -54,5 +54,6 @@ def test_commands_that_answer_with_data_have_json() -> None:
     assert answering <= with_json
 
 
-def test_the_reference_is_fresh() -> None:
-    assert PAGE.read_text(encoding="utf-8") == reference(), "run `make docs`"
+@pytest.mark.parametrize("name", ["cli.md", "settings.md"])
+def test_the_reference_is_fresh(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"

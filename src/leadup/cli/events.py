@@ -69,4 +69,6 @@ def _connection(app: App, name: str | None, file: Path) -> Connection:
         raise SettingsError(
             f"{app.settings.path}: there is no connection {name!r} of type `files`. There are: {', '.join(names)}."
         )
-    return Connection(name, known.connector, known.settings.model_copy(update={"path": str(file.resolve()), "settle": 0.0}))
+    return Connection(
+        name, known.connector, known.settings.model_copy(update={"path": str(file.resolve()), "settle": 0.0})
+    )
