@@ -22,7 +22,7 @@ from leadup.delivery.wants import Judged, want_all
 from leadup.engine.derive import derive, drop, rederive
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
-from leadup.errors import SettingsError
+from leadup.errors import Busy, SettingsError
 from leadup.events.log import EventLog
 from leadup.identity import people, resolve
 from leadup.identity.register import Sighting
@@ -115,6 +115,19 @@ class Pipeline:
             connection.execute(insert(meta), [{"key": _RULES, "value": state}])
         return True
 
+    def _hold(self, connection: Connection) -> None:
+        """Refuse to go on by rules that another process has replaced: what the new ones look for would be missed.
+
+        Raises:
+            Busy: they are not live any more.
+        """
+        live = connection.scalar(select(meta.c.value).where(meta.c.key == _RULES))
+        if live is not None and live["program"] != self.program.fingerprint:
+            raise Busy(
+                "The rule files were edited, and another process has let the new rules go live.\n"
+                "  What to do: run this again; it goes on where it stopped. A running daemon does so by itself."
+            )
+
     def _forget_segments(self, connection: Connection, at_us: int) -> None:
         gone = memberships.c.segment.not_in(list(self.program.segments))
         rows = connection.execute(select(memberships.c.segment, memberships.c.person).where(gone)).all()
@@ -137,12 +150,17 @@ class Pipeline:
         return taken
 
     def take(self, connection: str, page: Page, now: datetime) -> Taken:
-        """Take a page in: events, identity, signals, facts and consent, with the cursor and watermark. One commit."""
+        """Take a page in: events, identity, signals, facts and consent, with the cursor and watermark. One commit.
+
+        Raises:
+            Busy: other rules have gone live.
+        """
         sealed = [seal(record, region=self._region) for record in page.records]
         secrets = [secret for one in sealed for secret in one.secrets]
         events = [one.record for one in sealed if isinstance(one.record, Event)]
         facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
         with self.store.write() as writing:
+            self._hold(writing)
             appended = self.log.append(writing, events, to_us(now))
             drop(writing, appended.revised)
             fresh = [(key, event) for key, event in appended.new if event.identifiers]
@@ -202,11 +220,16 @@ class Pipeline:
     # ------------------------------------------------------------ tick
 
     def tick(self, now: datetime, on_chunk: Callable[[int], None] | None = None) -> Ticked:
-        """Judge who is dirty or due; move memberships, fold conversions, plan. Nobody else is looked at."""
+        """Judge who is dirty or due; move memberships, fold conversions, plan. Nobody else is looked at.
+
+        Raises:
+            Busy: other rules have gone live.
+        """
         ticked, at_us, postponed = Ticked(now), to_us(now), set[int]()
         more = True
         while more:
             with self.store.write() as connection:
+                self._hold(connection)
                 targets = all_targets(connection)
                 marks = watermarks(connection, self.program, self._feeds)
                 chosen, fresh = self._choose(connection, at_us, marks, postponed)
