@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -125,16 +126,56 @@ class Installation:
             self.command(*arguments), cwd=self.folder, env=self.env(now), capture_output=True, text=True, timeout=120
         )
 
-    def start(self, *arguments: str, now: str | None = None) -> subprocess.Popen[str]:
-        """Start a command and leave it running."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.env(now),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    @contextmanager
+    def running(self, *arguments: str, now: str | None = None) -> Iterator[Running]:
+        """A command in a process of its own; it is killed at the end if it still runs."""
+        path = self.folder / f"{'-'.join(arguments)}-{time.monotonic_ns()}.log"
+        with path.open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                self.command(*arguments), cwd=self.folder, env=self.env(now), stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            yield Running(process, path)
+        finally:
+            process.kill()
+            process.wait()
+
+    @contextmanager
+    def daemon(self, *options: str) -> Iterator[Running]:
+        """``leadup run``, once it runs."""
+        with self.running("run", *options) as process:
+            process.wait_for(lambda: "event=running" in process.said(), "the daemon runs")
+            yield process
+
+
+class Running:
+    """A process, and what it said."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    def said(self) -> str:
+        """All that it wrote to standard output and standard error."""
+        return self._log.read_text(encoding="utf-8")
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> float:
+        """Poll until a condition holds while the process lives; return the seconds that took."""
+
+        def holds() -> object:
+            lives = self.process.poll() is None
+            met = condition()
+            assert met or lives, f"it ended with {self.process.returncode} before {what}:\n{self.said()}"
+            return met
+
+        return wait_for(holds, what)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal; return the exit code and the seconds until it ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=60)
+        return code, time.monotonic() - began
 
 
 @contextmanager
@@ -162,11 +203,13 @@ def event(
 
 def wait_for(condition: Callable[[], object], what: str, *, seconds: float = 120.0) -> float:
     """Poll until a condition holds; return the seconds that took. The limit only tells a hang from a slow machine."""
-    began = time.monotonic()
+    began = asked = time.monotonic()
     while not condition():
-        if time.monotonic() - began > seconds:
+        now = time.monotonic()
+        if now - began > seconds:
             raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.02)
+        time.sleep(max(0.02, now - asked))  # looking must not keep others from working
+        asked = time.monotonic()
     return time.monotonic() - began
 
 
