@@ -45,7 +45,7 @@ def wanted(connection: Connection, keys: Collection[bytes]) -> Any:
     """Return ``keys`` as a subquery, which holds until the next call."""
     connection.execute(CreateTable(_wanted, if_not_exists=True))
     connection.execute(delete(_wanted))
-    _insert(connection, _wanted, sorted((key,) for key in keys))
+    _insert(connection, _wanted, sorted((key,) for key in set(keys)))
     return select(_wanted.c.key)
 
 
