@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from leadup.delivery.book import Planned, Terms, all_targets, plan_target, set_targets
+from leadup.delivery.book import Planned, Terms, all_targets, plan_all, set_targets
 from leadup.delivery.merge import merge
 from leadup.delivery.wants import Judged, want_all
 from leadup.engine.derive import derive, drop, rederive
@@ -155,50 +155,52 @@ class Pipeline:
         Raises:
             Busy: other rules have gone live.
         """
-        sealed = [seal(record, region=self._region) for record in page.records]
-        secrets = [secret for one in sealed for secret in one.secrets]
-        events = [one.record for one in sealed if isinstance(one.record, Event)]
-        facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
         with self.store.write() as writing:
             self._hold(writing)
-            appended = self.log.append(writing, events, to_us(now))
-            drop(writing, appended.revised)
-            fresh = [(key, event) for key, event in appended.new if event.identifiers]
-            told: list[Event | Fact] = [*(event for _, event in fresh), *facts]
-            absorbed = resolve.absorb(writing, [Sighting(record.identifiers, to_us(record.at)) for record in told])
-            self._vault.keep(writing, secrets)
-            people.put_consents(
-                writing,
-                [
-                    (anchor, purpose, to_us(record.at), granted)
-                    for anchor, record in zip(absorbed.anchors, told, strict=True)
-                    if anchor is not None
-                    for purpose, granted in record.consent.items()
-                ],
-            )
-            people.put_facts(
-                writing,
-                [
-                    (anchor, trait, to_us(record.at), value)
-                    for anchor, record in zip(absorbed.anchors, told, strict=True)
-                    if anchor is not None and isinstance(record, Fact)
-                    for trait, value in record.facts.items()
-                ],
-            )
-            anchors = absorbed.anchors[: len(fresh)]
-            items = [(k, event, a) for (k, event), a in zip(fresh, anchors, strict=True) if a is not None]
-            derive(writing, self.program, items)
-            upsert(writing, dirty, [{"person": old} for old, _ in absorbed.merges], update=())
-            taken = Taken(
-                new=len(appended.new) - len(appended.revised),
-                revised=len(appended.revised),
-                same=appended.same,
-                facts=len(facts),
-                rejected=len(page.rejected),
-                nobody=len(appended.new) - len(fresh),
-            )
+            taken = self._absorb(writing, page, now) if page.records else Taken()
+            taken.rejected = len(page.rejected)
             self._advance(writing, connection, page, taken, now)
         return taken
+
+    def _absorb(self, writing: Connection, page: Page, now: datetime) -> Taken:
+        sealed = [seal(record, region=self._region) for record in page.records]
+        events = [one.record for one in sealed if isinstance(one.record, Event)]
+        facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
+        appended = self.log.append(writing, events, to_us(now))
+        drop(writing, appended.revised)
+        fresh = [(key, event) for key, event in appended.new if event.identifiers]
+        told: list[Event | Fact] = [*(event for _, event in fresh), *facts]
+        absorbed = resolve.absorb(writing, [Sighting(record.identifiers, to_us(record.at)) for record in told])
+        self._vault.keep(writing, [secret for one in sealed for secret in one.secrets])
+        people.put_consents(
+            writing,
+            [
+                (anchor, purpose, to_us(record.at), granted)
+                for anchor, record in zip(absorbed.anchors, told, strict=True)
+                if anchor is not None
+                for purpose, granted in record.consent.items()
+            ],
+        )
+        people.put_facts(
+            writing,
+            [
+                (anchor, trait, to_us(record.at), value)
+                for anchor, record in zip(absorbed.anchors, told, strict=True)
+                if anchor is not None and isinstance(record, Fact)
+                for trait, value in record.facts.items()
+            ],
+        )
+        anchors = absorbed.anchors[: len(fresh)]
+        items = [(k, event, a) for (k, event), a in zip(fresh, anchors, strict=True) if a is not None]
+        derive(writing, self.program, items)
+        upsert(writing, dirty, [{"person": old} for old, _ in absorbed.merges], update=())
+        return Taken(
+            new=len(appended.new) - len(appended.revised),
+            revised=len(appended.revised),
+            same=appended.same,
+            facts=len(facts),
+            nobody=len(appended.new) - len(fresh),
+        )
 
     def _advance(self, writing: Connection, connection: str, page: Page, taken: Taken, now: datetime) -> None:
         for one in page.rejected:
@@ -240,7 +242,7 @@ class Pipeline:
                     want_all(connection, self.program, targets, result, at_us)
                     self._remember(connection, table, result, at_us)
                 if not more:
-                    ticked.plans = [plan_target(connection, target, at_us) for target in targets]
+                    ticked.plans = plan_all(connection, targets, at_us)
             if on_chunk is not None:
                 on_chunk(ticked.judged)
         return ticked

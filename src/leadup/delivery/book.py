@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, insert, or_, select, update
 
 from leadup import plan
 from leadup.plan import Standing
@@ -18,9 +18,17 @@ from leadup.state.tables import ledger, outbox, standings, targets
 from leadup.types import Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
-_HAS_LIVE_ROW = exists().where(
+_NO_LIVE_ROW = ~exists().where(
     outbox.c.target == standings.c.target, outbox.c.subject == standings.c.subject, outbox.c.state.in_(LIVE)
 )
+_TO_PLAN = and_(standings.c.open, _NO_LIVE_ROW)
+
+
+def _to_refresh(now_us: int) -> ColumnElement[bool]:
+    """What must be sent again before the vendor forgets it."""
+    return and_(
+        standings.c.refresh_us <= now_us, standings.c.want.is_not(None), standings.c.stands.is_not(None), _NO_LIVE_ROW
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ def with_work(connection: Connection, now_us: int) -> set[int]:
     work = (
         exists().where(mine, outbox.c.state == "sending"),
         exists().where(mine, outbox.c.state == "pending", outbox.c.next_us <= now_us),
-        exists().where(standings.c.target == targets.c.id, standings.c.open, ~_HAS_LIVE_ROW),
+        exists().where(standings.c.target == targets.c.id, _TO_PLAN),
         targets.c.error.is_not(None),
     )
     return set(connection.scalars(select(targets.c.id).where(or_(*work))))
@@ -269,14 +277,26 @@ class Planned:
     trip: plan.Trip | None
 
 
+def plan_all(connection: Connection, found: Sequence[TargetRow], now_us: int) -> list[Planned]:
+    """Plan these targets. One look tells at which of them anything differs."""
+    here = standings.c.target == targets.c.id
+    differs = or_(exists().where(here, _TO_PLAN), exists().where(here, _to_refresh(now_us)))
+    some = set(connection.scalars(select(targets.c.id).where(differs)))
+    return [plan_target(connection, t, now_us) if t.id in some else Planned(t, (), None) for t in found]
+
+
 def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Planned:
     """Write outbox rows for all that differs. A guard that trips holds the rows, and the target with them.
 
     A target that is held gets no new rows until its plan is accepted, but for leaves by withdrawn consent.
     """
-    due = and_(standings.c.refresh_us <= now_us, standings.c.want.is_not(None), standings.c.stands.is_not(None))
-    query = select(standings).where(standings.c.target == target.id, or_(standings.c.open, due), ~_HAS_LIVE_ROW)
-    rows = [as_row(dict(row), now_us) for row in connection.execute(query).mappings()]
+    mine = select(standings).where(standings.c.target == target.id)
+    found = {
+        row["subject"]: as_row(dict(row), now_us)
+        for where in (_TO_PLAN, _to_refresh(now_us))  # two looks, each by an index, not one through everything
+        for row in connection.execute(mine.where(where)).mappings()
+    }
+    rows = [found[subject] for subject in sorted(found)]
     steps = plan.steps(target.target.use, rows)
     if target.guard:
         steps = [step for step in steps if step.urgent]

@@ -19,11 +19,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from leadup.consent import permission
-from leadup.delivery.book import Line, TargetRow, all_targets, plan_target, with_work, write_ledger
+from leadup.delivery.book import Line, TargetRow, all_targets, plan_all, with_work, write_ledger
 from leadup.delivery.receipts import Book, unanswered
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
@@ -144,7 +144,7 @@ class Courier:
             while report.sent != before:
                 before = report.sent
                 self._plan(target, now)
-                for verb in ORDER:
+                for verb in self._verbs(target, now, force=force):
                     for batch in self._claims(target, verb, now, force=force):
                         self._send(target, batch, now, report)
         except LeadupError as error:
@@ -161,7 +161,7 @@ class Courier:
     def _plan(self, target: TargetRow, now: datetime) -> None:
         with self._store.write() as connection:
             fresh = next(row for row in all_targets(connection) if row.id == target.id)
-            plan_target(connection, fresh, to_us(now))
+            plan_all(connection, [fresh], to_us(now))
 
     def _prepare(self, target: TargetRow, now: datetime) -> RemoteTarget:
         """Find or create the target, once a run."""
@@ -191,15 +191,21 @@ class Courier:
 
     # ------------------------------------------------------------ claim
 
+    def _verbs(self, target: TargetRow, now: datetime, *, force: bool) -> list[str]:
+        """What is to be done there now, in the order in which it must be."""
+        with self._store.read() as connection:
+            query = select(outbox.c.verb).where(*_due(target, now, force=force)).distinct()
+            found = set(connection.scalars(query))
+        return [verb for verb in ORDER if verb in found]
+
     def _claims(self, target: TargetRow, verb: str, now: datetime, *, force: bool) -> Iterator[list[Row]]:
         """Yield claimed batches of one verb until nothing is due."""
         size = self._destinations[target.target.connection].can.batch.get(verb, 0)
         after = 0
         while size:
-            where = [outbox.c.target == target.id, outbox.c.verb == verb, outbox.c.state == "pending"]
-            where += [outbox.c.id > after] + ([] if force else [outbox.c.next_us <= to_us(now)])
+            due = [*_due(target, now, force=force), outbox.c.verb == verb, outbox.c.id > after]
             with self._store.read() as connection:
-                rows = _rows(connection, *where, limit=size)
+                rows = _rows(connection, *due, limit=size)
             if not rows:
                 return
             after = rows[-1]["id"]
@@ -457,6 +463,12 @@ def _change(target: TargetRow, row: Row, conversion: Any) -> Change:
         value=Money(amount["minor"], amount["currency"]) if amount.get("minor") is not None else None,
         click_ids=conversion["click_ids"],
     )
+
+
+def _due(target: TargetRow, now: datetime, *, force: bool) -> list[ColumnElement[bool]]:
+    """Rows of a target that may be sent now; with ``force`` also those that wait for a later try."""
+    where = [outbox.c.target == target.id, outbox.c.state == "pending"]
+    return where if force else [*where, outbox.c.next_us <= to_us(now)]
 
 
 def _rows(connection: Connection, *where: Any, limit: int | None = None) -> list[Row]:

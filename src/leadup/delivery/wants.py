@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,14 +54,18 @@ def want_all(
     who = people.identifiers_of(connection, judged.persons)
     consent = people.consent_together(connection, judged.persons)
     happened = _conversions(connection, program, judged.persons, at_us)
+    of_person = _standings(connection, [t.id for t in live], map(str, judged.persons))
     for target in live:
+        name, standing = target.target.name, of_person.get(target.id, {})
         match target.target.use:
             case Use.AUDIENCE:
-                wants = _audience(connection, target, judged, who, consent)
+                wants = _audience(target, judged, standing, who, consent)
             case Use.PROPERTY:
-                wants = _property(connection, program, target, judged, who, consent, at_us)
+                wants = _property(program, target, judged, standing, who, consent, at_us)
             case Use.CONVERSION:
-                wants = _report(connection, target, happened.get(target.target.name, []), who, consent, at_us)
+                mine = happened.get(name, [])
+                reported = _standings(connection, [target.id], [o.transaction_id for _, o in mine])
+                wants = _report(target, mine, reported.get(target.id, {}), who, consent, at_us)
         set_wants(connection, target, wants, at_us)
 
 
@@ -69,14 +73,13 @@ def want_all(
 
 
 def _audience(
-    connection: Connection,
     target: TargetRow,
     judged: Judged,
+    standing: Mapping[str, Mapping[str, Any]],
     who: Mapping[int, Sequence[Identifier]],
     consent: Mapping[int, Consent],
 ) -> list[Want]:
     members = judged.members.get(target.target.name, ())
-    standing = _standing(connection, target, map(str, judged.persons))
     asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
     wants = []
     for person in judged.persons:
@@ -94,17 +97,16 @@ def _audience(
 
 
 def _property(
-    connection: Connection,
     program: Program,
     target: TargetRow,
     judged: Judged,
+    standing: Mapping[str, Mapping[str, Any]],
     who: Mapping[int, Sequence[Identifier]],
     consent: Mapping[int, Consent],
     at_us: int,
 ) -> list[Want]:
     prop = program.properties[target.target.name]
     tiers = program.scores[prop.score].tiers
-    standing = _standing(connection, target, map(str, judged.persons))
     wants = []
     for person, score in judged.scores[prop.score].items():
         before = standing.get(str(person))
@@ -122,7 +124,7 @@ def _property(
             wants.append(Want(str(person), person, {"v": value, "us": at_us}, f"{prop.score} is {score:.1f}"))
         if not prop.tier and value:
             # A value that a day has not changed is looked at again a day later: the next look always lies ahead.
-            again = (known["us"] if stays else at_us) + DAY_US
+            again = (known["us"] if known is not None and stays else at_us) + DAY_US
             judged.daily[person] = min(judged.daily.get(person, NEVER), again if again > at_us else at_us + DAY_US)
     return wants
 
@@ -247,14 +249,13 @@ def _store(name: str, person: int, occurrence: Occurrence) -> dict[str, Any]:
 
 
 def _report(
-    connection: Connection,
     target: TargetRow,
     happened: Sequence[tuple[int, Occurrence]],
+    standing: Mapping[str, Mapping[str, Any]],
     who: Mapping[int, Sequence[Identifier]],
     consent: Mapping[int, Consent],
     at_us: int,
 ) -> list[Want]:
-    standing = _standing(connection, target, (occurrence.transaction_id for _, occurrence in happened))
     wants = []
     for person, occurrence in happened:
         row = standing.get(occurrence.transaction_id)
@@ -293,10 +294,13 @@ def _amount(
     return amount, "happened"
 
 
-def _standing(connection: Connection, target: TargetRow, subjects: Any) -> dict[str, dict[str, Any]]:
-    found = {}
+def _standings(
+    connection: Connection, targets: Collection[int], subjects: Iterable[str]
+) -> dict[int, dict[str, Mapping[str, Any]]]:
+    """What the book says of these subjects, by target."""
+    found: dict[int, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for part in chunks(subjects):
-        query = select(standings).where(standings.c.target == target.id, standings.c.subject.in_(part))
+        query = select(standings).where(standings.c.target.in_(targets), standings.c.subject.in_(part))
         for row in connection.execute(query).mappings():
-            found[row["subject"]] = dict(row)
+            found[row["target"]][row["subject"]] = dict(row)
     return found

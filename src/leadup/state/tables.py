@@ -341,6 +341,14 @@ Index(
     postgresql_where=text("open"),
 )
 
+Index(
+    "standings_refresh",
+    standings.c.target,
+    standings.c.refresh_us,
+    sqlite_where=text("refresh_us IS NOT NULL"),
+    postgresql_where=text("refresh_us IS NOT NULL"),
+)
+
 remote_ids = Table(
     "remote_ids",
     metadata,

@@ -393,6 +393,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("open"),
     )
     op.create_index("standings_person", "standings", ["person"], unique=False)
+    op.create_index(
+        "standings_refresh",
+        "standings",
+        ["target", "refresh_us"],
+        unique=False,
+        sqlite_where=sa.text("refresh_us IS NOT NULL"),
+        postgresql_where=sa.text("refresh_us IS NOT NULL"),
+    )
     op.create_table(
         "vault",
         sa.Column("identifier", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
