@@ -132,14 +132,16 @@ def crowd(seed: int, size: int) -> list[Human]:
 
 
 def _human(random: Random) -> Human:
+    steps = random.choice([8, SECONDS * 2])
+
     def instant() -> int:
-        return random.randrange(SECONDS * 2 + 1) * GRID
+        return random.randrange(steps + 1) * GRID
 
     count = random.randrange(10)
     signals = []
     for key in random.sample(range(count), count):
         properties = {name: random.choice(_VALUES) for name in ("x", "y") if random.random() < 0.5}
-        if random.random() < 0.2:
+        if random.random() < 0.3:
             properties["event_id"] = random.choice(["e1", "e2", "", None])
         signals.append(Signal(random.choice(PATTERNS), instant(), f"k{key}", properties))
     traits = [Trait(random.choice("tu"), instant(), random.choice(_VALUES)) for _ in range(random.randrange(4))]

@@ -232,6 +232,7 @@ def test_a_crossing_is_exact_to_the_second(tenths: list[tuple[str, int]], half_l
     [
         ("a@10 a@14", {}, 1),
         ("a@10 a@15", {}, 2),  # not closer than 5
+        ("a@10 a@12 a@15", {}, 2),
         ("a@10 a@14 a@16", {}, 2),  # counted from the last that counted, not from the last there was
         ("a@10 a@14 a@15 a@16", {}, 2),
         ("a@10 a@14 a@16 a@20 a@22", {}, 3),
@@ -258,6 +259,12 @@ def test_the_first_wins_and_is_completed_from_the_later_ones() -> None:
     human = person("a@10 a@12 a@13", _0={"x": 1, "y": None}, _1={"x": 9, "y": "two"}, _2={"y": 2, "z": 3})
     assert [judged(rules, human, at=20)[0][f"in:s{n}"] for n in range(5)] == [True, True, True, False, False]
     assert judged(rules, human, at=12)[0]["until:s2"] == us(13)
+
+
+def test_what_is_one_by_time_and_by_id_is_completed_from_all() -> None:
+    rules = program(did(high=1, where=(p.Test("z", "eq", 3),)), same_within=5)
+    human = person("a@10 a@12 a@90", _1={"event_id": "x"}, _2={"event_id": "x", "z": 3})
+    assert judged(rules, human, at=100)[0]["in:s0"] is True
 
 
 def test_of_one_instant_the_smaller_key_is_first() -> None:

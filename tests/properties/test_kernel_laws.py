@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -44,31 +46,34 @@ def test_nothing_changes_before_until_and_below_waits(
     program: Program, people: list[oracle.Human], at: int, watermarks: dict[str, int], data: st.DataObject
 ) -> None:
     tables = h.tables(program, people)
-    before = judge(program, *tables, at=at, watermarks=watermarks).to_pylist()
-    limits = sorted({row[name] for row in before for name in row if name.startswith("until")} - {NEVER})
+    before = _arrays(judge(program, *tables, at=at, watermarks=watermarks))
+    limits = {int(limit) for name in before if name.startswith("until") for limit in before[name]} - {NEVER}
     assert all(limit > at for limit in limits)
     soon = [at // h.GRID * h.GRID + steps * h.GRID for steps in range(1, 60)]
-    instants = st.sampled_from([at, *soon, *(limit - 1 for limit in limits if limit - 1 > at)])
+    instants = st.sampled_from([at, *soon, *sorted(limit - 1 for limit in limits if limit - 1 > at)])
     for instant in data.draw(st.lists(instants, min_size=8, max_size=16, unique=True)):
         marks = data.draw(h.watermarks)
         raised = {name: max(mark, marks.get(name, mark)) for name, mark in watermarks.items()}
         highest = max((mark for name, mark in raised.items() if mark > watermarks[name]), default=-1)
-        after = judge(program, *tables, at=instant, watermarks=raised).to_pylist()
-        for human, was, now in zip(people, before, after, strict=True):
-            for name in program.segments:
-                if instant < was[f"until:{name}"] and highest < was[f"waits:{name}"]:
-                    assert _verdict(now, name) == _verdict(was, name), (name, instant, raised, human)
-            for name in program.scores:
-                if instant < was[f"until_score:{name}"]:
-                    assert _tier(program, name, now) == _tier(program, name, was), (name, instant, human)
+        after = _arrays(judge(program, *tables, at=instant, watermarks=raised))
+        for name in program.segments:
+            stands = (before[f"until:{name}"] > instant) & (before[f"waits:{name}"] > highest)
+            for kind in ("when", "excluded", "in"):
+                changed = stands & (before[f"{kind}:{name}"] != after[f"{kind}:{name}"])
+                assert not changed.any(), (kind, name, instant, raised, people[int(changed.argmax())])
+        for name, score in program.scores.items():
+            tiers = [threshold for _, threshold in score.tiers]
+            was, now = (np.searchsorted(tiers, rows[f"score:{name}"], side="right") for rows in (before, after))
+            changed = (before[f"until_score:{name}"] > instant) & (was != now)
+            assert not changed.any(), (name, instant, people[int(changed.argmax())])
+
+
+def _arrays(table: pa.Table) -> dict[str, Any]:
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def _verdict(row: Mapping[str, Any], name: str) -> tuple[bool, bool, bool]:
     return row[f"when:{name}"], row[f"excluded:{name}"], row[f"in:{name}"]
-
-
-def _tier(program: Program, name: str, row: Mapping[str, Any]) -> list[bool]:
-    return [row[f"score:{name}"] >= threshold for _, threshold in program.scores[name].tiers]
 
 
 @settings(exactly, max_examples=60)

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadup.rules.program import Program, Scalar, Test, Where
+from leadup.rules.verdicts import Mask
 from leadup.types import Json
-
-Mask = npt.NDArray[np.bool_]
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BETWEEN = "\x1f"
