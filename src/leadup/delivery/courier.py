@@ -79,7 +79,7 @@ class Courier:
         self._store = store
         self._vault = vault
         self._destinations = destinations
-        self._prepared: dict[int, RemoteTarget] = {}
+        self._prepared: dict[Target, RemoteTarget] = {}
 
     def deliver(self, now: datetime, only: Collection[int] | None = None, *, force: bool = False) -> list[Delivered]:
         """Plan and deliver what is due, target by target. One target's trouble never stops another.
@@ -138,7 +138,6 @@ class Courier:
         report = Delivered(target.target)
         retry: timedelta | None = None
         try:
-            self._prepared.pop(target.id, None)
             self._resend(target, now, report)
             before = -1
             while report.sent != before:
@@ -148,6 +147,7 @@ class Courier:
                     for batch in self._claims(target, verb, now, force=force):
                         self._send(target, batch, now, report)
         except LeadupError as error:
+            self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
             report.error, report.todo, retry = str(error), not isinstance(error, TryLater), _pause(error)
         if report.error:
             log.warning("delivery stopped", target=target.target.key, error=report.error)
@@ -164,9 +164,9 @@ class Courier:
             plan_all(connection, [fresh], to_us(now))
 
     def _prepare(self, target: TargetRow, now: datetime) -> RemoteTarget:
-        """Find or create the target, once a run."""
-        if target.id in self._prepared:
-            return self._prepared[target.id]
+        """Find or create the target, once a process, and again after an error."""
+        if target.target in self._prepared:
+            return self._prepared[target.target]
         remote = self._destinations[target.target.connection].prepare(target.target)
         refresh = remote.refresh_after
         values = {"remote_id": remote.id, "refresh_us": int(refresh.total_seconds() * 1e6) if refresh else None}
@@ -175,7 +175,7 @@ class Courier:
             if remote.created:
                 line = Line(None, "", None, "prepare", "created", detail=f"{remote.name} ({remote.id})")
                 write_ledger(connection, to_us(now), target.id, [line])
-        self._prepared[target.id] = remote
+        self._prepared[target.target] = remote
         return remote
 
     def _book(self, connection: Connection, target: TargetRow, now_us: int) -> Book:
