@@ -32,6 +32,7 @@ def try_rules(
     Members are verdicts after ``exclude`` and groups; consent and holdout do not apply. Each is named by the strongest
     identifier, as the records gave it.
     """
+    records = _latest(records)
     names = _as_given(records, region)
     with tempfile.TemporaryDirectory(prefix="leadup-try-") as folder:
         store = open_store("sqlite://", Path(folder))
@@ -58,6 +59,12 @@ def try_rules(
         ]
         segments[name] = {"members": sorted(members, key=lambda member: str(member["person"]))}
     return {"at": instant(to_us(at)), "people": len(rows), "segments": segments}
+
+
+def _latest(records: Sequence[Event | Fact]) -> list[Event | Fact]:
+    """The records without events of which a later revision follows, however far: who only they name was never seen."""
+    last = {(one.source, one.id): place for place, one in enumerate(records) if isinstance(one, Event)}
+    return [one for place, one in enumerate(records) if not isinstance(one, Event) or last[one.source, one.id] == place]
 
 
 def _as_given(records: Iterable[Event | Fact], region: str | None) -> dict[Identifier, str]:
