@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leadup.app import App, Synced
 from leadup.cli import main
 from leadup.clock import FrozenClock, parse_instant
 from leadup.registry import find, load
-from leadup.sandbox import Server
+from leadup.sandbox import Sandbox, Server
 from leadup.settings import load_settings
 
 GRANTED = {"ad_user_data": "granted", "ad_personalization": "granted"}
@@ -176,6 +177,34 @@ class Running:
         self.process.send_signal(number)
         code = self.process.wait(timeout=60)
         return code, time.monotonic() - began
+
+
+class Stage(Server):
+    """One server on which one emulator after another plays: to start and stop a server takes longer than most tests."""
+
+    def __init__(self, connector: str) -> None:
+        self._understudy = _Understudy()
+        super().__init__(self._understudy)
+        self._make = load(find(connector).sandbox)
+
+    def play(self) -> Stage:
+        """Put on a new, empty account."""
+        self.sandbox = self._make()
+        self._understudy.playing = self.sandbox.app()
+        return self
+
+
+class _Understudy(Sandbox):
+    """Passes every request on to the emulator that plays."""
+
+    name = "stage"
+    playing: ASGIApp
+
+    def app(self) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.playing(scope, receive, send)
+
+        return app
 
 
 @contextmanager
