@@ -1,0 +1,260 @@
+"""Who visits the invented site: kinds of visitors, each with what she does and with what must follow.
+
+Every function fills in one visitor, from day ``day`` on. The rules that what follows is worked out from are those of
+``rules/demo.yaml``; their numbers (14 days, an hour, 60 points) stand here once more, as plain instants.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from leadup.demo.truth import FOREVER, common, fades, spans
+from leadup.demo.visitors import BEGIN, Visitor
+
+DAY: Final = timedelta(days=1)
+HOUR: Final = timedelta(hours=1)
+MINUTE: Final = timedelta(minutes=1)
+PAGES: Final = ("blog/lead-scoring", "blog/attribution", "product", "customers", "docs/api", "blog/forms", "about", "")
+GUIDES: Final = ("roi", "security", "migration")
+
+Play = Callable[[Visitor, random.Random, int], None]
+
+
+def moment(rng: random.Random, day: int, begin: int = 8, end: int = 20) -> datetime:
+    """A whole second of a day, between two hours."""
+    return BEGIN + day * DAY + rng.randrange(begin * 3600, end * 3600) * timedelta(seconds=1)
+
+
+def wanders(her: Visitor, rng: random.Random, near: datetime, pages: int) -> None:
+    """Look at pages that no rule is about."""
+    at = near - rng.randrange(8, 20) * MINUTE
+    for _ in range(pages):
+        her.does("page_view", at, path=f"/{rng.choice(PAGES)}", click=True)
+        at += timedelta(seconds=rng.randrange(5, 55))
+
+
+# ---------------------------------------------------------------- nobody's business
+
+
+def passes_by(her: Visitor, rng: random.Random, day: int) -> None:
+    """Read the blog, and never tell who she is."""
+    for visit in range(rng.randrange(1, 4)):
+        wanders(her, rng, moment(rng, min(day + 3 * visit, 27)), rng.randrange(3, 11))
+
+
+def reads_guides(her: Visitor, rng: random.Random, day: int) -> None:
+    """Take one to three guides: 24 points at most, and no rule is about those alone."""
+    for number, name in enumerate(rng.sample(GUIDES, rng.randrange(1, 4))):
+        at = moment(rng, day + 2 * number)
+        wanders(her, rng, at, 4)
+        her.downloads(at, name)
+
+
+# ---------------------------------------------------------------- the video
+
+
+def watches(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the demo video and leave it at that."""
+    at = moment(rng, day)
+    wanders(her, rng, at, 5)
+    her.expect("watched_no_demo", (her.watches(at), FOREVER))
+
+
+def watches_and_buys_elsewhere(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video; days later the CRM calls her a customer."""
+    seen = her.watches(moment(rng, day))
+    her.expect("watched_no_demo", (seen, her.becomes("customer", moment(rng, day + 6))))
+
+
+def watches_as_customer(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video as a customer, whom nobody advertises to."""
+    her.becomes("customer", BEGIN - 10 * DAY)
+    her.watches(moment(rng, day))
+
+
+def watches_then_asks(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video and ask for a demo three days later; after fourteen more days she is to be asked again."""
+    seen, at = her.watches(moment(rng, day)), moment(rng, day + 3)
+    wanders(her, rng, at, 6)
+    her.expect("watched_no_demo", (seen, her.asks(at, twice=rng.random() < 0.4)), (at + 14 * DAY, FOREVER))
+
+
+def watches_before_signing_in(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video as a stranger; four days later, in the same browser, tell who she is."""
+    her.signed_in = FOREVER
+    her.signed_in = moment(rng, day + 4)
+    seen = her.watches(moment(rng, day))
+    her.does("sign_up", her.signed_in)
+    her.expect("watched_no_demo", (seen, FOREVER))
+
+
+def watches_on_the_phone(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video on the phone, look at prices at work, and sign in on the phone only later: one person."""
+    her.signed_in = FOREVER
+    phone, at = f"{her.client}-phone", moment(rng, day + 3)
+    her.signed_in = moment(rng, day + 1)
+    seen = her.watches(moment(rng, day), client=phone)
+    compared = her.compares(her.signed_in + HOUR)
+    her.does("login", at, client=phone)
+    one = max(seen, compared, her.calendar.known(at))
+    her.points = [p if p.worth == 10 else type(p)(p.at, one, p.worth) for p in her.points]
+    her.expect("watched_no_demo", (one, FOREVER))
+    her.expect("video_then_pricing", (one, FOREVER))
+
+
+def withdraws(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video, take her consent back, ask for a demo all the same: Google must not hear of it."""
+    seen = her.watches(moment(rng, day))
+    her.withdraws(moment(rng, day + 5))
+    at = moment(rng, day + 7)
+    her.expect("watched_no_demo", (seen, her.asks(at)), (at + 14 * DAY, FOREVER))
+
+
+# ---------------------------------------------------------------- the form
+
+
+def abandons(her: Visitor, rng: random.Random, day: int) -> None:
+    """Begin the demo form and never send it; some begin shortly before midnight, so that the hour ends after it."""
+    at = moment(rng, day, 23, 24) if rng.random() < 0.4 else moment(rng, day)
+    wanders(her, rng, at, 5)
+    her.expect("form_abandoned", (max(her.begins(at), at + HOUR), at + 7 * DAY))
+
+
+def finishes_late(her: Visitor, rng: random.Random, day: int) -> None:
+    """Send the form a day or two after she began it."""
+    begun = moment(rng, day)
+    known, at = her.begins(begun), moment(rng, day + rng.randrange(1, 3))
+    her.expect("form_abandoned", (known, her.asks(at)))
+
+
+def finishes(her: Visitor, rng: random.Random, day: int) -> None:
+    """Begin the form and send it; some press the button twice."""
+    at = moment(rng, day)
+    wanders(her, rng, at, 7)
+    her.begins(at)
+    her.asks(at + 6 * MINUTE, twice=rng.random() < 0.5)
+
+
+# ---------------------------------------------------------------- the prices
+
+
+def compares(her: Visitor, rng: random.Random, day: int) -> None:
+    """Come back to the prices after two days, and some once more after five."""
+    first, second = moment(rng, day), moment(rng, day + 2)
+    her.compares(first)
+    known, last = her.compares(second), first
+    if rng.random() < 0.5:
+        her.compares(moment(rng, day + 5))
+        last = second
+    her.expect("pricing_twice", (known, last + 7 * DAY))
+
+
+def watches_then_compares(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video, and look at the prices the day after."""
+    seen, at = her.watches(moment(rng, day)), moment(rng, day + 1)
+    wanders(her, rng, at, 4)
+    her.expect("video_then_pricing", (max(seen, her.compares(at)), FOREVER))
+    her.expect("watched_no_demo", (seen, FOREVER))
+
+
+def considers(her: Visitor, rng: random.Random, day: int) -> None:
+    """Look at the prices three times and take two guides: 46 points in a day, which fade. Some begin the form, too."""
+    at = moment(rng, day, 8, 14)
+    second = at + 50 * MINUTE
+    for when in (at, second, at + 100 * MINUTE):
+        known = her.compares(when)
+    her.downloads(at + 110 * MINUTE, "roi")
+    her.downloads(at + 120 * MINUTE, "security")
+    reminded = []
+    if rng.random() < 0.5:
+        begun = at + 130 * MINUTE
+        her.begins(begun)
+        reminded = spans((known, begun + 7 * DAY))
+        her.expect("form_abandoned", *reminded)
+    her.expect("pricing_twice", (known, second + 7 * DAY))
+    cooled = max(known, fades(her.points, 60))
+    her.expect("hot", (known, cooled))
+    calm = [(cooled if not reminded else reminded[-1][1], fades(her.points, 25))]
+    her.expect("warm", *calm)
+
+
+# ---------------------------------------------------------------- those who want it
+
+
+def wants_it(her: Visitor, rng: random.Random, day: int) -> None:
+    """Do it all in one day and ask for a demo; half of them are customers two weeks later."""
+    at = moment(rng, day, 8, 14)
+    second = at + 45 * MINUTE
+    her.compares(at)
+    her.compares(second)
+    her.watches(at + 85 * MINUTE)
+    known = her.compares(at + 130 * MINUTE)
+    her.downloads(at + 140 * MINUTE, "roi")
+    her.begins(at + 150 * MINUTE)
+    asked = at + 158 * MINUTE
+    her.asks(asked)
+    her.expect("pricing_twice", (known, second + 7 * DAY))
+    her.expect("video_then_pricing", (known, FOREVER))
+    cooled, cold = fades(her.points, 60), fades(her.points, 25)
+    her.expect("hot", (known, cooled))
+    her.expect("warm", (cooled, cold))
+    again = asked + 14 * DAY
+    if rng.random() < 0.5:
+        won = her.buys(moment(rng, day + 13), rng.randrange(300_000, 1_800_000, 50))
+        her.expect("watched_no_demo", (again, max(won, again)))
+    else:
+        her.expect("watched_no_demo", (again, FOREVER))
+
+
+def becomes_a_story(her: Visitor, _: random.Random, day: int) -> None:
+    """Ada comes by an ad, watches as a stranger, signs up, abandons the form, asks after all, and buys."""
+
+    def on(days: int, hours: int, minutes: int, seconds: int) -> datetime:
+        return BEGIN + (day + days) * DAY + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+    her.signed_in = on(2, 10, 40, 5)
+    her.does("page_view", on(0, 10, 2, 17), path="/product", click=True)
+    seen = her.watches(on(0, 10, 12, 30))
+    her.does("sign_up", her.signed_in)
+    her.compares(on(2, 11, 3, 44))
+    second = on(3, 15, 20, 9)
+    her.compares(second)
+    her.downloads(on(3, 15, 31, 50), "roi")
+    her.compares(on(3, 22, 58, 12))
+    begun, asked, bought = on(3, 23, 21, 7), on(5, 9, 30, 2), on(20, 14, 5, 33)
+    known, answered = her.begins(begun), her.asks(asked)
+    compared = her.calendar.known(on(2, 0, 0, 0))
+    won = her.buys(bought, 1_240_000)
+    cooled, cold = fades(her.points, 60), fades(her.points, 25)
+    reminded = spans((max(known, begun + HOUR), answered))
+    nudged = spans((seen, answered), (asked + 14 * DAY, max(won, asked + 14 * DAY)))
+    her.expect("video_then_pricing", (compared, FOREVER))
+    her.expect("pricing_twice", (known, second + 7 * DAY))
+    her.expect("form_abandoned", *reminded)
+    her.expect("watched_no_demo", *nudged)
+    her.expect("hot", (known, cooled))
+    her.expect("warm", *common([(max(cooled, answered), cold)], [(answered, asked + 14 * DAY)]))
+
+
+CAST: Final[tuple[tuple[str, Play, int, int], ...]] = (
+    # kind, what she does, how many there are, the last day on which she may begin
+    ("passer-by", passes_by, 60, 26),
+    ("guide reader", reads_guides, 8, 22),
+    ("video watcher", watches, 9, 24),
+    ("watcher who becomes a customer", watches_and_buys_elsewhere, 3, 19),
+    ("watching customer", watches_as_customer, 4, 24),
+    ("watcher who asks", watches_then_asks, 6, 9),
+    ("watcher who signs in later", watches_before_signing_in, 6, 22),
+    ("watcher with a phone", watches_on_the_phone, 4, 20),
+    ("who withdraws consent", withdraws, 5, 18),
+    ("form abandoner", abandons, 8, 18),
+    ("late finisher", finishes_late, 4, 22),
+    ("quick finisher", finishes, 6, 26),
+    ("pricing returner", compares, 7, 18),
+    ("watcher who compares", watches_then_compares, 5, 24),
+    ("who considers", considers, 5, 18),
+    ("who wants it", wants_it, 4, 12),
+)
