@@ -41,8 +41,8 @@ def wanders(her: Visitor, rng: random.Random, near: datetime, pages: int) -> Non
 
 def passes_by(her: Visitor, rng: random.Random, day: int) -> None:
     """Read the blog, and never tell who she is."""
-    for visit in range(rng.randrange(1, 4)):
-        wanders(her, rng, moment(rng, min(day + 3 * visit, 27)), rng.randrange(3, 11))
+    for visit in range(rng.randrange(1, 6)):
+        wanders(her, rng, moment(rng, min(day + 3 * visit, 27)), rng.randrange(4, 15))
 
 
 def reads_guides(her: Visitor, rng: random.Random, day: int) -> None:

@@ -80,9 +80,8 @@ def _came_in(played: Played) -> Checked:
     differences = [f"{what}: {actual} came in, not {true}" for what, (true, actual) in counts.items() if true != actual]
     with played.app.store.read() as connection:
         reasons = sorted(connection.scalars(select(rejects.c.reason)))
-    for part in world.rejected:
-        if not any(part in reason for reason in reasons):
-            differences.append(f"no row was rejected because of {part!r}, but: {'; '.join(reasons)}")
+    missing = [part for part in world.rejected if not any(part in reason for reason in reasons)]
+    differences += [f"no row was rejected because of {part!r}, but: {'; '.join(reasons)}" for part in missing]
     found = f"{world.events:,} events and {world.facts} facts, each once"
     return Checked("what came in", found, (*differences, *played.errors))
 
