@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from leadup.rules.durations import show
 from leadup.rules.program import (
     All,
@@ -16,12 +18,14 @@ from leadup.rules.program import (
     Started,
     Where,
 )
-from leadup.types import NEVER, from_us
+from leadup.types import from_us, to_us
+
+_LAST = to_us(datetime.max.replace(tzinfo=UTC))
 
 
 def instant(us: int | None) -> str | None:
-    """ISO 8601 in UTC with ``Z``; None for never."""
-    if us is None or us >= NEVER:
+    """ISO 8601 in UTC with ``Z``; None for never, and for what lies after the year 9999."""
+    if us is None or us > _LAST:
         return None
     return from_us(us).isoformat().replace("+00:00", "Z")
 
