@@ -48,10 +48,14 @@ def parse_instant(text: str) -> datetime:
     Raises:
         ValueError: no such instant, or no zone.
     """
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; write e.g. {text}Z")
-    return instant.astimezone(UTC)
+    example = "write date, time and zone, e.g. 2026-03-01T12:00:00Z"
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: its zone takes it out of the years 1 to 9999
+        raise ValueError(f"{text!r} is not an instant; {example}") from None
+    raise ValueError(f"{text!r} has no time zone; {example}")
 
 
 def clock_from_environment() -> Clock:
