@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner, Result
+
+from leadup.cli import main
 from leadup.insights.rehearsal import PAGE, try_rules
 from leadup.rules.loader import load_text
 from leadup.types import Event, Identifier, Kind
@@ -17,7 +24,9 @@ macro_conversions:
 segments:
   buyers: {when: {did: bought}}
   others: {when: {did_not: bought}}
+  fresh: {when: {did: bought, within: 14d}}
 """
+LINE = b'{"name": "purchase", "at": "%s", "identifiers": {"user_id": "u1"}}\n'
 
 
 def event(id_: str, name: str = "page_view", **identifiers: str) -> Event:
@@ -40,3 +49,52 @@ def test_a_revision_counts_alone_however_far_behind_it_stands() -> None:
     assert members(answer, "buyers") == ["u1"]
     assert members(answer, "others") == ["u0"]  # and neither "mistaken" nor c1, whom nobody names any longer
     assert answer["people"] == 2
+
+
+# ---------------------------------------------------------------- the command
+
+
+def rules_try(folder: Path, events: bytes, at: str = "2026-03-15T12:00:00Z") -> Result:
+    (folder / "rules.yaml").write_text(BOUGHT, encoding="utf-8")
+    (folder / "events.jsonl").write_bytes(events)
+    return CliRunner().invoke(
+        main, ["rules", "try", str(folder / "rules.yaml"), str(folder / "events.jsonl"), "--at", at, "--json"]
+    )
+
+
+def test_an_event_file_may_be_gzipped(tmp_path: Path) -> None:
+    result = rules_try(tmp_path, gzip.compress(LINE % b"2026-03-15T12:00:00Z"))
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["segments"]["fresh"]["members"] == [
+        {"person": "u1", "until": "2026-03-29T12:00:00Z"}
+    ]
+
+
+def test_half_a_gzipped_file_is_said_to_be_damaged(tmp_path: Path) -> None:
+    result = rules_try(tmp_path, gzip.compress(LINE % b"2026-03-15T12:00:00Z")[:-12])
+
+    assert result.exit_code == 1
+    assert "events.jsonl is a damaged gzip file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        ("2026-03-15", "has no time zone"),
+        ("2026-03-15T12:00", "has no time zone"),
+        ("yesterday", "is not an instant"),
+        ("0001-01-01T00:00:00+14:00", "is not an instant"),
+    ],
+)
+def test_an_instant_that_is_none_is_answered_with_one_that_is(tmp_path: Path, at: str, reason: str) -> None:
+    result = rules_try(tmp_path, b"", at)
+
+    assert result.exit_code == 2
+    assert f"'{at}' {reason}; write date, time and zone, e.g. 2026-03-01T12:00:00Z" in result.stderr
+
+
+def test_a_window_may_reach_past_the_last_year_there_is(tmp_path: Path) -> None:
+    result = rules_try(tmp_path, LINE % b"9999-12-31T00:00:00Z", "9999-12-31T12:00:00Z")
+
+    assert json.loads(result.stdout)["segments"]["fresh"]["members"] == [{"person": "u1", "until": None}]

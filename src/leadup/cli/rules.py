@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -163,7 +166,7 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
 @json_option
 @click.pass_context
 def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: str | None, as_json: bool) -> None:
-    """Judge RULES over EVENTS (the documented JSONL) at an instant, with no state at all.
+    """Judge RULES over EVENTS (the documented JSONL, plain or gzipped) at an instant, with no state at all.
 
     Members are verdicts after `exclude` and groups, named by their strongest identifier; `until` is the instant up to
     which the verdict stands by itself (null: for good). Consent does not apply.
@@ -173,8 +176,11 @@ def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: 
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--at") from None
     loaded = load([rule_file])
-    with event_file.open("rb") as lines:
-        records, rejected = read_jsonl(lines, source="try", place=event_file.name)
+    try:
+        with _opened(event_file) as lines:
+            records, rejected = read_jsonl(lines, source="try", place=event_file.name)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise LeadupError(f"{event_file} is a damaged gzip file ({error}); write or fetch it again") from None
     for one in rejected:
         err.print(f"{one.place}:{one.line}: {one.reason}", markup=False)
     answer = try_rules(loaded.program, records, at, region)
@@ -187,3 +193,10 @@ def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: 
     if rejected:
         err.print(f"{len(rejected)} of {len(rejected) + len(records)} lines could not be read; they are listed above.")
         ctx.exit(1)
+
+
+def _opened(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    """Open a file that may be gzipped; its first bytes say so."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")
