@@ -130,7 +130,7 @@ class Installation:
     @contextmanager
     def running(self, *arguments: str, now: str | None = None) -> Iterator[Running]:
         """A command in a process of its own; it is killed at the end if it still runs."""
-        path = self.folder / f"{'-'.join(arguments)}-{time.monotonic_ns()}.log"
+        path = self.folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
         with path.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 self.command(*arguments), cwd=self.folder, env=self.env(now), stdout=log, stderr=subprocess.STDOUT
