@@ -58,4 +58,4 @@ def test_killed_at_random_instants(tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_many_random_instants(tmp_path):
-    play(tmp_path, kills=60)
+    play(tmp_path, kills=40)

@@ -129,4 +129,4 @@ def test_the_log_equals_a_dict_over_random_histories() -> None:
 
 @pytest.mark.slow
 def test_the_log_equals_a_dict_over_many_long_histories() -> None:
-    play(examples=200, steps=30)
+    play(examples=100, steps=30)
