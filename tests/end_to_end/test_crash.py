@@ -13,12 +13,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from crash_scene import RULES, SMALL, Belt, hashed
-from crash_victim import DEAD
 
 from installation import Installation, Stage
 
-TESTS = Path(__file__).parents[1]
+pytest.register_assert_rewrite("crash_scene")
+
+from crash_scene import RULES, SMALL, Belt, hashed  # noqa: E402 - its assertions are told in full
+from crash_victim import DEAD  # noqa: E402
+
 LOST = (
     ("hubspot", "memberships/add"),
     ("google", "audienceMembers:ingest"),
@@ -40,7 +42,7 @@ class Victim:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
 
     def sync(self, site: Installation, at: datetime, die_at: int = 0) -> tuple[int, list[str]]:
