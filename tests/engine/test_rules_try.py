@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from leadup.cli import main
 from leadup.insights.rehearsal import PAGE, try_rules
+from leadup.records import read_jsonl
 from leadup.rules.loader import load_text
 from leadup.types import Event, Identifier, Kind
 
@@ -98,3 +99,23 @@ def test_a_window_may_reach_past_the_last_year_there_is(tmp_path: Path) -> None:
     result = rules_try(tmp_path, LINE % b"9999-12-31T00:00:00Z", "9999-12-31T12:00:00Z")
 
     assert json.loads(result.stdout)["segments"]["fresh"]["members"] == [{"person": "u1", "until": None}]
+
+
+def test_a_placeholder_of_an_event_id_names_no_occurrence() -> None:
+    rules = "version: 1\nmacro_conversions:\n  bought: {event: purchase}\nsegments:\n"
+    rules += "  twice: {when: {did: bought, at_least: 2}}\n"
+    lines = [
+        json.dumps(
+            {
+                "id": str(day),
+                "name": "purchase",
+                "at": f"2026-03-0{day}T00:00:00Z",
+                "identifiers": {"user_id": "u1"},
+                "properties": {"event_id": "undefined"},
+            }
+        ).encode()
+        for day in (1, 2)
+    ]
+    records, _ = read_jsonl(lines, source="try", place="events.jsonl")
+    answer = try_rules(load_text(rules).program, records, datetime(2026, 3, 10, tzinfo=UTC))
+    assert [member["person"] for member in answer["segments"]["twice"]["members"]] == ["u1"]

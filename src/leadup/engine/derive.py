@@ -7,15 +7,16 @@ it carried), which never changes, so that a merge of persons rewrites nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from sqlalchemy import Connection, delete, insert, select
 
 from leadup.events.log import EventLog
 from leadup.identity import people
+from leadup.identity.normalise import is_nobody
 from leadup.rules.program import Pattern, Program, ValueOf
-from leadup.rules.signals import properties_read
+from leadup.rules.signals import EVENT_ID, properties_read
 from leadup.rules.where import match
 from leadup.state.store import chunks
 from leadup.state.tables import meta, signals
@@ -45,7 +46,7 @@ def derive(connection: Connection, program: Program, events: Sequence[tuple[byte
                     "at_us": to_us(event.at),
                     "minor": value.minor if value else None,
                     "currency": value.currency if value else None,
-                    "properties": {p: event.properties[p] for p in read if p in event.properties},
+                    "properties": _kept(event.properties, read),
                     "click_ids": dict(event.click_ids),
                     "consent": {str(purpose): granted for purpose, granted in event.consent.items()},
                 }
@@ -53,6 +54,14 @@ def derive(connection: Connection, program: Program, events: Sequence[tuple[byte
     if rows:
         connection.execute(insert(signals), rows)
     return len(rows)
+
+
+def _kept(properties: Mapping[str, Json], read: Collection[str]) -> dict[str, Json]:
+    """The properties that rules read. An ``event_id`` such as "undefined" names no occurrence, and is left out."""
+    kept = {name: properties[name] for name in read if name in properties}
+    if is_nobody(str(kept.get(EVENT_ID, "")).strip()):
+        kept.pop(EVENT_ID, None)
+    return kept
 
 
 def drop(connection: Connection, events: Collection[bytes]) -> None:
