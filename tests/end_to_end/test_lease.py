@@ -194,9 +194,20 @@ def test_it_outlives_a_write_that_is_longer_than_the_patience_for_locks(
         assert not lost.is_set()
 
 
+def test_whoever_waits_too_long_for_a_write_is_told_why(store: Store, fresh: Callable[[], Store]) -> None:
+    event.listen(store.engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout=50"))
+    store.engine.dispose()
+    with fresh().write(), pytest.raises(Busy, match="longer than we wait"), store.write():
+        pass
+    with store.write():
+        pass
+
+
 def test_whoever_stops_does_not_wait_for_anothers_long_write(store: Store, fresh: Callable[[], Store]) -> None:
     with ExitStack() as running:
         running.enter_context(lease(store, "leadup run"))
         with fresh().write():
+            began = time.monotonic()
             running.close()
+            assert time.monotonic() - began < 20, "it waits for locks for 30 seconds otherwise"
     assert holder(store, now()) is not None, "it was not given up, and does not have to be: it ends with this process"

@@ -62,7 +62,7 @@ def lease(store: Store, what: str) -> Iterator[Event]:
     def beat() -> None:
         while not done.wait(BEAT_SECONDS):
             renew = update(leases).where(mine).values(expires_us=to_us(clock.now()) + TTL_US)
-            with suppress(OperationalError), store.write() as connection:  # someone writes for long: at the next beat
+            with suppress(Busy), store.write() as connection:  # someone writes for long: at the next beat
                 if not connection.execute(renew).rowcount:
                     lost.set()
                     return

@@ -13,9 +13,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from leadup.errors import SettingsError
+from leadup.errors import Busy, SettingsError
 from leadup.state.tables import metadata
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Store:
         Every :meth:`write` and :meth:`read` within joins that transaction. Others may read, and wait to write.
         """
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _begin(connection)
             self._local.rehearsal = connection
             try:
                 yield
@@ -48,13 +49,17 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction that may write. It takes the write lock at once, so that what it reads stays true."""
+        """One transaction that may write. It takes the write lock at once, so that what it reads stays true.
+
+        Raises:
+            Busy: another process has held the lock for longer than we wait (30 seconds).
+        """
         rehearsal = getattr(self._local, "rehearsal", None)
         if rehearsal is not None:
             yield rehearsal
             return
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _begin(connection)
             try:
                 yield connection
             except BaseException:
@@ -117,6 +122,18 @@ def migrate(store: Store) -> None:
     with store.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _begin(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_BUSY":
+            raise
+        raise Busy(
+            "Another process has been writing to this state for longer than we wait.\n"
+            "  What to do: try again when it is done; `leadup status` says which one works on it."
+        ) from None
 
 
 def _tune(dbapi_connection: Any, _: Any) -> None:
