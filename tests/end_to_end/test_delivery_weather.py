@@ -4,7 +4,7 @@ refusal is told where a person looks."""
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 
 from installation import SETTINGS, Installation, event, installed
 from leadup.clock import parse_instant
+from leadup.types import Change, Receipt, RemoteTarget
+from leadup_connectors.hubspot.destination import HubSpotDestination
 
 RULES = """\
 version: 1
@@ -244,6 +246,36 @@ def test_a_vendor_that_is_not_there_is_named_with_what_to_do_and_google_goes_on(
     site.environment["LEADUP_HUBSPOT_BASE_URL"] = good
     assert site.cli("sync", "hubspot", now=SOON).exit_code == 0
     assert joined_once(site, ada)
+
+
+class Mistaken:
+    """A destination with a mistake in it: it acts, and then fails at reading the answer."""
+
+    def __init__(self, good: HubSpotDestination) -> None:
+        self._good = good
+        self.can, self.prepare, self.address = good.can, good.prepare, good.address
+
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
+        self._good.deliver(to, batch)
+        raise KeyError("ada@example.com")
+
+
+def test_a_mistake_in_one_connector_is_its_own_trouble_and_quotes_nobody(site: Installation) -> None:
+    ada = ada_watches(site)
+    app = site.app()
+    app.destinations["hubspot"] = Mistaken(app.destinations["hubspot"])
+    synced = app.sync(parse_instant(NOON))
+    app.store.close()
+    assert "Unexpected KeyError in deliver (" in synced.errors[HUBSPOT]
+    assert "What to do: report this" in synced.errors[HUBSPOT]
+    assert "ada@" not in str(synced.errors) + str(target(site, HUBSPOT))
+    site.settle(LATER)
+    assert len(site.google.members(WATCHED)) == 1
+    site.sync("2026-03-01T13:00:00Z")
+    assert joined_once(site, ada)
+    ada_requests(site)
+    site.sync(NEXT_DAY)
+    assert site.hubspot.members(WATCHED) == set()
 
 
 def test_a_vendor_that_can_not_say_what_became_of_a_batch_is_not_asked_without_end(site: Installation) -> None:

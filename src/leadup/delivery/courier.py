@@ -11,6 +11,7 @@ A crash between them leaves rows ``sending``: the next run sends exactly those a
 
 from __future__ import annotations
 
+import traceback
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from leadup.consent import permission
 from leadup.delivery.book import Line, TargetRow, all_targets, plan_all, with_work, write_ledger
 from leadup.delivery.receipts import Book, unanswered
-from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
+from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Destination, Pollable
@@ -148,7 +149,10 @@ class Courier:
                         self._send(target, batch, now, report)
         except LeadupError as error:
             self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
-            report.error, report.todo, retry = str(error), not isinstance(error, TryLater), _pause(error)
+            report.error, report.todo, retry = str(error), isinstance(error, NeedsHuman | Refused), _pause(error)
+        except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
+            self._prepared.pop(target.target, None)
+            report.error, report.todo, retry = _mistake(error), True, timedelta(hours=1)
         if report.error:
             log.warning("delivery stopped", target=target.target.key, error=report.error)
         with self._store.write() as connection:
@@ -430,9 +434,20 @@ def _pause(error: LeadupError) -> timedelta:
     match error:
         case TryLater():
             return error.retry_after or timedelta(minutes=1)
+        case Busy():
+            return timedelta(minutes=1)
         case Refused():
             return timedelta(hours=24)
     return timedelta(hours=1)
+
+
+def _mistake(error: Exception) -> str:
+    """Say where something went wrong that nobody has foreseen; never its text, which may quote a person's data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"Unexpected {type(error).__name__} in {frame.name} ({frame.filename}:{frame.lineno}).\n"
+        "  What to do: report this to whoever maintains the connector, or leadup; it is tried again by itself."
+    )
 
 
 def _lowers(row: Row, before: Row) -> bool:
