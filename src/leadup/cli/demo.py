@@ -10,43 +10,52 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
+from rich.text import Text
 
 from leadup.cli.base import emit, err, json_option, out, progress, quiet_log, table
-from leadup.demo.check import Checked, check
-from leadup.demo.play import ACTIONS, Played, played
-from leadup.demo.visitors import BEGIN, END
-from leadup.demo.world import make_world
+from leadup.clock import parse_instant
 from leadup.errors import SettingsError
-from leadup.identity import people
-from leadup.insights.explain import explain
-from leadup.insights.status import status
-from leadup.types import to_us
+
+VENDORS = {"hubspot": "HubSpot", "google_ads": "Google"}
+MOST_SHOWN = 10
+"""Differences shown of one comparison."""
 
 
-@click.command(epilog="Examples: leadup demo | leadup demo --seed 7 --json | leadup demo --keep ./demo")
-@click.option("--seed", default=1, show_default=True, help="Another seed is another set of visitors.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the installation in this new folder.")
+@click.command(epilog="Examples: leadup demo | leadup demo --seed 7 --json | leadup demo --keep my-demo")
+@click.option("--seed", default=1, show_default=True, help="Another seed invents other visitors.")
+@click.option("--visitors", type=click.IntRange(20, 5_000), default=150, show_default=True, help="About how many.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="FOLDER", help="Keep the installation, in a new folder."
+)
 @json_option
 @click.pass_context
-def demo(ctx: click.Context, seed: int, keep: Path | None, as_json: bool) -> None:
+def demo(ctx: click.Context, seed: int, visitors: int, keep: Path | None, as_json: bool) -> None:
     """Show the whole product offline, on an invented B2B site.
 
-    Four weeks of visitors go through the same flow as in production, with a clock that jumps: event files are dropped
-    into a watched folder, rules judge, and audiences, conversions and properties reach emulators of HubSpot and Google
-    Ads by the vendors' own SDKs. In the end what the emulators hold is compared with the truth, which is known
-    beforehand; a difference ends with exit code 1.
+    Four weeks of visitors go the way they go in production, but for a clock that jumps: event files are dropped into a
+    watched folder, rules judge, and audiences, conversions and properties reach emulators of HubSpot and Google Ads by
+    the vendors' own SDKs. What the emulators hold in the end is compared with the truth, which is known beforehand.
+
+    Exit code 1: there is a difference; each is printed.
     """
+    from leadup.demo.check import check
+    from leadup.demo.play import played
+    from leadup.demo.summary import summary
+    from leadup.demo.world import make_world
+
     quiet_log()
     began = time.monotonic()
-    world = make_world(seed)
+    world = make_world(seed, visitors)
     with _folder(keep) as folder, progress(not as_json) as tell, played(world, folder, tell) as result:
-        checks = check(result)
-        answer = _summary(result, checks, time.monotonic() - began)
+        answer = summary(result, check(result), time.monotonic() - began)
     if as_json:
         emit(answer)
     else:
         _show(answer)
-    if not all(one.holds for one in checks):
+        if keep is not None:
+            out.print(f"\nLook around: leadup --config {keep} explain {world.heroine.email}")
+    if not answer["holds"]:
         ctx.exit(1)
 
 
@@ -62,72 +71,56 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _summary(result: Played, checks: list[Checked], seconds: float) -> dict[str, Any]:
-    world, app = result.world, result.app
-    with app.store.read() as connection:
-        stands = status(connection)
-        [ada] = people.find(connection, world.heroine.email)
-        story = explain(connection, app.rules.program, ada, list(app.rules.program.segments), to_us(END))
-    held = result.google.state()["conversions"]
-    names = {action: name for name, action in ACTIONS.items()}
-    return {
-        "from": BEGIN.date().isoformat(),
-        "to": END.date().isoformat(),
-        "seconds": round(seconds, 1),
-        "visitors": len(world.visitors),
-        "events": world.events,
-        "people": stands["people"],
-        "ticks": result.ticks,
-        "rejected": len(world.rejected),
-        "audiences": [
-            {"target": one["target"], "name": one["remote_name"], **one["waterfall"]} for one in stands["audiences"]
-        ],
-        "conversions": [
-            {
-                "conversion": names[action],
-                "count": len(ones),
-                "value": round(sum(one["value"] for one in ones.values()), 2),
-            }
-            for action, ones in held.items()
-        ],
-        "checks": [{"what": c.what, "found": c.found, "differences": list(c.differences)} for c in checks],
-        "story": _story(result, story),
-    }
-
-
-def _story(result: Played, told: dict[str, Any]) -> list[dict[str, str]]:
-    """What Ada did, and what came of it, in the order of time."""
-    her = result.world.heroine
-    lines = [(str(event["at"]), "did", _did(event)) for event in her.events]
-    lines += [(str(line["at"]), "did", "becomes a customer" if "facts" in line else "deal won") for line in her.told]
-    for name, segment in told["segments"].items():
-        lines += [(one["at"], "leadup", f"{one['what']} {name}: {one['why']}") for one in segment["history"]]
-    for one in told["conversions"]:
-        value = f"{one['minor'] / 100:,.2f} {one['currency']}"
-        lines.append((one["at"], "google", f"conversion {one['conversion']} worth {value}, reported once"))
-    return [{"at": at, "who": who, "what": what} for at, who, what in sorted(lines)]
-
-
-def _did(event: dict[str, Any]) -> str:
-    details = " ".join(str(value) for value in event["properties"].values())
-    return f"{event['name']} {details}".strip()
-
-
 def _show(answer: dict[str, Any]) -> None:
     out.print(
-        f"[bold]{answer['visitors']} visitors of an invented site[/], {answer['from']} to {answer['to']}: "
-        f"{answer['events']:,} events of {answer['people']} people, judged at {answer['ticks']} instants "
-        f"in {answer['seconds']} s, {answer['rejected']} rows rejected\n"
+        f"[bold]{answer['visitors']} visitors of an invented site[/], {answer['from']} to {answer['to']}, "
+        f"judged at {answer['instants']} instants in {answer['seconds']} s.\n"
     )
-    rows = [tuple(one.values()) for one in answer["audiences"]]
-    columns = ("audience", "called there", "#holds", "#identifier", "#consent", "#not held out", "#accepted")
-    table("Audiences", columns, rows)
-    rows = [(one["conversion"], one["count"], f"{one['value']:,.2f} EUR") for one in answer["conversions"]]
-    table("Conversions, as Google holds them", ("conversion", "#count", "#value"), rows)
-    rows = [(one["at"].replace("T", " ").replace("Z", ""), one["who"], one["what"]) for one in answer["story"]]
-    table("Ada's story", ("", "", ""), rows)
+    _show_input(answer)
+    rows = [
+        (one["segment"], VENDORS[one["at"]], *one["waterfall"].values(), one["there"], one["joins"], one["leaves"])
+        for one in answer["audiences"]
+    ]
+    steps = ("#holds", "#identifier", "#consent", "#not\nheld out", "#accepted")
+    table(f"Audiences on {answer['to']}", ("segment", "at", *steps, "#there", "#joins", "#leaves"), rows)
+    rows = [
+        (one["conversion"], one["count"], one["by_click"], f"{one['minor'] / 100:,.2f} {one['currency']}")
+        for one in answer["conversions"]
+    ]
+    table("Conversions, as Google holds them", ("conversion", "#count", "#by click", "#value"), rows)
+    _show_story(answer["story"])
+    _show_checks(answer)
+
+
+def _show_input(answer: dict[str, Any]) -> None:
+    counts = ("new", "same", "facts", "nobody", "rejected")
+    rows = [(one["connection"], *(one[count] for count in counts)) for one in answer["came_in"]]
+    table("What came in", ("files of", "#events", "#repeated", "#facts", "#tell nobody", "#rejected"), rows)
+    for one in answer["rejected"]:
+        out.print(f"rejected: {one['place']}: {one['reason']}", markup=False)
+    out.print()
+
+
+def _show_story(story: list[dict[str, str]]) -> None:
+    """Print the story, folded to the width of the terminal."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        grid.add_column(overflow="fold")
+    for one in story:
+        deed = {"she": f"Ada {one['what']}", "google": f"Google {one['what']}"}.get(one["who"], one["what"])
+        style = "" if one["who"] == "she" else "bold"
+        grid.add_row(Text(f"{parse_instant(one['at']):%d %b %H:%M:%S}"), Text(deed, style), Text(one["why"], "dim"))
+    out.print("[bold]Ada's story[/], in UTC")
+    out.print(grid, soft_wrap=False)
+    out.print()
+
+
+def _show_checks(answer: dict[str, Any]) -> None:
+    out.print("[bold]Compared with the truth[/]")
     for one in answer["checks"]:
-        mark = "[green]ok[/]" if not one["differences"] else "[red]WRONG[/]"
+        mark = "[bold red]WRONG[/]" if one["differences"] else "[green]right[/]"
         out.print(f"{mark}  {one['what']}: {one['found']}")
-        for difference in one["differences"][:10]:
-            err.print(f"      {difference}", markup=False)
+        for difference in one["differences"][:MOST_SHOWN]:
+            err.print(f"       {difference}", markup=False)
+        if len(one["differences"]) > MOST_SHOWN:
+            err.print(f"       and {len(one['differences']) - MOST_SHOWN} more")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from leadup.demo.play import ACTIONS, Moved, Played
+from leadup.demo.play import ACTIONS, Moved, Place, Played
 from leadup.demo.truth import FOREVER, Span, held_at, score, tier
 from leadup.demo.visitors import END, Visitor, instant
 from leadup.insights.status import status
@@ -110,6 +110,7 @@ def _audiences(played: Played, vendor: str, what: str) -> Checked:
     differences = [f"{_said(moved)} did not happen" for moved in sorted((true - actual).elements())]
     differences += [f"{_said(moved)} should not have happened" for moved in sorted((actual - true).elements())]
     differences += _in_vain(played, vendor)
+    differences += _who_is_there(played, vendor)
     joins = sum(count for moved, count in true.items() if moved.joined)
     found = f"{joins} joins and {true.total() - joins} leaves, each once and to the second"
     return Checked(what, found, tuple(differences))
@@ -135,6 +136,22 @@ def _present(her: Visitor, vendor: str, segment: str) -> tuple[list[Span], str, 
 def _said(moved: Moved) -> str:
     verb, where = ("join", "to") if moved.joined else ("leave", "from")
     return f"{moved.vendor}: the {verb} of {moved.who[:24]} {where} {moved.list!r} at {instant(moved.at)}"
+
+
+def _who_is_there(played: Played, vendor: str) -> list[str]:
+    """Who is in a list in the end and must not be, or must be and is not."""
+    true = {
+        Place(vendor, name, who)
+        for her in played.world.visitors
+        for segment, name in LISTS[vendor].items()
+        for known, who, lag in [_present(her, vendor, segment)]
+        if held_at(END - lag, known)
+    }
+    actual = {place for place in played.present() if place.vendor == vendor}
+    return [
+        f"{vendor}: {place.who[:24]} {'is' if place in actual else 'is not'} in {place.list!r} in the end"
+        for place in sorted(true ^ actual)
+    ]
 
 
 def _in_vain(played: Played, vendor: str) -> list[str]:

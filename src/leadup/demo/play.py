@@ -52,13 +52,21 @@ conversion_actions = {{demo = "{demo}", won = "{won}"}}
 """
 
 
-class Moved(NamedTuple):
-    """One member of one list came or went, as the vendor's own state shows."""
+class Place(NamedTuple):
+    """One member of one list, as the vendor's own state shows."""
 
     vendor: str
     list: str
     who: str
     """An address at HubSpot, the hash of one at Google."""
+
+
+class Moved(NamedTuple):
+    """One member of one list came or went."""
+
+    vendor: str
+    list: str
+    who: str
     joined: bool
     at: datetime
 
@@ -79,6 +87,13 @@ class Played:
     ticks: int = 0
     errors: list[str] = field(default_factory=list)
     """What went wrong on the way; nothing should."""
+
+    def present(self) -> set[Place]:
+        """Who is in which list now."""
+        hubspot, google = self.hubspot.state(), self.google.state()
+        addresses = {contact: values["email"] for contact, values in hubspot["contacts"].items()}
+        found = {Place("hubspot", one["name"], addresses[who]) for one in hubspot["lists"] for who in one["members"]}
+        return found | {Place("google_ads", one["name"], w) for one in google["user_lists"] for w in one["members"]}
 
 
 def rules_folder() -> Path:
@@ -137,8 +152,7 @@ class _Stage:
         self.result = result
         self._folder, self._tell = folder, tell
         self._clock = FrozenClock(BEGIN)
-        self._addresses: dict[str, str] = {}
-        self._present: set[tuple[str, str, str]] = set()
+        self._present: set[Place] = set()
 
     def play(self) -> None:
         app, drops = self.result.app, list(self.result.world.drops)
@@ -166,7 +180,7 @@ class _Stage:
 
     def _meet(self, contacts: tuple[str, ...]) -> None:
         for address in contacts:
-            self._addresses[self.result.hubspot.add_contact(address)] = address
+            self.result.hubspot.add_contact(address)
 
     def _judge(self, now: datetime) -> None:
         taken, errors = self.result.app.pull(now)
@@ -188,17 +202,7 @@ class _Stage:
 
     def _look(self, now: datetime) -> None:
         """Note who came and went at the vendors since the last look."""
-        present = {
-            ("hubspot", found["name"], self._addresses[contact])
-            for found in self.result.hubspot.state()["lists"]
-            for contact in found["members"]
-        }
-        present |= {
-            ("google_ads", found["name"], hashed)
-            for found in self.result.google.state()["user_lists"]
-            for hashed in found["members"]
-        }
+        present = self.result.present()
         for place in sorted(present ^ self._present):
-            vendor, name, who = place
-            self.result.diary.append(Moved(vendor, name, who, place in present, now))
+            self.result.diary.append(Moved(*place, place in present, now))
         self._present = present

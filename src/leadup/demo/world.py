@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
@@ -23,6 +24,7 @@ FIRST: Final = (
 )  # fmt: skip
 COMPANIES: Final = ("borealis", "kiwano", "lumen-works", "nordlicht", "orchard", "pendel", "quarry", "sundial")
 HEROINE: Final = "ada@tidewater.example"
+VISITORS: Final = 150
 STRANGERS: Final = 12
 """Contacts of HubSpot that never visit the site."""
 
@@ -61,50 +63,63 @@ class World:
         return next(her for her in self.visitors if her.email == HEROINE)
 
 
-def make_world(seed: int) -> World:
-    """Invent a world. The same seed gives the same world, to the byte."""
+def make_world(seed: int, visitors: int = VISITORS) -> World:
+    """Invent a world of about so many visitors, one of each kind at least. A seed gives the same to the byte."""
     rng = random.Random(f"leadup demo {seed}")  # noqa: S311 - invented people, no secrets
     calendar = Calendar(late=rng.randrange(8, 19))
-    visitors = _cast(rng, calendar)
-    rows = _rows(visitors)
+    cast = _cast(rng, calendar, visitors / VISITORS)
+    rows = _rows(cast)
     nobody = _nameless(rng, rows)
     rejected = _spoil(rng, rows)
     repeated = _repeat(rng, rows, calendar)
     return World(
         seed=seed,
-        visitors=tuple(visitors),
-        drops=tuple(_drops(visitors, rows, calendar)),
+        visitors=tuple(cast),
+        drops=tuple(_drops(cast, rows, calendar)),
         rejected=rejected,
         repeated=repeated,
         nobody=nobody,
-        events=sum(len(her.events) + sum("name" in line for line in her.told) for her in visitors) + nobody,
-        facts=sum("facts" in line for her in visitors for line in her.told),
+        events=sum(len(her.events) + sum("name" in line for line in her.told) for her in cast) + nobody,
+        facts=sum("facts" in line for her in cast for line in her.told),
     )
 
 
 # ---------------------------------------------------------------- visitors
 
 
-def _cast(rng: random.Random, calendar: Calendar) -> list[Visitor]:
-    names = [f"{first}@{company}.example" for first, company in product(FIRST, COMPANIES)]
-    rng.shuffle(names)
+def _cast(rng: random.Random, calendar: Calendar, scale: float) -> list[Visitor]:
+    names = _names(rng)
     heroine = Visitor("heroine", calendar, client="c.ada", user="u.ada", email=HEROINE, hubspot=BEGIN, gclid="Cj0-ada")
     becomes_a_story(heroine, rng, 2)
     visitors = [heroine]
     for kind, play, count, last in CAST:
-        for _ in range(count):
+        for _ in range(_scaled(count, scale)):
             her = _visitor(rng, calendar, kind, len(visitors), names)
             play(her, rng, rng.randrange(last + 1))
             visitors.append(her)
-    return [*visitors, *_pairs(rng, calendar, names)]
+    for number in range(_scaled(3, scale)):
+        visitors += _pair(rng, calendar, number, names)
+    return visitors
 
 
-def _visitor(rng: random.Random, calendar: Calendar, kind: str, number: int, names: list[str]) -> Visitor:
+def _scaled(count: int, scale: float) -> int:
+    return max(1, round(count * scale))
+
+
+def _names(rng: random.Random) -> Iterator[str]:
+    """Addresses, none of them twice."""
+    names = list(product(FIRST, COMPANIES))
+    rng.shuffle(names)
+    for more in itertools.count():
+        yield from (f"{first}{more or ''}@{company}.example" for first, company in names)
+
+
+def _visitor(rng: random.Random, calendar: Calendar, kind: str, number: int, names: Iterator[str]) -> Visitor:
     her = Visitor(kind, calendar, client=f"c.{number}", gclid=f"Cj0-{number}" if rng.random() < 0.4 else "")
     her.consent = rng.choices((True, False, None), (70, 15, 15))[0]
     told = kind != "passer-by" and (rng.random() < 0.75 or kind in _TELLS)
     if told:
-        her.user, her.email, her.signed_in = f"u.{number}", names.pop(), BEGIN
+        her.user, her.email, her.signed_in = f"u.{number}", next(names), BEGIN
         later = BEGIN + timedelta(days=rng.randrange(8, 20), hours=rng.randrange(8, 18), minutes=rng.randrange(60))
         her.hubspot = rng.choices((BEGIN, later, None), (80, 6, 14))[0]
         if her.hubspot == BEGIN and rng.random() < 0.5:
@@ -129,25 +144,27 @@ _TELLS: Final = frozenset(
 """Kinds that can not be played by somebody who never tells who she is."""
 
 
-def _pairs(rng: random.Random, calendar: Calendar, names: list[str]) -> Iterable[Visitor]:
+def _pair(rng: random.Random, calendar: Calendar, number: int, names: Iterator[str]) -> tuple[Visitor, Visitor]:
     """Two people at one browser: what comes before the first login is hers, what comes after the second is his."""
-    for number in range(3):
-        day, client = rng.randrange(18), f"c.shared-{number}"
-        hers = Visitor("first at a shared browser", calendar, client, f"u.first-{number}", names.pop(), hubspot=BEGIN)
-        his = Visitor("second at a shared browser", calendar, client, f"u.second-{number}", names.pop(), hubspot=BEGIN)
-        hers.signed_in = BEGIN + timedelta(days=day + 1, hours=9, minutes=rng.randrange(60))
-        hers.watches(BEGIN + timedelta(days=day, hours=15, minutes=rng.randrange(60)))
-        hers.does("login", hers.signed_in)
-        hers.expect("watched_no_demo", (hers.calendar.known(_on(day)), FOREVER))
-        his.signed_in = BEGIN + timedelta(days=day + 2, hours=9, minutes=rng.randrange(60))
-        his.does("login", his.signed_in)
-        first, second = (BEGIN + timedelta(days=day + n, hours=15, minutes=rng.randrange(60)) for n in (2, 4))
-        his.compares(first)
-        his.signed_in, signed_in = FOREVER, his.signed_in
-        known = his.compares(second)  # without a login: the browser is his by now
-        his.signed_in = signed_in
-        his.expect("pricing_twice", (known, first + timedelta(days=7)))
-        yield from (hers, his)
+    day, client = rng.randrange(18), f"c.shared-{number}"
+
+    def at(days: int, hour: int) -> datetime:
+        return _on(day + days) + timedelta(hours=hour, minutes=rng.randrange(60), seconds=rng.randrange(60))
+
+    hers = Visitor("first at a shared browser", calendar, client, f"u.first-{number}", next(names), hubspot=BEGIN)
+    his = Visitor("second at a shared browser", calendar, client, f"u.second-{number}", next(names), hubspot=BEGIN)
+    seen = hers.watches(at(0, 15))
+    hers.signed_in = at(1, 9)
+    hers.does("login", hers.signed_in)
+    hers.expect("watched_no_demo", (seen, FOREVER))
+    login, first, second = at(2, 9), at(2, 15), at(4, 15)
+    his.signed_in = login
+    his.does("login", login)
+    his.compares(first)
+    his.signed_in = FOREVER
+    known = his.compares(second)  # without a login: the browser is his by now
+    his.expect("pricing_twice", (known, first + timedelta(days=7)))
+    return hers, his
 
 
 def _on(day: int) -> datetime:
