@@ -70,6 +70,7 @@ def occurrences(
             )
             joined = open_ones.get(joined.transaction_id, joined)
         open_ones[joined.transaction_id] = replace(joined, events=(*joined.events, signal.event))
+    open_ones = _together(list(open_ones.values()), same_within)  # an event that came back may have reopened its own
     before = {occurrence.transaction_id: occurrence for occurrence in known}
     valued = [replace(o, value=_value(o, signals)) for o in open_ones.values()]
     return [occurrence for occurrence in valued if before.get(occurrence.transaction_id) != occurrence]
