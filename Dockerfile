@@ -5,6 +5,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 COPY connectors connectors
+COPY rules rules
 RUN python -m venv /opt/leadup \
  && pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
  && /opt/leadup/bin/pip install --no-cache-dir --constraint constraints.txt "$(echo dist/leadup-*.whl)[all]"
