@@ -32,7 +32,13 @@ def commands() -> str:
 
 
 def _helps(command: click.Command, path: list[str]) -> Iterator[tuple[list[str], str]]:
-    context = click.Context(command, info_name=" ".join(path), max_content_width=WIDTH, terminal_width=WIDTH)
+    context = click.Context(
+        command,
+        info_name=" ".join(path),
+        max_content_width=WIDTH,
+        terminal_width=WIDTH,
+        help_option_names=list(main.context_settings["help_option_names"]),
+    )
     yield path, "\n".join(line.rstrip() for line in command.get_help(context).rstrip().splitlines())
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
