@@ -204,6 +204,13 @@ def test_negative_points_count_until_they_are_forgotten() -> None:
     assert judged(rules, person("b@10 a@110"), at=110)[0]["in:s0"] is True
 
 
+def test_a_fall_is_found_before_the_rise_that_hides_it() -> None:
+    rules = scored(p.Points(pattern="a", points=3000.0), p.Points(pattern="b", points=-2048.0), low=5)
+    human = person("a@80 b@89 a@98")
+    assert [judged(rules, human, at=at)[0]["in:s0"] for at in (183, 184, 189, 190)] == [True, False, True, True]
+    assert judged(rules, human, at=100)[0]["until:s0"] == us(184)
+
+
 @settings(derandomize=True, deadline=None, database=None, max_examples=200)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40 * 24 * 3600 * 10)), min_size=1, max_size=12),
@@ -307,6 +314,7 @@ DID_NOT = did(low=0, high=0, within=5)
         (p.Not(started(2, 9)), "a@10 b@11", 20, {"a": 0}, True, None),  # it never held
         (p.Not(started(2, 9)), "a@1 a@12 b@14", 20, {"a": 9}, False, 10),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"a": 16}, False, 17),
+        (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 16}, False, 17),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 17}, True, None),
         (p.All((did("n"), DID_NOT)), "a@10", 20, {"a": 12}, False, None),  # waiting would change nothing
         (p.All((did("a"), DID_NOT)), "a@10", 20, {"a": 12}, False, 15),
@@ -332,6 +340,7 @@ def test_absence_needs_a_watermark(
         ("b@100", 150, 50, True, None),  # it was never above
         ("a@100 n@105", 150, 50, True, None),  # a signal with negative points took it below
         ("a@100 n@112", 150, 50, False, 111),
+        ("a@100 n@111", 150, 50, False, 111),  # decay alone would have taken it below then
     ],
 )
 def test_a_score_below_a_bound_is_absence(
@@ -341,6 +350,26 @@ def test_a_score_below_a_bound_is_absence(
     rules = program(p.Not(p.ScoreIs(score="s", low=10.0)), scores=scored(*points).scores)
     [row] = judged(rules, person(happened), at=at, a=mark)
     assert (row["in:s0"], row["waits:s0"]) == (holds, NEVER if waits is None else us(waits))
+
+
+@pytest.mark.parametrize(
+    ("points", "low", "happened", "at", "mark", "waits"),
+    [
+        # It fell at 101; what came at 101.5 was not enough.
+        (1, 20, "a@100 b@101.5", 150, 50, 101),
+        (1, 20, "a@100 b@101.5", 150, 100.9, 101),
+        # It fell at 108, rose when the negative points were forgotten at 110, and fell again.
+        (-2048, 9.5, "b@10 a@100", 109, 50, 108),
+        (-2048, 9.5, "b@10 a@100", 150, 50, 111),
+    ],
+)
+def test_a_score_is_below_since_it_last_fell(
+    points: float, low: float, happened: str, at: float, mark: float, waits: float
+) -> None:
+    scores = scored(TWENTY, p.Points(pattern="b", points=points)).scores
+    rules = program(p.Not(p.ScoreIs(score="s", low=low)), scores=scores)
+    assert judged(rules, person(happened), at=at, a=mark)[0]["waits:s0"] == us(waits)
+    assert judged(rules, person(happened), at=at, a=waits)[0]["in:s0"] is True
 
 
 def test_the_upper_end_of_a_tier_is_absence_and_its_lower_end_is_not() -> None:
