@@ -32,7 +32,7 @@ from leadup.types import to_us
 
 log = structlog.get_logger("leadup.daemon")
 
-STOP_WITHIN = 8.0
+STOP_WITHIN = 7.0
 """Seconds that work under way gets to end by itself after SIGTERM; then the process ends all the same."""
 ALERT = "alert:rules"
 

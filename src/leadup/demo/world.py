@@ -66,7 +66,7 @@ class World:
 def make_world(seed: int, visitors: int = VISITORS) -> World:
     """Invent a world of about so many visitors, one of each kind at least. A seed gives the same to the byte."""
     rng = random.Random(f"leadup demo {seed}")  # noqa: S311 - invented people, no secrets
-    calendar = Calendar(late=rng.randrange(8, 19))
+    calendar = Calendar(late=rng.randrange(9, 19))
     cast = _cast(rng, calendar, visitors / VISITORS)
     rows = _rows(cast)
     nobody = _nameless(rng, rows)
@@ -196,7 +196,7 @@ def _nameless(rng: random.Random, rows: dict[int, list[str]]) -> int:
 def _spoil(rng: random.Random, rows: dict[int, list[str]]) -> tuple[str, ...]:
     """Add a row that breaks off, and one without a time."""
     first, second = rng.sample(range(DAYS), 2)
-    rows[first].insert(rng.randrange(len(rows[first])), '{"id": "b1", "name": "page_view", "at": "2026-03-')
+    rows[first].insert(rng.randint(0, len(rows[first])), '{"id": "b1", "name": "page_view", "at": "2026-03-')
     rows[second].append(_line({"id": "b2", "name": "page_view", "identifiers": {"client_id": "c.1"}}))
     return ("not JSON", '"at" is missing')
 
