@@ -25,12 +25,12 @@ from leadup_connectors.google_ads.sandbox_account import identifiers, rows_of
 
 PEOPLE = 240
 BATCHES = (
-    SETTINGS.replace("[connections.hubspot]\n", "[connections.hubspot]\nchunk_size = 25\n")
-    .replace("terms_accepted = true\n", "terms_accepted = true\nbatch_members = 20\nbatch_events = 20\n")
-    .replace('path = "events/*"\n', 'path = "events/*"\npage_size = 40\n')
-    + '\n[connections.export]\ntype = "files"\npath = "export/*.jsonl"\npage_size = 40\n'
+    SETTINGS.replace("[connections.hubspot]\n", "[connections.hubspot]\nchunk_size = 6\n").replace(
+        "terms_accepted = true\n", "terms_accepted = true\nbatch_members = 6\nbatch_events = 6\n"
+    )
+    + '\n[connections.export]\ntype = "files"\npath = "export/*.jsonl"\npage_size = 10\n'
 )
-"""Small pages and batches, so that there is much to be interrupted in."""
+"""Small pages and batches, so that there is more to be interrupted in than ten kills leave time for."""
 
 
 class Crowd:
@@ -133,12 +133,14 @@ def kills(watch: Watch, crowd: Crowd, chance: random.Random) -> Iterator[tuple[s
     """Ten commands: what each has to reach before it is killed, and the seconds it has left then."""
     everything = sum(1 for _ in crowd.events())
     for _ in range(4):
-        events = watch.events() + chance.randrange(1, 100)
+        events = watch.events() + chance.randrange(1, 60)
         yield "import", lambda events=events: watch.events() >= events, chance.random() / 20
     yield "sync", lambda: watch.events() >= everything, chance.random() / 5  # while it judges, or soon after
-    for command in ("sync", "sync", "run", "run", "run"):
-        requests = watch.requests() + chance.randrange(1, 10)
-        yield command, lambda requests=requests: watch.requests() >= requests, chance.random() / 20
+    for command, requests in zip(
+        ("sync", "sync", "run", "run", "run"), sorted(chance.sample(range(100), 5)), strict=True
+    ):
+        enough = max(requests, watch.requests() + 1)
+        yield command, lambda enough=enough: watch.requests() >= enough, chance.random() / 20
 
 
 def finish(site: Installation) -> None:
