@@ -138,4 +138,7 @@ def _write_shared(register: Register, division: Division) -> None:
         register.connection.execute(delete(shared).where(row), rows)
     rows = [{"identifier": contact, "person": person} for contact, person in sorted(new - old)]
     upsert(register.connection, shared, rows, update=())
-    register.soiled.update(person for _, person in old ^ new)
+    # Whoever shares an address is judged anew with it: of their consents the strictest counts.
+    changed = {number for number, _ in old ^ new}
+    register.soiled.update(person for number, person in old | new if number in changed)
+    register.soiled.update(stretch.person for number in changed for stretch in register.owners.get(number, ()))
