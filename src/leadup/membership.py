@@ -64,19 +64,21 @@ class Wanted:
     basis: str | None
     reason: str
     step: str
-    """The step of the waterfall reached: ``holds``, ``identifier``, ``consent``, ``deliverable``."""
+    """The step of the waterfall reached: ``holds``, ``identifier``, ``deliverable``; empty: not even in the segment."""
     urgent: bool = False
+    """Consent is missing: who stands there leaves at once, whatever a guard says."""
 
 
 def wanted(audience: Audience, *, member: bool, identifiers: Collection[Identifier], consent: Consent) -> Wanted:
     """Decide whether one person should stand in one audience."""
+    allowed = permission(audience.purposes, consent)
     if not member:
-        return Wanted(None, "not in the segment", "")
+        return Wanted(None, "not in the segment", "", urgent=not allowed.granted)
     usable = [i for i in identifiers if i.kind in audience.needs]
     if audience.needs and not usable:
         kinds = " or ".join(kind for kind in Kind if kind in audience.needs)
-        return Wanted(None, f"in the segment, but there is no {kinds} to be found by", "holds")
-    allowed = permission(audience.purposes, consent)
+        reason = f"in the segment, but there is no {kinds} to be found by"
+        return Wanted(None, reason, "holds", urgent=not allowed.granted)
     if not allowed.granted:
         return Wanted(None, f"in the segment, but {allowed.because}", "identifier", urgent=True)
     return Wanted(basis(usable), "in the segment", "deliverable")

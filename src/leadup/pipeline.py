@@ -262,15 +262,14 @@ class Pipeline:
     ) -> list[int]:
         """Pass on what belongs to persons who turned out to be others; return whom to judge in their place."""
         stays = people.current(connection, chosen)
-        kept = {person for person in chosen if stays[person] == person}
-        for person in set(chosen) - kept:
-            if merge(connection, person, stays[person], at_us):
-                connection.execute(delete(dirty).where(dirty.c.person == person))
-                kept.add(stays[person])
-                fresh.add(stays[person])
-            else:
-                postponed.add(person)
-        return sorted(kept)
+        merges = {person: other for person, other in stays.items() if person != other}
+        waiting = merge(connection, merges, at_us) if merges else set()
+        postponed |= waiting.union(merges[person] for person in waiting)
+        merged = merges.keys() - waiting
+        for part in chunks(merged):
+            connection.execute(delete(dirty).where(dirty.c.person.in_(part)))
+        fresh |= {merges[person] for person in merged} - postponed
+        return sorted(set(stays.values()) - postponed)
 
     def _judge(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leadup.types import Json, Use
@@ -37,7 +37,7 @@ class Row:
     subject: str
     person: int
     want: Json
-    """What should stand there; None: nothing."""
+    """What should stand there. None: nobody in an audience; of a conversion or property, nothing more is to be sent."""
     stands: Json
     """What was sent last and not refused; None: nothing."""
     standing: Standing
@@ -62,6 +62,11 @@ class Step:
     urgent: bool = False
 
 
+def retraction(currency: str | None) -> Json:
+    """The amount of a conversion that was taken back: what was sent is restated to it, what was not stays unsent."""
+    return {"minor": 0, "currency": currency, "retracted": True}
+
+
 def verb(use: Use, row: Row) -> str | None:
     """Say what has to be done about a row; None: nothing."""
     if use is Use.AUDIENCE:
@@ -72,7 +77,9 @@ def verb(use: Use, row: Row) -> str | None:
         return None
     if use is Use.PROPERTY:
         return "upsert"
-    return "convert" if row.stands is None else "restate"
+    if row.stands is not None:
+        return "restate"
+    return None if isinstance(row.want, Mapping) and row.want.get("retracted") else "convert"
 
 
 def steps(use: Use, rows: Sequence[Row]) -> list[Step]:

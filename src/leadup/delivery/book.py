@@ -1,4 +1,4 @@
-"""The book: what should stand at each target and what does, the outbox between them, and the ledger.
+"""The book: what should stand at each target and what does, and the outbox between them.
 
 Every function works inside the caller's transaction, so that what is wanted, what is planned and why are one commit.
 """
@@ -9,31 +9,54 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from leadup import plan
+from leadup.delivery.ledger import Line, write_ledger
 from leadup.plan import Standing
 from leadup.state.store import chunks
-from leadup.state.tables import ledger, outbox, standings, targets
+from leadup.state.tables import outbox, standings, targets
 from leadup.types import Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
+WAITING = ("held", "pending")
+# Word for word as in the partial indexes `outbox_live` and `standings_open`, or SQLite does not use them.
 _NO_LIVE_ROW = ~exists().where(
-    outbox.c.target == standings.c.target, outbox.c.subject == standings.c.subject, outbox.c.state.in_(LIVE)
+    outbox.c.target == standings.c.target, outbox.c.subject == standings.c.subject, text(f"outbox.state IN {LIVE}")
 )
-_TO_PLAN = and_(standings.c.open, _NO_LIVE_ROW)
+_NOT_IN_COUNT = ~exists().where(
+    outbox.c.id == standings.c.sent, outbox.c.state == "accepted", outbox.c.verb.in_(["convert", "restate"])
+)
+"""The vendor has said whether a conversion counts. Until then its next value waits: Google, for one, states no order
+between two values of one conversion."""
 
 
-def _to_refresh(now_us: int) -> ColumnElement[bool]:
-    """What must be sent again before the vendor forgets it."""
-    return and_(
-        standings.c.refresh_us <= now_us, standings.c.want.is_not(None), standings.c.stands.is_not(None), _NO_LIVE_ROW
-    )
+def _to_plan(target: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """What differs at a target. The 0 keeps SQLite from looking through the whole target, by the primary key."""
+    return and_(standings.c.target + 0 == target, text("standings.open"), _NO_LIVE_ROW, _NOT_IN_COUNT)
+
+
+def _to_refresh(target: ColumnElement[int] | int, now_us: int) -> ColumnElement[bool]:
+    """What must be sent again to a target before the vendor forgets it."""
+    wanted = and_(standings.c.want.is_not(None), standings.c.stands.is_not(None))
+    return and_(standings.c.target == target, standings.c.refresh_us <= now_us, wanted, _NO_LIVE_ROW)
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What should stand at a target for one subject, and why."""
+    """What should stand at a target for one subject, and why; ``want`` as :class:`leadup.plan.Row` has it."""
 
     subject: str
     person: int
@@ -127,7 +150,7 @@ def with_work(connection: Connection, now_us: int) -> set[int]:
     work = (
         exists().where(mine, outbox.c.state == "sending"),
         exists().where(mine, outbox.c.state == "pending", outbox.c.next_us <= now_us),
-        exists().where(standings.c.target == targets.c.id, _TO_PLAN),
+        exists().where(_to_plan(targets.c.id)),
         targets.c.error.is_not(None),
     )
     return set(connection.scalars(select(targets.c.id).where(or_(*work))))
@@ -136,8 +159,8 @@ def with_work(connection: Connection, now_us: int) -> set[int]:
 def set_targets(connection: Connection, activated: Mapping[Target, Terms], now_us: int) -> None:
     """Bring the targets in line with the rules.
 
-    An audience that is no longer activated loses its members by the next plan (its guard will ask first); conversions
-    and properties that were sent stay as they are.
+    An audience that is no longer activated loses its members by the next plan (its guard will ask first); of a
+    conversion or property nothing more is sent, and what was sent stays as it is.
     """
     known = {(row.target.connection, row.target.use, row.target.name): row for row in all_targets(connection)}
     for target, terms in activated.items():
@@ -149,13 +172,11 @@ def set_targets(connection: Connection, activated: Mapping[Target, Terms], now_u
         else:
             connection.execute(update(targets).where(targets.c.id == row.id).values(**values))
     for row in known.values():
-        if not row.active:
-            continue
-        connection.execute(update(targets).where(targets.c.id == row.id).values(active=False))
-        where = and_(standings.c.target == row.id, standings.c.want.is_not(None))
-        if row.target.use is Use.AUDIENCE:
+        if row.active:
+            connection.execute(update(targets).where(targets.c.id == row.id).values(active=False))
+            where = and_(standings.c.target == row.id, standings.c.want.is_not(None))
             found = connection.execute(select(standings.c.subject, standings.c.person).where(where))
-            reason = "the segment is no longer sent here"
+            reason = f"the {row.target.use} is no longer sent here"
             set_wants(connection, row, [Want(r.subject, r.person, None, reason) for r in found], now_us)
 
 
@@ -166,15 +187,16 @@ def set_wants(connection: Connection, target: TargetRow, wants: Sequence[Want], 
     """Record what should stand; return how many rows changed. A pending row that this overtakes is replaced."""
     changed = 0
     for part in chunks(wants):
-        before = _rows(connection, target.id, [want.subject for want in part])
-        inserts, updates, overtaken = [], [], []
+        before = standings_of(connection, target.id, [want.subject for want in part])
+        inserts, updates, overtaken, passed_on = [], [], [], []
         for want in part:
             row = before.get(want.subject)
             if row is None:
-                if want.want is not None:
+                # Of a conversion that is not reported it is recorded why.
+                if want.want is not None or target.target.use is Use.CONVERSION:
                     inserts.append(_new(target.id, want))
                 continue
-            if row["want"] == want.want and row["person"] == want.person:
+            if (row["want"], row["person"], row["urgent"]) == (want.want, want.person, want.urgent):
                 continue
             updates.append(
                 {
@@ -187,13 +209,17 @@ def set_wants(connection: Connection, target: TargetRow, wants: Sequence[Want], 
                     "open": _differs(target.target.use, row, want.want),
                 }
             )
-            if row["want"] != want.want:
+            if row["want"] != want.want or (want.urgent and not row["urgent"]):
                 overtaken.append(want.subject)
+            if row["person"] != want.person:
+                passed_on.append({"t": target.id, "s": want.subject, "p": want.person})
         if inserts:
             connection.execute(insert(standings), inserts)
         if updates:
             connection.execute(_UPDATE_WANT, updates)
-        _replace(connection, target.id, overtaken, now_us)
+        if passed_on:
+            connection.execute(_PASS_ON, passed_on)
+        replace_waiting(connection, target, overtaken, now_us)
         changed += len(inserts) + len(updates)
     return changed
 
@@ -202,6 +228,11 @@ _UPDATE_WANT = (
     update(standings)
     .where(standings.c.target == bindparam("t"), standings.c.subject == bindparam("s"))
     .values({name: bindparam(name) for name in ("person", "want", "reason", "urgent", "open")})
+)
+_PASS_ON = (
+    update(outbox)
+    .where(outbox.c.target == bindparam("t"), outbox.c.subject == bindparam("s"), outbox.c.state.in_(WAITING))
+    .values(person=bindparam("p"))
 )
 
 
@@ -213,8 +244,9 @@ def _new(target: int, want: Want) -> dict[str, Any]:
         "want": want.want,
         "stands": None,
         "standing": Standing.ABSENT,
-        "open": True,
+        "open": want.want is not None,
         "remote": None,
+        "sent": None,
         "number": 0,
         "refresh_us": None,
         "urgent": want.urgent,
@@ -222,12 +254,12 @@ def _new(target: int, want: Want) -> dict[str, Any]:
     }
 
 
-def _rows(connection: Connection, target: int, subjects: Collection[str]) -> dict[str, dict[str, Any]]:
-    found = {}
+def standings_of(connection: Connection, target: int, subjects: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Rows of ``standings`` of one target, by subject."""
+    found: dict[str, dict[str, Any]] = {}
     for part in chunks(subjects):
         where = and_(standings.c.target == target, standings.c.subject.in_(part))
-        for row in connection.execute(select(standings).where(where)).mappings():
-            found[row["subject"]] = dict(row)
+        found |= {row["subject"]: dict(row) for row in connection.execute(select(standings).where(where)).mappings()}
     return found
 
 
@@ -250,19 +282,22 @@ def as_row(row: Mapping[str, Any], now_us: int) -> plan.Row:
     )
 
 
-def _replace(connection: Connection, target: int, subjects: Collection[str], now_us: int) -> None:
-    """Take back rows that wait for subjects whose intent changed; what is being sent is never overtaken."""
+def replace_waiting(
+    connection: Connection, target: TargetRow, subjects: Collection[str], now_us: int, why: str = "a newer intent"
+) -> None:
+    """Take back rows that wait for these subjects; what is being sent is never overtaken.
+
+    A conversion that may have been counted already waits on until the vendor answers: its next value is to be reported
+    as another one of the same conversion.
+    """
     for part in chunks(subjects):
-        where = and_(outbox.c.target == target, outbox.c.subject.in_(part), outbox.c.state.in_(["held", "pending"]))
-        rows = connection.execute(select(outbox.c.id, outbox.c.subject, outbox.c.person, outbox.c.verb).where(where))
-        gone = list(rows)
-        connection.execute(update(outbox).where(where).values(state="replaced", done_us=now_us))
-        write_ledger(
-            connection,
-            now_us,
-            target,
-            [Line(row.id, row.subject, row.person, row.verb, "replaced", detail="a newer intent") for row in gone],
-        )
+        where = [outbox.c.target == target.id, outbox.c.subject.in_(part), outbox.c.state.in_(WAITING)]
+        where += [outbox.c.before.is_(None)] if target.target.use is Use.CONVERSION else []
+        rows = connection.execute(select(outbox.c.id, outbox.c.subject, outbox.c.person, outbox.c.verb).where(*where))
+        lines = [Line(row.id, row.subject, row.person, row.verb, "replaced", detail=why) for row in rows]
+        values = {"state": "replaced", "done_us": now_us, "remote": None, "before": None}
+        connection.execute(update(outbox).where(*where).values(**values))
+        write_ledger(connection, now_us, target.id, lines)
 
 
 # ---------------------------------------------------------------- the plan
@@ -278,40 +313,43 @@ class Planned:
 
 
 def plan_all(connection: Connection, found: Sequence[TargetRow], now_us: int) -> list[Planned]:
-    """Plan these targets. One look tells at which of them anything differs."""
-    here = standings.c.target == targets.c.id
-    differs = or_(exists().where(here, _TO_PLAN), exists().where(here, _to_refresh(now_us)))
-    some = set(connection.scalars(select(targets.c.id).where(differs)))
+    """Plan these targets. One look tells at which of them anything differs, or is held."""
+    differs = or_(exists().where(_to_plan(targets.c.id)), exists().where(_to_refresh(targets.c.id, now_us)))
+    some = set(connection.scalars(select(targets.c.id).where(or_(differs, targets.c.guard.is_not(None)))))
     return [plan_target(connection, t, now_us) if t.id in some else Planned(t, (), None) for t in found]
 
 
 def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Planned:
     """Write outbox rows for all that differs. A guard that trips holds the rows, and the target with them.
 
-    A target that is held gets no new rows until its plan is accepted, but for leaves by withdrawn consent.
+    A target that is held gets no new rows until its plan is accepted, or nothing is left of it, but for leaves by
+    withdrawn consent.
     """
-    mine = select(standings).where(standings.c.target == target.id)
     found = {
         row["subject"]: as_row(dict(row), now_us)
-        for where in (_TO_PLAN, _to_refresh(now_us))  # two looks, each by an index, not one through everything
-        for row in connection.execute(mine.where(where)).mappings()
+        for where in (_to_plan(target.id), _to_refresh(target.id, now_us))
+        for row in connection.execute(select(standings).where(where)).mappings()
     }
     rows = [found[subject] for subject in sorted(found)]
     steps = plan.steps(target.target.use, rows)
-    if target.guard:
-        steps = [step for step in steps if step.urgent]
+    held_before = bool(target.guard) and _holds_rows(connection, target.id)
     trip = None
-    if not target.guard and sum(step.verb == "leave" for step in steps) >= plan.MIN_LEAVES:
+    if held_before:
+        steps = [step for step in steps if step.urgent]
+    elif sum(step.verb == "leave" for step in steps) >= plan.MIN_LEAVES:
         trip = plan.guard(steps, _size(connection, target.id), target.terms.max_leave)
     held = [step for step in steps if trip and not step.urgent]
-    if trip:
-        connection.execute(
-            update(targets)
-            .where(targets.c.id == target.id)
-            .values(guard=trip.guard, guard_text=trip.text, plan=plan.fingerprint(held))
-        )
+    if trip or (target.guard and not held_before):
+        shown = plan.fingerprint(held) if trip else None
+        values = {"guard": trip.guard if trip else None, "guard_text": trip.text if trip else None, "plan": shown}
+        connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
     _write(connection, target, steps, {step.subject for step in held}, now_us)
     return Planned(target, tuple(steps), trip)
+
+
+def _holds_rows(connection: Connection, target: int) -> bool:
+    where = (outbox.c.target == target) & (outbox.c.state == "held")
+    return connection.scalar(select(outbox.c.id).where(where).limit(1)) is not None
 
 
 def _size(connection: Connection, target: int) -> int:
@@ -365,39 +403,3 @@ def accept(connection: Connection, target: TargetRow, guard: str, who: str, now_
     lines = [Line(r.id, r.subject, r.person, r.verb, "released", guard, f"accepted by {who}") for r in rows]
     write_ledger(connection, now_us, target.id, lines)
     return len(rows)
-
-
-# ---------------------------------------------------------------- the ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the ledger; free of personal data."""
-
-    row: int | None
-    subject: str
-    person: int | None
-    verb: str
-    what: str
-    code: str = ""
-    detail: str = ""
-
-
-def write_ledger(connection: Connection, now_us: int, target: int, lines: Iterable[Line]) -> None:
-    """Append lines."""
-    rows = [
-        {
-            "at_us": now_us,
-            "row": line.row,
-            "target": target,
-            "subject": line.subject,
-            "person": line.person,
-            "verb": line.verb,
-            "what": line.what,
-            "code": line.code,
-            "detail": line.detail,
-        }
-        for line in lines
-    ]
-    if rows:
-        connection.execute(insert(ledger), rows)

@@ -15,25 +15,26 @@ import traceback
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, Connection, select, update
 
-from leadup.consent import permission
-from leadup.delivery.book import Line, TargetRow, all_targets, plan_all, with_work, write_ledger
-from leadup.delivery.receipts import Book, unanswered
+from leadup.delivery.book import TargetRow, all_targets, plan_all, with_work
+from leadup.delivery.claim import claim, may_leave, permissions
+from leadup.delivery.ledger import Line, write_ledger
+from leadup.delivery.states import Row, States, rows_of
 from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
+from leadup.identity.seal import redact
 from leadup.identity.vault import Vault
 from leadup.kit import Destination, Pollable
-from leadup.plan import Standing
 from leadup.state import Store
 from leadup.state.store import chunks
-from leadup.state.tables import conversions, outbox, remote_ids, standings, targets
+from leadup.state.tables import conversions, outbox, targets
 from leadup.types import (
     Address,
     Change,
@@ -41,6 +42,7 @@ from leadup.types import (
     Join,
     Leave,
     Money,
+    Progress,
     Purpose,
     RemoteId,
     RemoteTarget,
@@ -57,8 +59,6 @@ log = structlog.get_logger("leadup.delivery")
 
 ORDER = ("join", "upsert", "convert", "restate", "leave")
 """Joins before leaves: what a join has just sent, a leave must spare."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -121,16 +121,18 @@ class Courier:
             except LeadupError as error:
                 log.warning("poll failed", connection=name, error=str(error))
                 again = to_us(now + _pause(error))
-                waiting = and_(outbox.c.state == "accepted", outbox.c.handle.in_(list(asked)))
+                waiting = (outbox.c.state == "accepted") & outbox.c.target.in_(set(asked.values()))
                 with self._store.write() as connection:
-                    connection.execute(update(outbox).where(waiting).values(next_us=again))
+                    for part in chunks(asked):
+                        these = waiting & outbox.c.handle.in_(part)
+                        connection.execute(update(outbox).where(these).values(next_us=again))
                 continue
             for status in statuses:
                 target = found[asked[status.handle]]
-                with self._store.write() as connection:
-                    rows = _rows(connection, outbox.c.handle == status.handle, outbox.c.state == "accepted")
-                    self._book(connection, target, now_us).status(rows, status)
-                    settled += len(rows) if status.progress != "processing" else 0
+                here = (outbox.c.target == target.id) & (outbox.c.handle == status.handle)
+                with self._states(target, now, here & (outbox.c.state == "accepted")) as (_, states):
+                    states.status(status)
+                    settled += len(states.rows) if status.progress is not Progress.PROCESSING else 0
         return settled
 
     # ------------------------------------------------------------ one target
@@ -147,9 +149,11 @@ class Courier:
                 for verb in self._verbs(target, now, force=force):
                     for batch in self._claims(target, verb, now, force=force):
                         self._send(target, batch, now, report)
+                force = False  # what has just been put off is not due again
         except LeadupError as error:
             self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
-            report.error, report.todo, retry = str(error), isinstance(error, NeedsHuman | Refused), _pause(error)
+            report.error, report.todo = redact(str(error)), isinstance(error, NeedsHuman | Refused)
+            retry = _pause(error)
         except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
             self._prepared.pop(target.target, None)
             report.error, report.todo, retry = _mistake(error), True, timedelta(hours=1)
@@ -182,16 +186,23 @@ class Courier:
         self._prepared[target.target] = remote
         return remote
 
-    def _book(self, connection: Connection, target: TargetRow, now_us: int) -> Book:
-        refresh = connection.scalar(select(targets.c.refresh_us).where(targets.c.id == target.id))
+    @contextmanager
+    def _states(
+        self, target: TargetRow, now: datetime, rows: Sequence[Row] | ColumnElement[bool]
+    ) -> Iterator[tuple[Connection, States]]:
+        """Open the states of some rows in a transaction of their own, and write them in the end."""
         poll_after = self._destinations[target.target.connection].can.poll_after
-        return Book(
-            connection=connection,
-            target=target,
-            now_us=now_us,
-            refresh_us=refresh,
-            poll_us=int(poll_after.total_seconds() * 1e6),
-        )
+        with self._store.write() as connection:
+            states = States(
+                connection,
+                target,
+                rows_of(connection, rows) if isinstance(rows, ColumnElement) else rows,
+                to_us(now),
+                refresh_us=connection.scalar(select(targets.c.refresh_us).where(targets.c.id == target.id)),
+                poll_us=poll_after // timedelta(microseconds=1),
+            )
+            yield connection, states
+            states.write()
 
     # ------------------------------------------------------------ claim
 
@@ -209,14 +220,16 @@ class Courier:
         while size:
             due = [*_due(target, now, force=force), outbox.c.verb == verb, outbox.c.id > after]
             with self._store.read() as connection:
-                rows = _rows(connection, *due, limit=size)
+                rows = rows_of(connection, *due, limit=size)
             if not rows:
                 return
             after = rows[-1]["id"]
             self._prepare(target, now)
             addresses = {} if verb == "leave" else self._addresses(target, rows)
-            with self._store.write() as connection:
-                claimed = self._claim(connection, target, rows, addresses, to_us(now))
+            # Who was asked about may have changed meanwhile: only what still waits is claimed.
+            still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
+            with self._states(target, now, still) as (connection, states):
+                claimed = claim(connection, states, target, addresses, uuid.uuid4().hex)
             if claimed:
                 yield claimed
 
@@ -227,195 +240,45 @@ class Courier:
         answers = self._destinations[target.target.connection].address(target.target, [contacts[p] for p in persons])
         return dict(zip(persons, answers, strict=True))
 
-    def _claim(
-        self,
-        connection: Connection,
-        target: TargetRow,
-        candidates: Sequence[Row],
-        addresses: Mapping[int, Address | Unreachable],
-        now_us: int,
-    ) -> list[Row]:
-        """Mark as ``sending`` what may leave now; settle what may not. Returns the rows to send, as stored."""
-        ids = [row["id"] for row in candidates]
-        rows = [row for part in chunks(ids) for row in _rows(connection, outbox.c.id.in_(part))]
-        rows = [row for row in rows if row["state"] == "pending"]
-        book, batch = self._book(connection, target, now_us), uuid.uuid4().hex
-        statements = people.consent_together(connection, sorted({row["person"] for row in rows}))
-        of_event = self._event_consent(connection, target, rows)
-        standing = {
-            row["subject"]: dict(row)
-            for part in chunks([row["subject"] for row in rows])
-            for row in connection.execute(
-                select(standings).where(standings.c.target == target.id, standings.c.subject.in_(part))
-            ).mappings()
-        }
-        purposes = target.terms.purposes
-        claimed: list[dict[str, Any]] = []
-        for row in rows:
-            stands = standing[row["subject"]]
-            before = row["before"] or {key: stands[key] for key in ("standing", "stands", "remote")}
-            sent: dict[str, Any] = {**row, "before": before, "batch": batch, "consent": None}
-            if row["verb"] == "leave":
-                sent["remote"] = self._spare(connection, target, row["subject"], stands)
-                if not sent["remote"]:
-                    self._settle_leave(book, sent, stands)
-                    continue
-                claimed.append(sent)
-                continue
-            address = addresses.get(row["person"])
-            if address is None or isinstance(address, Unreachable):
-                self._unreachable(connection, target, row, address, now_us)
-                continue
-            allowed = permission(purposes, statements.get(row["person"], {}), of_event.get(row["subject"]))
-            if not allowed.granted and not _lowers(row, before):
-                book.withheld(sent, allowed.because)
-                continue
-            sent["consent"] = {str(purpose): granted for purpose, granted in allowed.statement.items()}
-            sent["remote"] = [[i.kind, i.value] for i in address.ids]
-            claimed.append(sent)
-        self._mark(connection, target, claimed, standing, now_us)
-        return list(claimed)
-
-    def _mark(
-        self,
-        connection: Connection,
-        target: TargetRow,
-        claimed: Sequence[dict[str, Any]],
-        standing: Mapping[str, Any],
-        now_us: int,
-    ) -> None:
-        if not claimed:
-            return
-        columns = ("remote", "consent", "before", "batch")
-        connection.execute(
-            update(outbox)
-            .where(outbox.c.id == bindparam("i"))
-            .values(state="sending", sent_us=now_us, **{name: bindparam(name) for name in columns}),
-            [{"i": row["id"], **{name: row[name] for name in columns}} for row in claimed],
-        )
-        marks, held = [], []
-        for row in claimed:
-            known = standing[row["subject"]]["remote"] or []
-            together = (
-                known if row["verb"] == "leave" else sorted([*known, *(i for i in row["remote"] if i not in known)])
-            )
-            present = standing[row["subject"]]["standing"] == Standing.PRESENT
-            state = Standing.PRESENT if present else Standing.POSSIBLE
-            marks.append({"s": row["subject"], "remote": together, "standing": state})
-            if row["verb"] == "join":
-                held += [
-                    {"target": target.id, "kind": kind, "value": value, "subject": row["subject"]}
-                    for kind, value in row["remote"]
-                ]
-        connection.execute(
-            update(standings)
-            .where(standings.c.target == target.id, standings.c.subject == bindparam("s"))
-            .values(remote=bindparam("remote"), standing=bindparam("standing")),
-            marks,
-        )
-        if held:
-            connection.execute(sqlite_insert(remote_ids).on_conflict_do_nothing(), held)
-        lines = [Line(r["id"], r["subject"], r["person"], r["verb"], "sent", detail=r["reason"]) for r in claimed]
-        write_ledger(connection, now_us, target.id, lines)
-
-    def _spare(self, connection: Connection, target: TargetRow, subject: str, stands: Row) -> list[list[str]]:
-        """Identifiers to take out: those that were sent, without those that another current member also sent.
-
-        When consent was withdrawn the strictest statement counts, so nothing is spared.
-        """
-        ids = [list(i) for i in stands["remote"] or []]
-        if stands["urgent"]:
-            return ids
-        kept = []
-        for kind, value in ids:
-            others = (
-                select(remote_ids.c.subject)
-                .join(
-                    standings,
-                    and_(standings.c.target == remote_ids.c.target, standings.c.subject == remote_ids.c.subject),
-                )
-                .where(
-                    remote_ids.c.target == target.id,
-                    remote_ids.c.kind == kind,
-                    remote_ids.c.value == value,
-                    remote_ids.c.subject != subject,
-                    standings.c.want.is_not(None),
-                )
-            )
-            if connection.scalar(others.limit(1)) is None:
-                kept.append([kind, value])
-        return kept
-
-    def _settle_leave(self, book: Book, row: Row, stands: Row) -> None:
-        why = "another member still needs these identifiers" if stands["remote"] else "was there before us"
-        book.spared(row, why)
-
-    def _unreachable(
-        self, connection: Connection, target: TargetRow, row: Row, address: Unreachable | None, now_us: int
-    ) -> None:
-        found = address or Unreachable(code="nobody", detail="the person is no longer known")
-        again = now_us + int(found.again.total_seconds() * 1e6)
-        connection.execute(
-            update(outbox).where(outbox.c.id == row["id"]).values(code=found.code, detail=found.detail, next_us=again)
-        )
-        if row["code"] != found.code:
-            line = Line(row["id"], row["subject"], row["person"], row["verb"], "unreachable", found.code, found.detail)
-            write_ledger(connection, now_us, target.id, [line])
-
-    def _event_consent(
-        self, connection: Connection, target: TargetRow, rows: Sequence[Row]
-    ) -> dict[str, dict[Purpose, bool]]:
-        if target.target.use is not Use.CONVERSION:
-            return {}
-        query = select(conversions.c.transaction_id, conversions.c.consent)
-        found = {}
-        for part in chunks([row["subject"] for row in rows]):
-            for transaction_id, consent in connection.execute(query.where(conversions.c.transaction_id.in_(part))):
-                found[transaction_id] = {Purpose(name): bool(granted) for name, granted in consent.items()}
-        return found
-
     # ------------------------------------------------------------ send
 
     def _resend(self, target: TargetRow, now: datetime, report: Delivered) -> None:
         """Send again what a crash left on its way: the same rows, identifiers and keys, if consent still stands."""
-        with self._store.write() as connection:
-            rows = _rows(connection, outbox.c.target == target.id, outbox.c.state == "sending")
-            statements = people.consent_together(connection, sorted({row["person"] for row in rows}))
-            of_event = self._event_consent(connection, target, rows)
-            purposes = target.terms.purposes
-            book, batches = self._book(connection, target, to_us(now)), defaultdict(list)
-            for row in rows:
-                allowed = permission(purposes, statements.get(row["person"], {}), of_event.get(row["subject"]))
-                again = {**row, "before": unanswered(row["before"])}
-                if row["verb"] != "leave" and not allowed.granted and not _lowers(row, row["before"]):
-                    book.withheld(again, allowed.because)
+        here = (outbox.c.target == target.id) & (outbox.c.state == "sending")
+        batches: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        with self._states(target, now, here) as (connection, states):
+            states.in_doubt(states.rows)
+            allowed = permissions(connection, target, states.rows)
+            for row in states.rows:
+                if may_leave(row, states, allowed[row["id"]]):
+                    batches[row["batch"], row["verb"]].append(row)
                 else:
-                    batches[row["batch"], row["verb"]].append(again)
+                    states.withheld(row, allowed[row["id"]].because)
         for batch in batches.values():
             self._send(target, batch, now, report)
 
     def _send(self, target: TargetRow, rows: Sequence[Row], now: datetime, report: Delivered) -> None:
-        destination, now_us = self._destinations[target.target.connection], to_us(now)
+        destination = self._destinations[target.target.connection]
+        remote = self._prepare(target, now)
         changes = self._changes(target, rows)
         report.sent += len(rows)
-        remote = self._prepare(target, now)
         try:
             receipts = destination.deliver(remote, changes)
         except TryLater as error:
-            with self._store.write() as connection:
-                self._book(connection, target, now_us).unknown(rows, str(error), error.retry_after)
+            with self._states(target, now, rows) as (_, states):
+                states.no_answer(str(error), error.retry_after)
             raise
         except NeedsHuman as error:
-            with self._store.write() as connection:
-                self._book(connection, target, now_us).untouched(rows, "needs_human", str(error), timedelta(0))
+            with self._states(target, now, rows) as (_, states):
+                states.untouched("needs_human", str(error))
             raise
         except Refused as error:
-            with self._store.write() as connection:
-                self._book(connection, target, now_us).untouched(rows, error.code, str(error), None)
+            with self._states(target, now, rows) as (_, states):
+                states.refused(error.code, str(error))
             report.outcomes["rejected"] += len(rows)
             return
-        with self._store.write() as connection:
-            self._book(connection, target, now_us).receipts(rows, receipts)
+        with self._states(target, now, rows) as (_, states):
+            states.receipts(receipts)
         for receipt in receipts:
             report.outcomes[str(receipt.outcome)] += 1
 
@@ -450,12 +313,6 @@ def _mistake(error: Exception) -> str:
     )
 
 
-def _lowers(row: Row, before: Row) -> bool:
-    """Whether a restatement takes value away; that may leave without consent."""
-    stood = before.get("stands")
-    return row["verb"] == "restate" and stood is not None and (row["want"]["minor"] or 0) <= (stood["minor"] or 0)
-
-
 def _change(target: TargetRow, row: Row, conversion: Any) -> Change:
     common: dict[str, Any] = {
         "key": row["key"],
@@ -484,8 +341,3 @@ def _due(target: TargetRow, now: datetime, *, force: bool) -> list[ColumnElement
     """Rows of a target that may be sent now; with ``force`` also those that wait for a later try."""
     where = [outbox.c.target == target.id, outbox.c.state == "pending"]
     return where if force else [*where, outbox.c.next_us <= to_us(now)]
-
-
-def _rows(connection: Connection, *where: Any, limit: int | None = None) -> list[Row]:
-    query = select(outbox).where(*where).order_by(outbox.c.id).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]

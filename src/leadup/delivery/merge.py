@@ -2,81 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from leadup import plan
-from leadup.delivery.book import TargetRow, all_targets, as_row
+from leadup.delivery.book import TargetRow, all_targets, as_row, replace_waiting
+from leadup.delivery.states import hold, pairs
 from leadup.plan import Standing
-from leadup.state.tables import conversions, judged, memberships, outbox, remote_ids, standings
+from leadup.state.store import chunks
+from leadup.state.tables import conversions, judged, memberships, outbox, standings
+from leadup.types import Use
 
-_SURE = {Standing.ABSENT: 0, Standing.LEAVING: 1, Standing.POSSIBLE: 2, Standing.PRESENT: 3}
+Row = dict[str, Any]
 
 
-def merge(connection: Connection, gone: int, stays: int, now_us: int) -> bool:
-    """Pass on all that hangs on ``gone``; nothing is sent for that.
+def merge(connection: Connection, merges: Mapping[int, int], now_us: int) -> set[int]:
+    """Pass on all that hangs on persons who are gone, to those who stay; nothing is sent for that.
 
-    Returns False, having done nothing, while a row of his is on its way: try again when its receipt is in.
+    Returns those of whom nothing was passed on, because a row of one of the two is on its way: try again when its
+    receipt is in.
     """
-    sending = and_(outbox.c.person == gone, outbox.c.state == "sending")
-    if connection.scalar(select(outbox.c.id).where(sending).limit(1)) is not None:
-        return False
-    waiting = and_(outbox.c.person == gone, outbox.c.state.in_(["held", "pending"]))
-    connection.execute(update(outbox).where(waiting).values(state="replaced", done_us=now_us, detail="persons merged"))
+    busy = _on_the_way(connection, {*merges, *merges.values()})
+    waiting = {gone for gone, stays in merges.items() if gone in busy or stays in busy}
+    free = {gone: stays for gone, stays in merges.items() if gone not in waiting}
     targets = {target.id: target for target in all_targets(connection)}
-    for row in connection.execute(select(standings).where(standings.c.person == gone)).mappings().all():
-        _pass_on(connection, targets[row["target"]], dict(row), gone, stays)
-    connection.execute(update(outbox).where(outbox.c.person == gone).values(person=stays))
-    connection.execute(update(conversions).where(conversions.c.person == gone).values(person=stays))
-    connection.execute(delete(judged).where(judged.c.person == gone))
-    for row in connection.execute(select(memberships).where(memberships.c.person == gone)).mappings().all():
-        here = and_(memberships.c.segment == row["segment"], memberships.c.person == stays)
-        entered = connection.scalar(select(memberships.c.entered_us).where(here))
-        if entered is None:
-            connection.execute(insert(memberships).values({**row, "person": stays}))
-        elif row["entered_us"] < entered:
-            connection.execute(update(memberships).where(here).values(entered_us=row["entered_us"]))
-    connection.execute(delete(memberships).where(memberships.c.person == gone))
-    return True
+    for part in chunks(free):
+        for row in connection.execute(select(standings).where(standings.c.person.in_(part))).mappings().all():
+            if targets[row["target"]].target.use is not Use.CONVERSION:
+                _pass_on(connection, targets[row["target"]], dict(row), free[row["person"]], now_us)
+        connection.execute(delete(judged).where(judged.c.person.in_(part)))
+        _pass_memberships_on(connection, {gone: free[gone] for gone in part})
+    if free:
+        # Conversions keep their transaction ids.
+        both = [{"gone": gone, "stays": stays} for gone, stays in free.items()]
+        for table in (standings, outbox, conversions):
+            of_gone = update(table).where(table.c.person == bindparam("gone")).values(person=bindparam("stays"))
+            connection.execute(of_gone, both)
+    return waiting
 
 
-def _pass_on(connection: Connection, target: TargetRow, row: dict[str, Any], gone: int, stays: int) -> None:
-    key = and_(standings.c.target == target.id, standings.c.subject == row["subject"])
-    if row["subject"] != str(gone):  # a conversion: its transaction id stays what it is
-        connection.execute(update(standings).where(key).values(person=stays, open=_is_open(target, row)))
-        return
-    here = and_(standings.c.target == target.id, standings.c.subject == str(stays))
-    mine = connection.execute(select(standings).where(here)).mappings().first()
-    subject = str(stays)
-    mark = and_(remote_ids.c.target == target.id, remote_ids.c.subject == row["subject"])
-    held = {(r.kind, r.value) for r in connection.execute(select(remote_ids).where(mark))}
-    connection.execute(delete(remote_ids).where(mark))
-    own = and_(remote_ids.c.target == target.id, remote_ids.c.subject == subject)
-    held -= {(r.kind, r.value) for r in connection.execute(select(remote_ids).where(own))}
-    if held:
-        rows = [{"target": target.id, "kind": k, "value": v, "subject": subject} for k, v in sorted(held)]
-        connection.execute(insert(remote_ids), rows)
-    connection.execute(delete(standings).where(key))
-    if mine is None:
-        after = {**row, "subject": subject, "person": stays}
-        connection.execute(insert(standings).values({**after, "open": _is_open(target, after)}))
-        accepted = and_(outbox.c.target == target.id, outbox.c.subject == row["subject"], outbox.c.state == "accepted")
-        connection.execute(update(outbox).where(accepted).values(subject=subject))
-        return
-    surer = max(dict(mine), row, key=lambda r: _SURE[Standing(r["standing"])])
-    together = sorted({tuple(i) for i in [*(mine["remote"] or []), *(row["remote"] or [])]})
-    after = {
-        **mine,
-        "standing": surer["standing"],
-        "stands": surer["stands"],
-        "remote": together or None,
-        "refresh_us": surer["refresh_us"],
-        "number": max(mine["number"], row["number"]),
-    }
-    changed = {name: after[name] for name in ("standing", "stands", "remote", "refresh_us", "number")}
-    connection.execute(update(standings).where(here).values(**changed, open=_is_open(target, after)))
+def _on_the_way(connection: Connection, persons: Collection[int]) -> set[int]:
+    found: set[int] = set()
+    for part in chunks(persons):
+        where = and_(outbox.c.person.in_(part), outbox.c.state == "sending")
+        found |= set(connection.scalars(select(outbox.c.person).where(where)))
+    return found
 
 
-def _is_open(target: TargetRow, row: dict[str, Any]) -> bool:
-    return plan.verb(target.target.use, as_row(row, 0)) is not None
+def _pass_on(connection: Connection, target: TargetRow, row: Row, stays: int, now_us: int) -> None:
+    gone, subject = row["subject"], str(stays)
+    replace_waiting(connection, target, [gone, subject], now_us, "two persons turned out to be one")
+    answering = and_(outbox.c.target == target.id, outbox.c.subject == gone, outbox.c.state == "accepted")
+    connection.execute(update(outbox).where(answering).values(subject=subject))
+    here = and_(standings.c.target == target.id, standings.c.subject == subject)
+    found = connection.execute(select(standings).where(here)).mappings().first()
+    mine = dict(found) if found else None
+    after = {**(mine or row), "subject": subject, "person": stays, **(_together(mine, row) if mine else {})}
+    after["open"] = plan.verb(target.target.use, as_row(after, now_us)) is not None
+    connection.execute(
+        delete(standings).where(standings.c.target == target.id, standings.c.subject.in_([gone, subject]))
+    )
+    connection.execute(insert(standings).values(after))
+    before = pairs(mine["remote"]) if mine else set()
+    hold(connection, target.id, {gone: (pairs(row["remote"]), set()), subject: (before, pairs(after["remote"]))})
+
+
+def _together(mine: Row, other: Row) -> Row:
+    """What stands for both. Of two who may be there, one who surely is counts.
+
+    When neither is sure, nothing is taken for granted: who is wanted joins again, and who is not leaves.
+    """
+    known = {"number": max(mine["number"], other["number"])}
+    there = [one for one in (mine, other) if one["standing"] != Standing.ABSENT]
+    sure = [one for one in there if one["standing"] == Standing.PRESENT]
+    if len(there) < 2 or sure:
+        [chosen, *_] = sure or there or [mine]
+        known |= {name: chosen[name] for name in ("standing", "stands", "sent")}
+    else:
+        known |= {"standing": Standing.POSSIBLE, "stands": None, "sent": None}
+    remote = sorted({pair for one in there for pair in pairs(one["remote"])})
+    refresh_us = min((one["refresh_us"] for one in there if one["refresh_us"] is not None), default=None)
+    return {**known, "remote": [list(pair) for pair in remote] or None, "refresh_us": refresh_us}
+
+
+def _pass_memberships_on(connection: Connection, merges: Mapping[int, int]) -> None:
+    """Whoever is in a segment as one or the other is in it since the earlier of both."""
+    entered: dict[tuple[str, int], Row] = {}
+    concerned = memberships.c.person.in_([*merges, *set(merges.values())])
+    for row in connection.execute(select(memberships).where(concerned)).mappings():
+        person = merges.get(row["person"], row["person"])
+        known = entered.get((row["segment"], person), row)
+        entered_us = min(known["entered_us"], row["entered_us"])
+        entered[row["segment"], person] = {**row, "person": person, "entered_us": entered_us}
+    connection.execute(delete(memberships).where(concerned))
+    if entered:
+        connection.execute(insert(memberships), list(entered.values()))

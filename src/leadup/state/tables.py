@@ -318,9 +318,10 @@ standings = Table(
     Column("person", _ID, nullable=False),
     Column("want", JSON(none_as_null=True)),
     Column("stands", JSON(none_as_null=True)),
-    Column("standing", String, nullable=False),  # absent, possible, present
+    Column("standing", String, nullable=False),  # absent, possible, present, leaving
     Column("open", Boolean, nullable=False),  # the plan has to look at it
     Column("remote", JSON(none_as_null=True)),  # identifiers as they were sent
+    Column("sent", _ID),  # the outbox row that was sent last: what came of older ones matters no more
     Column("number", Integer, nullable=False),  # counts what was ever planned for this subject
     Column("refresh_us", BigInteger),
     Column("urgent", Boolean, nullable=False),  # a leave that no guard holds

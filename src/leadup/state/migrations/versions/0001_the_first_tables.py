@@ -373,6 +373,7 @@ def upgrade() -> None:
         sa.Column("standing", sa.String(), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False),
         sa.Column("remote", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("sent", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("refresh_us", sa.BigInteger(), nullable=True),
         sa.Column("urgent", sa.Boolean(), nullable=False),

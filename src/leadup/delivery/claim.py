@@ -1,0 +1,123 @@
+"""Decides, at the moment of sending, which rows may leave, and with which identifiers and consent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, select
+
+from leadup.consent import Permission, permission
+from leadup.delivery.book import TargetRow
+from leadup.delivery.states import Row, States, holders
+from leadup.identity import people
+from leadup.state.store import chunks
+from leadup.state.tables import conversions, remote_ids, standings
+from leadup.types import Address, Purpose, Unreachable, Use
+
+_NOBODY = Unreachable(code="nobody", detail="the person is no longer known")
+
+
+def claim(
+    connection: Connection,
+    states: States,
+    target: TargetRow,
+    addresses: Mapping[int, Address | Unreachable],
+    batch: str,
+) -> list[Row]:
+    """Mark as ``sending`` what may leave now, under the name ``batch``; note of the others why not.
+
+    Args:
+        connection: a transaction that may write.
+        states: rows of one verb, all of them pending.
+        target: where they go.
+        addresses: by person; a leave needs none, it goes by the identifiers that were sent.
+        batch: a name of its own.
+
+    Returns:
+        The rows to send.
+    """
+    leaves = [row for row in states.rows if row["verb"] == "leave"]
+    to_take_out = _to_take_out(connection, states, target, leaves)
+    allowed = permissions(connection, target, states.rows)
+    claimed = []
+    for row in states.rows:
+        if row["verb"] == "leave":
+            if ids := to_take_out[row["subject"]]:
+                states.send(row, ids, {}, batch)
+                claimed.append(row)
+            else:
+                shared = bool(states.standing(row)["remote"])
+                states.spared(row, "another member still needs these identifiers" if shared else "was there before us")
+            continue
+        address = addresses.get(row["person"], _NOBODY)
+        if isinstance(address, Unreachable):
+            wait = address.again // timedelta(microseconds=1)
+            states.unreachable(row, address.code, address.detail, wait)
+        elif not may_leave(row, states, allowed[row["id"]]):
+            states.withheld(row, allowed[row["id"]].because)
+        else:
+            statement = {str(purpose): granted for purpose, granted in allowed[row["id"]].statement.items()}
+            states.send(row, {(i.kind, i.value) for i in address.ids}, statement, batch)
+            claimed.append(row)
+    return claimed
+
+
+def may_leave(row: Row, states: States, allowed: Permission) -> bool:
+    """Whether consent lets a row leave. A leave always may, and so may a restatement that takes value away."""
+    if allowed.granted or row["verb"] == "leave":
+        return True
+    stands = states.standing(row)["stands"]
+    if row["verb"] != "restate" or not stands:
+        return False
+    return (row["want"]["minor"] or 0) <= (stands["minor"] or 0) and row["want"]["currency"] == stands["currency"]
+
+
+def permissions(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> dict[int, Permission]:
+    """What consent says of each row now, by row."""
+    stated = people.consent_together(connection, sorted({row["person"] for row in rows}))
+    of_event = _event_consent(connection, target, rows)
+    return {
+        row["id"]: permission(target.terms.purposes, stated.get(row["person"], {}), of_event.get(row["subject"]))
+        for row in rows
+    }
+
+
+def _event_consent(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> dict[str, Mapping[Purpose, bool]]:
+    if target.target.use is not Use.CONVERSION:
+        return {}
+    query = select(conversions.c.transaction_id, conversions.c.consent)
+    found: dict[str, Mapping[Purpose, bool]] = {}
+    for part in chunks([row["subject"] for row in rows]):
+        for transaction_id, consent in connection.execute(query.where(conversions.c.transaction_id.in_(part))):
+            found[transaction_id] = {Purpose(name): bool(granted) for name, granted in consent.items()}
+    return found
+
+
+def _to_take_out(
+    connection: Connection, states: States, target: TargetRow, leaves: Sequence[Row]
+) -> dict[str, Collection[tuple[str, str]]]:
+    """By subject, what was sent, without what another current member also sent.
+
+    When consent was withdrawn the strictest statement counts, so nothing is spared.
+    """
+    found: dict[str, Collection[tuple[str, str]]] = defaultdict(list)
+    if not leaves:
+        return found
+    sent = [states.standing(row) for row in leaves]
+    current = (
+        select(standings.c.subject)
+        .where(
+            standings.c.target == remote_ids.c.target,
+            standings.c.subject == remote_ids.c.subject,
+            standings.c.want.is_not(None),
+        )
+        .exists()
+    )
+    needed = holders(connection, target.id, sent, current)
+    for standing in sent:
+        for kind, value in standing["remote"] or ():
+            if standing["urgent"] or not needed.get((kind, value), set()) - {standing["subject"]}:
+                found[standing["subject"]] = [*found[standing["subject"]], (kind, value)]
+    return found

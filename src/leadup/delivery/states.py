@@ -1,0 +1,377 @@
+"""The states of outbox rows, and what stands for their subjects: read once, moved in memory, written at once.
+
+::
+
+    held -> pending -> sending -> processed                       the vendor answered
+                    |          |- accepted -> processed           the vendor answers later
+                    |          |              failed, uncertain
+                    |          |- failed                          it will never pass
+                    |          |- pending                         it may pass later
+                    |- replaced                                   a newer intent took its place
+                    |- withheld                                   consent is missing
+
+While a row is on its way it remembers in ``before`` what stood when it was sent. "Nothing was done" puts that back.
+"Nobody knows" (no answer, a crash) makes what may stand now the new ``before``: it is not undone again, and a leave
+follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+
+from leadup import plan
+from leadup.delivery.book import TargetRow, as_row, standings_of
+from leadup.delivery.ledger import Line, write_ledger
+from leadup.identity.seal import redact
+from leadup.plan import Standing
+from leadup.state.store import chunks
+from leadup.state.tables import outbox, remote_ids, standings
+from leadup.types import Outcome, Progress, Receipt, Status, Use
+
+_MINUTE = 60_000_000
+MAX_RESENDS = 5
+"""An asynchronous failure that may pass later is sent again this often, then closed."""
+RESEND_AFTER_US = 6 * 60 * _MINUTE
+"""Google: a click younger than 6 hours is not known yet (Google Ads API, "ConversionUploadError": TOO_RECENT_EVENT)."""
+
+_STANDS = ("standing", "stands", "remote", "sent")
+"""What a row changes of a standing by being sent, and what is put back when nothing was done."""
+_STANDING_COLUMNS = (*_STANDS, "refresh_us", "open", "want", "urgent", "reason")
+_ROW_COLUMNS = (
+    *("state", "batch", "handle", "attempts", "next_us", "sent_us", "done_us"),
+    *("remote", "consent", "before", "code", "detail"),
+)
+_WAITING = ("pending", "sending", "accepted")
+
+Row = dict[str, Any]
+
+
+def backoff_us(attempts: int) -> int:
+    """Wait before the next try: a minute, doubled each time, at most six hours."""
+    return int(min(_MINUTE * 2 ** min(attempts, 12), 6 * 60 * _MINUTE))
+
+
+def unanswered(row: Row) -> bool:
+    """Whether some try of this row has had no answer: it may have been done."""
+    return bool(row["before"] and row["before"].get("unknown"))
+
+
+def rows_of(connection: Connection, *where: Any, limit: int | None = None) -> list[Row]:
+    """Outbox rows, oldest first."""
+    query = select(outbox).where(*where).order_by(outbox.c.id).limit(limit)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+class States:
+    """Some outbox rows of one target. Call :meth:`write` in the end, in the transaction they were read in."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        target: TargetRow,
+        rows: Iterable[Row],
+        now_us: int,
+        *,
+        refresh_us: int | None = None,
+        poll_us: int = 30 * _MINUTE,
+    ) -> None:
+        """Read what stands for these rows.
+
+        ``refresh_us``: how long after it was confirmed a member must be sent again; None: never. ``poll_us``: how long
+        after it was accepted the vendor is asked about a row.
+        """
+        self.rows = list(rows)
+        self._connection, self._target, self._now_us = connection, target, now_us
+        self._refresh_us, self._poll_us = refresh_us, poll_us
+        self._found = standings_of(connection, target.id, sorted({row["subject"] for row in self.rows}))
+        self._sent_before = {subject: pairs(standing["remote"]) for subject, standing in self._found.items()}
+        self._moved: dict[int, Row] = {}
+        self._touched: set[str] = set()
+        self._closed: set[str] = set()
+        self._lines: list[Line] = []
+
+    def standing(self, row: Row) -> Row:
+        """What should stand, and what does, for the subject of a row."""
+        return self._found[row["subject"]]
+
+    # ------------------------------------------------------------ on the way
+
+    def send(self, row: Row, remote: Collection[tuple[str, str]], consent: Mapping[str, bool], batch: str) -> None:
+        """The row leaves now, with these identifiers and this consent."""
+        standing = self.standing(row)
+        if not unanswered(row):
+            row["before"] = {name: standing[name] for name in _STANDS}
+        row |= {"state": "sending", "sent_us": self._now_us, "batch": batch, "consent": dict(consent)}
+        row["remote"] = [list(pair) for pair in sorted(remote)]
+        standing["sent"] = row["id"]
+        if row["verb"] == "leave":
+            standing |= {"standing": Standing.POSSIBLE, "stands": None}
+        elif standing["standing"] != Standing.PRESENT:
+            standing["standing"] = Standing.POSSIBLE
+        if row["verb"] == "join":
+            _own(standing, pairs(standing["remote"]) | set(remote))
+        self._touched.add(row["subject"])
+        self._move(row, "sent", detail=row["reason"])
+
+    def in_doubt(self, rows: Iterable[Row]) -> None:
+        """No answer came: what may stand now is what is known from here on."""
+        for row in rows:
+            standing = self.standing(row)
+            row["before"] = {**{name: standing[name] for name in _STANDS}, "unknown": True}
+
+    # ------------------------------------------------------------ not sent
+
+    def spared(self, row: Row, why: str) -> None:
+        """A leave with nothing to take out: the intent is met without a call."""
+        self.standing(row)["sent"] = row["id"]
+        self._stands(row, sure=True)
+        self._end(row, "processed", "spared", "spared", why)
+
+    def unreachable(self, row: Row, code: str, detail: str, wait_us: int) -> None:
+        """Nobody is found there now: the row waits. The ledger says so once."""
+        said = row["code"] == code
+        row["next_us"] = self._now_us + wait_us
+        self._move(row, "" if said else "unreachable", code, detail)
+
+    def withheld(self, row: Row, because: str) -> None:
+        """Consent is missing: the row ends unsent, and nothing is wanted any more until a tick finds it granted."""
+        standing = self.standing(row)
+        if standing["want"] == row["want"]:
+            standing |= {"want": None, "urgent": True, "reason": because}
+            self._touched.add(row["subject"])
+        self._end(row, "withheld", "withheld", "no_consent", because)
+
+    # ------------------------------------------------------------ answers
+
+    def receipts(self, receipts: Sequence[Receipt]) -> None:
+        """One receipt per row, in order."""
+        answered = list(zip(self.rows, receipts, strict=True))
+        strangers = [
+            row
+            for row, receipt in answered
+            if receipt.outcome is Outcome.ALREADY and row["verb"] == "join" and not unanswered(row)
+        ]
+        if strangers:
+            self._disown(strangers)
+        for row, receipt in answered:
+            match receipt.outcome:
+                case Outcome.CONFIRMED | Outcome.ALREADY:
+                    self._stands(row, sure=True)
+                    self._end(row, "processed", str(receipt.outcome), receipt.code, receipt.detail)
+                case Outcome.ACCEPTED:
+                    self._stands(row, sure=False)
+                    row |= {"state": "accepted", "handle": receipt.handle, "next_us": self._now_us + self._poll_us}
+                    self._move(row, "accepted", detail=receipt.handle)
+                case Outcome.REJECTED:
+                    self._fail(row, "rejected", receipt.code, receipt.detail)
+                case Outcome.LATER:
+                    self._restore(row)
+                    self._again(row, receipt.retry_after, receipt.code, receipt.detail)
+
+    def no_answer(self, detail: str, retry_after: timedelta | None) -> None:
+        """Each row may or may not have been taken. It is sent again under the same key."""
+        self.in_doubt(self.rows)
+        for row in self.rows:
+            self._again(row, retry_after, "try_later", detail)
+
+    def untouched(self, code: str, detail: str) -> None:
+        """Nothing was done with these rows: they wait."""
+        for row in self.rows:
+            self._restore(row)
+            self._again(row, timedelta(0), code, detail)
+
+    def refused(self, code: str, detail: str) -> None:
+        """Nothing was done with these rows, and never will be."""
+        for row in self.rows:
+            self._fail(row, "rejected", code, detail)
+
+    def status(self, status: Status) -> None:
+        """What became of an accepted batch. Which rows failed is known only if all did."""
+        counts = ", ".join(f"{count} x {reason}" for reason, count in sorted(status.counts.items()))
+        code = max(status.counts, key=lambda reason: status.counts[reason], default="") or str(status.progress)
+        failed = sum(status.counts.values())
+        all_failed = status.progress is Progress.FAILED or failed >= len(self.rows)
+        for row in self.rows:
+            if status.progress is Progress.PROCESSING:
+                age = self._now_us - (row["sent_us"] or self._now_us)
+                row["next_us"] = self._now_us + max(self._poll_us, age // 2)
+                self._move(row)
+            elif status.progress is Progress.PROCESSED:
+                self._stands(row, sure=True)
+                self._end(row, "processed", "processed")
+            elif status.retryable and row["attempts"] < MAX_RESENDS:
+                if all_failed:
+                    self._restore(row)
+                else:
+                    self.in_doubt([row])
+                self._again(row, timedelta(microseconds=RESEND_AFTER_US), code, counts)
+            elif all_failed:
+                self._fail(row, "failed", code, counts)
+            else:
+                self._leave_open(row, code, f"of the {len(self.rows)} rows of this batch {failed} failed: {counts}")
+
+    # ------------------------------------------------------------ one row
+
+    def _stands(self, row: Row, *, sure: bool) -> None:
+        """The row's intent is what stands now; or it was accepted, and will."""
+        standing = self.standing(row)
+        if not self._counts(row):
+            return
+        self._touched.add(row["subject"])
+        standing["stands"] = row["want"]
+        if row["verb"] == "leave":
+            standing |= {"standing": Standing.ABSENT if sure else Standing.LEAVING, "refresh_us": None}
+            if sure:
+                _own(standing, ())
+        else:
+            standing["standing"] = Standing.PRESENT if sure else Standing.POSSIBLE
+            if row["verb"] == "join" and self._refresh_us:
+                standing["refresh_us"] = self._now_us + self._refresh_us
+
+    def _counts(self, row: Row) -> bool:
+        """Whether a row is the last that was sent for its subject: what came of older ones matters no more."""
+        return bool(self.standing(row)["sent"] == row["id"])
+
+    def _restore(self, row: Row) -> None:
+        """Nothing was done: what stood before stands still. An earlier try without an answer may have been done."""
+        if self._counts(row):
+            self._touched.add(row["subject"])
+            self.standing(row).update({name: row["before"][name] for name in _STANDS})
+        if not unanswered(row):
+            row["before"] = None
+
+    def _fail(self, row: Row, what: str, code: str, detail: str) -> None:
+        counts = self._counts(row)
+        self._restore(row)
+        if counts:
+            self._close(row)
+            if (self.standing(row)["refresh_us"] or self._now_us) <= self._now_us:
+                self.standing(row)["refresh_us"] = None  # else it would be due again at once
+        self._end(row, "failed", what, code, detail)
+
+    def _leave_open(self, row: Row, code: str, detail: str) -> None:
+        """Some rows of a batch failed, and nobody says which: this one may stand, and may be gone."""
+        if self._counts(row):
+            self._close(row)
+            self.standing(row)["standing"] = Standing.POSSIBLE
+        self._end(row, "uncertain", "uncertain", code, detail)
+
+    def _close(self, row: Row) -> None:
+        """A refused intent is not planned again until it changes."""
+        self._touched.add(row["subject"])
+        if self.standing(row)["want"] == row["want"]:
+            self._closed.add(row["subject"])
+
+    def _again(self, row: Row, retry_after: timedelta | None, code: str, detail: str) -> None:
+        """Try again later; or not, if the intent has changed meanwhile."""
+        if self._is_overtaken(row):
+            self._end(row, "replaced", "replaced", code, "a newer intent")
+            return
+        wait = backoff_us(row["attempts"]) if retry_after is None else retry_after // timedelta(microseconds=1)
+        row |= {"state": "pending", "attempts": row["attempts"] + 1, "next_us": self._now_us + wait}
+        self._move(row, "later", code, detail)
+
+    def _is_overtaken(self, row: Row) -> bool:
+        """Whether something newer is wanted than a row that has come back.
+
+        Only a conversion that may have been counted is tried until the vendor answers, since its next value is to be
+        reported as another one of the same conversion.
+        """
+        standing = self.standing(row)
+        settles = self._target.target.use is Use.CONVERSION and unanswered(row)
+        return bool(standing["number"] != row["number"] or (standing["want"] != row["want"] and not settles))
+
+    def _end(self, row: Row, state: str, what: str, code: str = "", detail: str = "") -> None:
+        """The row has come to its end, and keeps no identifiers."""
+        row |= {"state": state, "remote": None, "before": None}
+        self._move(row, what, code, detail)
+
+    def _move(self, row: Row, what: str = "", code: str = "", detail: str = "") -> None:
+        row["done_us"] = None if row["state"] in _WAITING else self._now_us
+        if what:
+            row |= {"code": redact(code), "detail": redact(detail)}
+            self._lines.append(Line(row["id"], row["subject"], row["person"], row["verb"], what, code, detail))
+        self._moved[row["id"]] = row
+
+    # ------------------------------------------------------------ whose members they are
+
+    def _disown(self, rows: Sequence[Row]) -> None:
+        """Members who were there before us are where they should be, and not ours to remove.
+
+        Ours are the identifiers that a person's earlier join, or another person's, brought there.
+        """
+        ours = {pair for row in self.rows if row["before"] for pair in pairs(row["before"]["remote"])}
+        batch = {row["subject"] for row in self.rows}
+        ours |= {
+            pair for pair, subjects in holders(self._connection, self._target.id, self.rows).items() if subjects - batch
+        }
+        for row in rows:
+            _own(self.standing(row), pairs(row["before"]["remote"]) | (pairs(row["remote"]) & ours))
+
+    # ------------------------------------------------------------ writing
+
+    def write(self) -> None:
+        """Write all that has moved: rows, standings, whose identifiers they are, and the ledger."""
+        if self._moved:
+            rows = [{"i": row["id"], **{name: row[name] for name in _ROW_COLUMNS}} for row in self._moved.values()]
+            self._connection.execute(update(outbox).where(outbox.c.id == bindparam("i")), rows)
+        touched = [self._found[subject] for subject in sorted(self._touched)]
+        for standing in touched:
+            differs = plan.verb(self._target.target.use, as_row(standing, 0)) is not None
+            standing["open"] = differs and standing["subject"] not in self._closed
+        if touched:
+            here = (standings.c.target == bindparam("t")) & (standings.c.subject == bindparam("s"))
+            self._connection.execute(
+                update(standings).where(here),
+                [
+                    {"t": s["target"], "s": s["subject"], **{name: s[name] for name in _STANDING_COLUMNS}}
+                    for s in touched
+                ],
+            )
+        changes = {s["subject"]: (self._sent_before[s["subject"]], pairs(s["remote"])) for s in touched}
+        hold(self._connection, self._target.id, changes)
+        write_ledger(self._connection, self._now_us, self._target.id, self._lines)
+
+
+# ---------------------------------------------------------------- identifiers as they were sent
+
+
+def holders(connection: Connection, target: int, rows: Iterable[Row], *where: Any) -> dict[tuple[str, str], set[str]]:
+    """Which subjects sent each identifier that one of these rows sends."""
+    wanted = sorted({pair for row in rows for pair in pairs(row["remote"])})
+    found: dict[tuple[str, str], set[str]] = {}
+    for part in chunks(wanted, 5_000):
+        query = select(remote_ids.c.kind, remote_ids.c.value, remote_ids.c.subject).where(
+            remote_ids.c.target == target, tuple_(remote_ids.c.kind, remote_ids.c.value).in_(part), *where
+        )
+        for kind, value, subject in connection.execute(query):
+            found.setdefault((kind, value), set()).add(subject)
+    return found
+
+
+def hold(
+    connection: Connection, target: int, changes: Mapping[str, tuple[set[tuple[str, str]], set[tuple[str, str]]]]
+) -> None:
+    """Keep ``remote_ids`` as ``standings.remote`` says: by subject, the identifiers before and now."""
+    gone = [(subject, pair) for subject, (before, now) in changes.items() for pair in sorted(before - now)]
+    new = [(subject, pair) for subject, (before, now) in changes.items() for pair in sorted(now - before)]
+    if gone:
+        columns = {"target": "t", "kind": "k", "value": "v", "subject": "s"}
+        statement = delete(remote_ids).where(*(remote_ids.c[name] == bindparam(to) for name, to in columns.items()))
+        connection.execute(statement, [{"t": target, "k": kind, "v": value, "s": s} for s, (kind, value) in gone])
+    if new:
+        rows = [{"target": target, "kind": kind, "value": value, "subject": s} for s, (kind, value) in new]
+        connection.execute(insert(remote_ids), rows)
+
+
+def pairs(remote: Any) -> set[tuple[str, str]]:
+    """Identifiers as they are stored, as a set."""
+    return {(kind, value) for kind, value in remote or ()}
+
+
+def _own(standing: Row, pairs: Iterable[tuple[str, str]]) -> None:
+    standing["remote"] = [list(pair) for pair in sorted(pairs)] or None
