@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from leadup import registry
-from leadup.delivery.book import Planned, TargetRow, accept, all_targets
+from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.courier import Courier, Delivered
+from leadup.delivery.planning import Planned, accept
 from leadup.errors import LeadupError, SettingsError
 from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key

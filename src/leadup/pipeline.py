@@ -16,8 +16,9 @@ import pyarrow as pa
 from sqlalchemy import Connection, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from leadup.delivery.book import Planned, Terms, all_targets, plan_all, set_targets
+from leadup.delivery.book import Terms, all_targets, set_targets
 from leadup.delivery.merge import merge
+from leadup.delivery.planning import Planned, plan_all
 from leadup.delivery.wants import Judged, want_all
 from leadup.engine.derive import derive, drop, rederive
 from leadup.engine.gather import gather, watermarks

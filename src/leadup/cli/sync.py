@@ -13,7 +13,8 @@ from leadup.app import App, as_json
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table, who
 from leadup.clock import SystemClock
 from leadup.daemon import answer_of, ask
-from leadup.delivery.book import LIVE, Planned
+from leadup.delivery.book import LIVE
+from leadup.delivery.planning import Planned
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.words import instant
 from leadup.state.lease import holder, lease

@@ -10,16 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     bindparam,
-    exists,
-    func,
     insert,
-    or_,
     select,
-    text,
     update,
 )
 
@@ -32,26 +27,6 @@ from leadup.types import Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
 WAITING = ("held", "pending")
-# Word for word as in the partial indexes `outbox_live` and `standings_open`, or SQLite does not use them.
-_NO_LIVE_ROW = ~exists().where(
-    outbox.c.target == standings.c.target, outbox.c.subject == standings.c.subject, text(f"outbox.state IN {LIVE}")
-)
-_NOT_IN_COUNT = ~exists().where(
-    outbox.c.id == standings.c.sent, outbox.c.state == "accepted", outbox.c.verb.in_(["convert", "restate"])
-)
-"""The vendor has said whether a conversion counts. Until then its next value waits: Google, for one, states no order
-between two values of one conversion."""
-
-
-def _to_plan(target: ColumnElement[int] | int) -> ColumnElement[bool]:
-    """What differs at a target. The 0 keeps SQLite from looking through the whole target, by the primary key."""
-    return and_(standings.c.target + 0 == target, text("standings.open"), _NO_LIVE_ROW, _NOT_IN_COUNT)
-
-
-def _to_refresh(target: ColumnElement[int] | int, now_us: int) -> ColumnElement[bool]:
-    """What must be sent again to a target before the vendor forgets it."""
-    wanted = and_(standings.c.want.is_not(None), standings.c.stands.is_not(None))
-    return and_(standings.c.target == target, standings.c.refresh_us <= now_us, wanted, _NO_LIVE_ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +117,6 @@ def all_targets(connection: Connection) -> list[TargetRow]:
             )
         )
     return found
-
-
-def with_work(connection: Connection, now_us: int) -> set[int]:
-    """Ids of the targets that the courier has to look at: with rows to send, to send again or to plan, or an error."""
-    mine = outbox.c.target == targets.c.id
-    work = (
-        exists().where(mine, outbox.c.state == "sending"),
-        exists().where(mine, outbox.c.state == "pending", outbox.c.next_us <= now_us),
-        exists().where(_to_plan(targets.c.id)),
-        targets.c.error.is_not(None),
-    )
-    return set(connection.scalars(select(targets.c.id).where(or_(*work))))
 
 
 def set_targets(connection: Connection, activated: Mapping[Target, Terms], now_us: int) -> None:
@@ -298,108 +261,3 @@ def replace_waiting(
         values = {"state": "replaced", "done_us": now_us, "remote": None, "before": None}
         connection.execute(update(outbox).where(*where).values(**values))
         write_ledger(connection, now_us, target.id, lines)
-
-
-# ---------------------------------------------------------------- the plan
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What planning one target gave."""
-
-    target: TargetRow
-    steps: tuple[plan.Step, ...]
-    trip: plan.Trip | None
-
-
-def plan_all(connection: Connection, found: Sequence[TargetRow], now_us: int) -> list[Planned]:
-    """Plan these targets. One look tells at which of them anything differs, or is held."""
-    differs = or_(exists().where(_to_plan(targets.c.id)), exists().where(_to_refresh(targets.c.id, now_us)))
-    some = set(connection.scalars(select(targets.c.id).where(or_(differs, targets.c.guard.is_not(None)))))
-    return [plan_target(connection, t, now_us) if t.id in some else Planned(t, (), None) for t in found]
-
-
-def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Planned:
-    """Write outbox rows for all that differs. A guard that trips holds the rows, and the target with them.
-
-    A target that is held gets no new rows until its plan is accepted, or nothing is left of it, but for leaves by
-    withdrawn consent.
-    """
-    found = {
-        row["subject"]: as_row(dict(row), now_us)
-        for where in (_to_plan(target.id), _to_refresh(target.id, now_us))
-        for row in connection.execute(select(standings).where(where)).mappings()
-    }
-    rows = [found[subject] for subject in sorted(found)]
-    steps = plan.steps(target.target.use, rows)
-    held_before = bool(target.guard) and _holds_rows(connection, target.id)
-    trip = None
-    if held_before:
-        steps = [step for step in steps if step.urgent]
-    elif sum(step.verb == "leave" for step in steps) >= plan.MIN_LEAVES:
-        trip = plan.guard(steps, _size(connection, target.id), target.terms.max_leave)
-    held = [step for step in steps if trip and not step.urgent]
-    if trip or (target.guard and not held_before):
-        shown = plan.fingerprint(held) if trip else None
-        values = {"guard": trip.guard if trip else None, "guard_text": trip.text if trip else None, "plan": shown}
-        connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
-    _write(connection, target, steps, {step.subject for step in held}, now_us)
-    return Planned(target, tuple(steps), trip)
-
-
-def _holds_rows(connection: Connection, target: int) -> bool:
-    where = (outbox.c.target == target) & (outbox.c.state == "held")
-    return connection.scalar(select(outbox.c.id).where(where).limit(1)) is not None
-
-
-def _size(connection: Connection, target: int) -> int:
-    where = and_(standings.c.target == target, standings.c.stands.is_not(None))
-    return int(connection.scalar(select(func.count()).select_from(standings).where(where)) or 0)
-
-
-def _write(
-    connection: Connection, target: TargetRow, steps: Sequence[plan.Step], held: Collection[str], now_us: int
-) -> None:
-    for part in chunks(steps):
-        rows = [
-            {
-                "key": f"{target.target.key}#{step.subject}#{step.number}",
-                "target": target.id,
-                "subject": step.subject,
-                "person": step.person,
-                "verb": step.verb,
-                "number": step.number,
-                "want": step.want,
-                "state": "held" if step.subject in held else "pending",
-                "attempts": 0,
-                "next_us": now_us,
-                "reason": step.reason,
-                "planned_us": now_us,
-            }
-            for step in part
-        ]
-        connection.execute(insert(outbox), rows)
-        connection.execute(
-            update(standings)
-            .where(standings.c.target == bindparam("t"), standings.c.subject == bindparam("s"))
-            .values(number=bindparam("n")),
-            [{"t": target.id, "s": step.subject, "n": step.number} for step in part],
-        )
-        lines = [
-            Line(None, s.subject, s.person, s.verb, "held" if s.subject in held else "planned", detail=s.reason)
-            for s in part
-        ]
-        write_ledger(connection, now_us, target.id, lines)
-
-
-def accept(connection: Connection, target: TargetRow, guard: str, who: str, now_us: int) -> int:
-    """Release the held plan of a target exactly as it was shown; record who did. Returns the number of rows."""
-    if target.guard != guard:
-        return 0
-    where = and_(outbox.c.target == target.id, outbox.c.state == "held")
-    rows = list(connection.execute(select(outbox.c.id, outbox.c.subject, outbox.c.person, outbox.c.verb).where(where)))
-    connection.execute(update(outbox).where(where).values(state="pending", next_us=now_us))
-    connection.execute(update(targets).where(targets.c.id == target.id).values(guard=None, guard_text=None, plan=None))
-    lines = [Line(r.id, r.subject, r.person, r.verb, "released", guard, f"accepted by {who}") for r in rows]
-    write_ledger(connection, now_us, target.id, lines)
-    return len(rows)

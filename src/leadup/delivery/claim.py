@@ -10,7 +10,8 @@ from sqlalchemy import Connection, select
 
 from leadup.consent import Permission, permission
 from leadup.delivery.book import TargetRow
-from leadup.delivery.states import Row, States, holders
+from leadup.delivery.remote import Pair, holders
+from leadup.delivery.states import Row, States
 from leadup.identity import people
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, remote_ids, standings
@@ -97,12 +98,12 @@ def _event_consent(connection: Connection, target: TargetRow, rows: Sequence[Row
 
 def _to_take_out(
     connection: Connection, states: States, target: TargetRow, leaves: Sequence[Row]
-) -> dict[str, Collection[tuple[str, str]]]:
+) -> dict[str, Collection[Pair]]:
     """By subject, what was sent, without what another current member also sent.
 
     When consent was withdrawn the strictest statement counts, so nothing is spared.
     """
-    found: dict[str, Collection[tuple[str, str]]] = defaultdict(list)
+    found: dict[str, Collection[Pair]] = defaultdict(list)
     if not leaves:
         return found
     sent = [states.standing(row) for row in leaves]

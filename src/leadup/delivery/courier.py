@@ -23,9 +23,10 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from leadup.delivery.book import TargetRow, all_targets, plan_all, with_work
+from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.claim import claim, may_leave, permissions
 from leadup.delivery.ledger import Line, write_ledger
+from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.states import Row, States, rows_of
 from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people

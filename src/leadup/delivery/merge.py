@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 
 from leadup import plan
 from leadup.delivery.book import TargetRow, all_targets, as_row, replace_waiting
-from leadup.delivery.states import hold, pairs
+from leadup.delivery.remote import hold, pairs, stored
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, judged, memberships, outbox, standings
@@ -82,9 +82,9 @@ def _together(mine: Row, other: Row) -> Row:
         known |= {name: chosen[name] for name in ("standing", "stands", "sent")}
     else:
         known |= {"standing": Standing.POSSIBLE, "stands": None, "sent": None}
-    remote = sorted({pair for one in there for pair in pairs(one["remote"])})
+    remote = stored(pair for one in there for pair in pairs(one["remote"]))
     refresh_us = min((one["refresh_us"] for one in there if one["refresh_us"] is not None), default=None)
-    return {**known, "remote": [list(pair) for pair in remote] or None, "refresh_us": refresh_us}
+    return {**known, "remote": remote, "refresh_us": refresh_us}
 
 
 def _pass_memberships_on(connection: Connection, merges: Mapping[int, int]) -> None:

@@ -17,19 +17,19 @@ follows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from leadup import plan
 from leadup.delivery.book import TargetRow, as_row, standings_of
 from leadup.delivery.ledger import Line, write_ledger
+from leadup.delivery.remote import Pair, hold, holders, pairs, stored
 from leadup.identity.seal import redact
 from leadup.plan import Standing
-from leadup.state.store import chunks
-from leadup.state.tables import outbox, remote_ids, standings
+from leadup.state.tables import outbox, standings
 from leadup.types import Outcome, Progress, Receipt, Status, Use
 
 _MINUTE = 60_000_000
@@ -100,20 +100,20 @@ class States:
 
     # ------------------------------------------------------------ on the way
 
-    def send(self, row: Row, remote: Collection[tuple[str, str]], consent: Mapping[str, bool], batch: str) -> None:
+    def send(self, row: Row, remote: Iterable[Pair], consent: Mapping[str, bool], batch: str) -> None:
         """The row leaves now, with these identifiers and this consent."""
         standing = self.standing(row)
         if not unanswered(row):
             row["before"] = {name: standing[name] for name in _STANDS}
         row |= {"state": "sending", "sent_us": self._now_us, "batch": batch, "consent": dict(consent)}
-        row["remote"] = [list(pair) for pair in sorted(remote)]
+        row["remote"] = stored(remote)
         standing["sent"] = row["id"]
         if row["verb"] == "leave":
             standing |= {"standing": Standing.POSSIBLE, "stands": None}
         elif standing["standing"] != Standing.PRESENT:
             standing["standing"] = Standing.POSSIBLE
         if row["verb"] == "join":
-            _own(standing, pairs(standing["remote"]) | set(remote))
+            standing["remote"] = stored(pairs(standing["remote"]) | set(remote))
         self._touched.add(row["subject"])
         self._move(row, "sent", detail=row["reason"])
 
@@ -226,7 +226,7 @@ class States:
         if row["verb"] == "leave":
             standing |= {"standing": Standing.ABSENT if sure else Standing.LEAVING, "refresh_us": None}
             if sure:
-                _own(standing, ())
+                standing["remote"] = None
         else:
             standing["standing"] = Standing.PRESENT if sure else Standing.POSSIBLE
             if row["verb"] == "join" and self._refresh_us:
@@ -310,7 +310,7 @@ class States:
             pair for pair, subjects in holders(self._connection, self._target.id, self.rows).items() if subjects - batch
         }
         for row in rows:
-            _own(self.standing(row), pairs(row["before"]["remote"]) | (pairs(row["remote"]) & ours))
+            self.standing(row)["remote"] = stored(pairs(row["before"]["remote"]) | (pairs(row["remote"]) & ours))
 
     # ------------------------------------------------------------ writing
 
@@ -335,43 +335,3 @@ class States:
         changes = {s["subject"]: (self._sent_before[s["subject"]], pairs(s["remote"])) for s in touched}
         hold(self._connection, self._target.id, changes)
         write_ledger(self._connection, self._now_us, self._target.id, self._lines)
-
-
-# ---------------------------------------------------------------- identifiers as they were sent
-
-
-def holders(connection: Connection, target: int, rows: Iterable[Row], *where: Any) -> dict[tuple[str, str], set[str]]:
-    """Which subjects sent each identifier that one of these rows sends."""
-    wanted = sorted({pair for row in rows for pair in pairs(row["remote"])})
-    found: dict[tuple[str, str], set[str]] = {}
-    for part in chunks(wanted, 5_000):
-        query = select(remote_ids.c.kind, remote_ids.c.value, remote_ids.c.subject).where(
-            remote_ids.c.target == target, tuple_(remote_ids.c.kind, remote_ids.c.value).in_(part), *where
-        )
-        for kind, value, subject in connection.execute(query):
-            found.setdefault((kind, value), set()).add(subject)
-    return found
-
-
-def hold(
-    connection: Connection, target: int, changes: Mapping[str, tuple[set[tuple[str, str]], set[tuple[str, str]]]]
-) -> None:
-    """Keep ``remote_ids`` as ``standings.remote`` says: by subject, the identifiers before and now."""
-    gone = [(subject, pair) for subject, (before, now) in changes.items() for pair in sorted(before - now)]
-    new = [(subject, pair) for subject, (before, now) in changes.items() for pair in sorted(now - before)]
-    if gone:
-        columns = {"target": "t", "kind": "k", "value": "v", "subject": "s"}
-        statement = delete(remote_ids).where(*(remote_ids.c[name] == bindparam(to) for name, to in columns.items()))
-        connection.execute(statement, [{"t": target, "k": kind, "v": value, "s": s} for s, (kind, value) in gone])
-    if new:
-        rows = [{"target": target, "kind": kind, "value": value, "subject": s} for s, (kind, value) in new]
-        connection.execute(insert(remote_ids), rows)
-
-
-def pairs(remote: Any) -> set[tuple[str, str]]:
-    """Identifiers as they are stored, as a set."""
-    return {(kind, value) for kind, value in remote or ()}
-
-
-def _own(standing: Row, pairs: Iterable[tuple[str, str]]) -> None:
-    standing["remote"] = [list(pair) for pair in sorted(pairs)] or None

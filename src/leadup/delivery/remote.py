@@ -1,0 +1,52 @@
+"""Identifiers as they were sent to an audience: by subject in ``standings.remote``, by identifier in ``remote_ids``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
+
+from leadup.state.store import chunks
+from leadup.state.tables import remote_ids
+
+Pair: TypeAlias = "tuple[str, str]"
+"""An identifier's kind and value."""
+
+
+def pairs(remote: Any) -> set[Pair]:
+    """Identifiers as they are stored, as a set."""
+    return {(kind, value) for kind, value in remote or ()}
+
+
+def stored(identifiers: Iterable[Pair]) -> list[list[str]] | None:
+    """Identifiers as they are stored; None when there are none."""
+    return [list(pair) for pair in sorted(set(identifiers))] or None
+
+
+def holders(
+    connection: Connection, target: int, rows: Iterable[Mapping[str, Any]], *where: Any
+) -> dict[Pair, set[str]]:
+    """Which subjects sent each identifier that one of these rows sends."""
+    wanted = sorted({pair for row in rows for pair in pairs(row["remote"])})
+    found: dict[Pair, set[str]] = {}
+    for part in chunks(wanted, 5_000):
+        query = select(remote_ids.c.kind, remote_ids.c.value, remote_ids.c.subject).where(
+            remote_ids.c.target == target, tuple_(remote_ids.c.kind, remote_ids.c.value).in_(part), *where
+        )
+        for kind, value, subject in connection.execute(query):
+            found.setdefault((kind, value), set()).add(subject)
+    return found
+
+
+def hold(connection: Connection, target: int, changes: Mapping[str, tuple[set[Pair], set[Pair]]]) -> None:
+    """Keep ``remote_ids`` as ``standings.remote`` says: by subject, the identifiers before and now."""
+    gone = [(subject, pair) for subject, (before, now) in changes.items() for pair in sorted(before - now)]
+    new = [(subject, pair) for subject, (before, now) in changes.items() for pair in sorted(now - before)]
+    if gone:
+        columns = {"target": "t", "kind": "k", "value": "v", "subject": "s"}
+        statement = delete(remote_ids).where(*(remote_ids.c[name] == bindparam(to) for name, to in columns.items()))
+        connection.execute(statement, [{"t": target, "k": kind, "v": value, "s": s} for s, (kind, value) in gone])
+    if new:
+        rows = [{"target": target, "kind": kind, "value": value, "subject": s} for s, (kind, value) in new]
+        connection.execute(insert(remote_ids), rows)
