@@ -81,7 +81,7 @@ def fresh(stages: tuple[Stage, Stage], tmp_path: Path) -> Callable[[], Belt]:
         hubspot, google = stages
         site = Installation(tmp_path / str(next(numbers)), hubspot.play(), google.play(), SMALL)
         site.rules(RULES)
-        site.google.polls = 0
+        site.google.polls, site.google.per_minute = 0, 100_000  # its minutes are ours, and there are many in one
         return Belt(site)
 
     return make

@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     insert,
+    or_,
     select,
     update,
 )
@@ -194,7 +195,11 @@ _UPDATE_WANT = (
 )
 _PASS_ON = (
     update(outbox)
-    .where(outbox.c.target == bindparam("t"), outbox.c.subject == bindparam("s"), outbox.c.state.in_(WAITING))
+    .where(
+        outbox.c.target == bindparam("t"),
+        outbox.c.subject == bindparam("s"),
+        or_(*(outbox.c.state == state for state in WAITING)),  # IN cannot be sent for many rows at once
+    )
     .values(person=bindparam("p"))
 )
 

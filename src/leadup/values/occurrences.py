@@ -8,7 +8,8 @@ changes: a late event of the same occurrence joins it, even one that is dated ea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from leadup.types import Money
@@ -50,55 +51,88 @@ def occurrences(
 ) -> list[Occurrence]:
     """Fold the person's present signals into the occurrences known so far.
 
-    Returns those that are new or changed. An occurrence that lost all its events comes back with none and no value.
+    Returns those that are new or changed. An occurrence that lost all its events comes back with none and no value. Of
+    occurrences that turn out to be one (persons merged), the one opened first goes on with all events.
     """
     signals = {signal.event: signal for signal in happened}
-    open_ones = _together([replace(o, events=tuple(e for e in o.events if e in signals)) for o in known], same_within)
-    taken = {event for occurrence in open_ones.values() for event in occurrence.events}
-    for signal in sorted(happened, key=lambda s: (s.at_us, s.event)):
-        if signal.event in taken:
-            continue
-        joined = _same(signal, list(open_ones.values()), signals, same_within)
-        if joined is None:
-            joined = Occurrence(
-                transaction_id=mint(conversion, signal.event),
-                opened_us=signal.at_us,
-                events=(),
-                value=None,
-                click_ids=signal.click_ids,
-                consent=signal.consent,
-            )
-            joined = open_ones.get(joined.transaction_id, joined)
-        open_ones[joined.transaction_id] = replace(joined, events=(*joined.events, signal.event))
-    open_ones = _together(list(open_ones.values()), same_within)  # an event that came back may have reopened its own
+    folded = {o.transaction_id: replace(o, events=tuple(e for e in o.events if e in signals)) for o in known}
+    while True:
+        ledger = _Opened(conversion, same_within, signals)
+        for occurrence in sorted(folded.values(), key=lambda o: (o.opened_us, o.transaction_id)):
+            ledger.take_up(occurrence)
+        for signal in sorted(happened, key=lambda s: (s.at_us, s.event)):
+            ledger.place(signal)
+        if ledger.all == folded:
+            break
+        folded = ledger.all  # what has joined may bring others together: again, until nothing moves
     before = {occurrence.transaction_id: occurrence for occurrence in known}
-    valued = [replace(o, value=_value(o, signals)) for o in open_ones.values()]
+    valued = [replace(o, value=_value(o, signals)) for o in folded.values()]
     return [occurrence for occurrence in valued if before.get(occurrence.transaction_id) != occurrence]
 
 
-def _together(known: Sequence[Occurrence], same_within: int) -> dict[str, Occurrence]:
-    """Of occurrences that a merge of persons brought within ``same_within``, the older one goes on with all events."""
-    kept: dict[str, Occurrence] = {}
-    for occurrence in sorted(known, key=lambda o: (o.opened_us, o.transaction_id)):
-        older = next((k for k in kept.values() if k.events and occurrence.opened_us - k.opened_us < same_within), None)
-        if older is not None and occurrence.events:
-            kept[older.transaction_id] = replace(older, events=(*older.events, *occurrence.events))
-            occurrence = replace(occurrence, events=())
-        kept[occurrence.transaction_id] = occurrence
-    return kept
+class _Opened:
+    """Occurrences of one person, to be found by event id and by the time they opened."""
+
+    def __init__(self, conversion: str, same_within: int, signals: Mapping[str, Happened]) -> None:
+        self.all: dict[str, Occurrence] = {}
+        self._conversion, self._same_within, self._signals = conversion, same_within, signals
+        self._by_event_id: dict[str, str] = {}
+        self._by_time: list[tuple[int, str]] = []
+        """Those that have events, none closer than ``same_within`` to another, in order."""
+        self._placed: set[str] = set()
+
+    def take_up(self, occurrence: Occurrence) -> None:
+        """Add an occurrence; if it is the same as one that is here, that one takes its events."""
+        ids = [self._signals[event].event_id for event in occurrence.events]
+        same = self._same(occurrence.opened_us, ids) if occurrence.events else None
+        self.all[occurrence.transaction_id] = occurrence if same is None else replace(occurrence, events=())
+        if occurrence.events and same is None:
+            insort(self._by_time, (occurrence.opened_us, occurrence.transaction_id))
+        self._join(same or occurrence.transaction_id, occurrence.events, known=same is None)
+
+    def place(self, signal: Happened) -> None:
+        """Let a signal that has no place yet join its occurrence, or open one."""
+        if signal.event in self._placed:
+            return
+        same = self._same(signal.at_us, [signal.event_id])
+        if same is not None:
+            self._join(same, [signal.event])
+            return
+        opened = Occurrence(
+            transaction_id=mint(self._conversion, signal.event),
+            opened_us=signal.at_us,
+            events=(),
+            value=None,
+            click_ids=signal.click_ids,
+            consent=signal.consent,
+        )
+        opened = self.all.get(opened.transaction_id, opened)  # its own events were taken back, and one came again
+        self.take_up(replace(opened, events=(signal.event,)))
+
+    def _join(self, transaction_id: str, events: Sequence[str], *, known: bool = False) -> None:
+        if not known:
+            joined = self.all[transaction_id]
+            self.all[transaction_id] = replace(joined, events=(*joined.events, *events))
+        self._placed.update(events)
+        for event in events:
+            if event_id := self._signals[event].event_id:
+                self._by_event_id.setdefault(event_id, transaction_id)
+
+    def _same(self, at_us: int, event_ids: Iterable[str]) -> str | None:
+        """An equal event id is stronger than time; of several that are near, the nearest counts."""
+        named = next((self._by_event_id[each] for each in event_ids if each in self._by_event_id), None)
+        if named is not None:
+            return named
+        after = bisect_left(self._by_time, (at_us, ""))
+        near = [
+            (abs(at_us - opened_us), opened_us, transaction_id)
+            for opened_us, transaction_id in self._by_time[max(after - 1, 0) : after + 1]
+            if abs(at_us - opened_us) < self._same_within
+        ]
+        return min(near)[2] if near else None
 
 
-def _same(
-    signal: Happened, known: Sequence[Occurrence], signals: dict[str, Happened], same_within: int
-) -> Occurrence | None:
-    for occurrence in known:
-        if signal.event_id and any(signals[event].event_id == signal.event_id for event in occurrence.events):
-            return occurrence
-    near = [o for o in known if o.events and abs(signal.at_us - o.opened_us) < same_within]
-    return min(near, key=lambda o: (abs(signal.at_us - o.opened_us), o.opened_us), default=None)
-
-
-def _value(occurrence: Occurrence, signals: dict[str, Happened]) -> Money | None:
+def _value(occurrence: Occurrence, signals: Mapping[str, Happened]) -> Money | None:
     return next((value for event in occurrence.events if (value := signals[event].value) is not None), None)
 
 
