@@ -140,6 +140,21 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a source that is read whole, and again whole when it was rewritten (GA4: one day's table).
+
+    What an earlier reading of a part brought, and the present one has not brought when it ends, is taken back.
+    """
+
+    name: str
+    """Of the part, within its connection: ``events_20260301``."""
+    reading: str
+    """Of this reading, the same on each of its pages: what tells one content of the part from the next (an etag)."""
+    last: bool = False
+    """Whether this page ends the reading. A reading that another one overtakes takes nothing back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What one read of a source brought. Its records and its cursor are committed together."""
 
@@ -151,6 +166,10 @@ class Page:
     rejected: Sequence[Rejected] = ()
     progress: float | None = None
     """Share of the present work that is done, 0 to 1, when the source can tell."""
+    part: Part | None = None
+    """The part that all events of this page belong to. One that two parts bring is there while either does."""
+    settled: Sequence[str] = ()
+    """Parts that will not be read again: what they brought stays for good, and needs no book-keeping any more."""
 
 
 # ---------------------------------------------------------------- money
