@@ -26,6 +26,7 @@ from leadup.records import (
     parse_record,
     shown,
 )
+from leadup.taxonomy import canonical
 from leadup.types import (
     Address,
     Capabilities,
@@ -48,6 +49,7 @@ __all__ = [
     "Pollable",
     "RowIds",
     "Source",
+    "canonical",
     "clip",
     "decode_line",
     "did_you_mean",
