@@ -20,10 +20,11 @@ from leadup.delivery.book import Terms, all_targets, set_targets
 from leadup.delivery.merge import merge
 from leadup.delivery.planning import Planned, plan_all
 from leadup.delivery.wants import Judged, want_all
-from leadup.engine.derive import derive, drop, rederive
+from leadup.engine.derive import derive, drop, note_clicks, rederive
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
 from leadup.errors import Busy, SettingsError
+from leadup.events import parts
 from leadup.events.log import EventLog
 from leadup.identity import people, resolve
 from leadup.identity.register import Sighting
@@ -63,6 +64,8 @@ class Taken:
     rejected: int = 0
     nobody: int = 0
     """Events without any identifier that tells a person: kept in the log, judged for nobody."""
+    gone: int = 0
+    """Events that the source has taken back."""
 
     def __iadd__(self, other: Taken) -> Taken:
         for name in self.__slots__:
@@ -158,12 +161,20 @@ class Pipeline:
         """
         with self.store.write() as writing:
             self._hold(writing)
-            taken = self._absorb(writing, page, now) if page.records else Taken()
+            taken, keys = self._absorb(writing, page, now) if page.records else (Taken(), [])
             taken.rejected = len(page.rejected)
+            if page.part is not None:
+                taken.gone = self._take_back(writing, parts.read(writing, connection, page.part, keys))
+            parts.settle(writing, connection, page.settled)
             self._advance(writing, connection, page, taken, now)
         return taken
 
-    def _absorb(self, writing: Connection, page: Page, now: datetime) -> Taken:
+    def _take_back(self, writing: Connection, gone: Collection[bytes]) -> int:
+        """Act as if these events had never been. What they told of identity and consent stays told."""
+        drop(writing, gone)
+        return self.log.remove(writing, gone) if gone else 0
+
+    def _absorb(self, writing: Connection, page: Page, now: datetime) -> tuple[Taken, list[bytes]]:
         sealed = [seal(record, region=self._region) for record in page.records]
         events = [one.record for one in sealed if isinstance(one.record, Event)]
         facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
@@ -194,14 +205,16 @@ class Pipeline:
         anchors = absorbed.anchors[: len(fresh)]
         items = [(k, event, a) for (k, event), a in zip(fresh, anchors, strict=True) if a is not None]
         derive(writing, self.program, items)
+        note_clicks(writing, items)
         upsert(writing, dirty, [{"person": old} for old, _ in absorbed.merges], update=())
-        return Taken(
+        taken = Taken(
             new=len(appended.new) - len(appended.revised),
             revised=len(appended.revised),
             same=appended.same,
             facts=len(facts),
             nobody=len(appended.new) - len(fresh),
         )
+        return taken, appended.keys
 
     def _advance(self, writing: Connection, connection: str, page: Page, taken: Taken, now: datetime) -> None:
         for one in page.rejected:
@@ -214,7 +227,7 @@ class Pipeline:
             "cursor": dict(page.cursor),
             "watermark_us": watermark,
             "pulled_us": to_us(now),
-            "events": (row.events if row else 0) + taken.new,
+            "events": (row.events if row else 0) + taken.new - taken.gone,
             "rejected": (row.rejected if row else 0) + taken.rejected,
             "error": None,
         }

@@ -5,6 +5,7 @@ Works inside the tick's transaction.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -17,11 +18,13 @@ from leadup.delivery.book import TargetRow, Want, standings_of
 from leadup.plan import Standing, retraction
 from leadup.rules.program import Program
 from leadup.state.store import chunks
-from leadup.state.tables import conversions, signals, spans
+from leadup.state.tables import clicks, conversions, signals, spans
 from leadup.types import Consent, Identifier, Json, Money, Purpose
 from leadup.values.occurrences import Happened, Occurrence, mint, occurrences
 
 DAY_US = 86_400_000_000
+CLICK_LOOKBACK_US = 90 * DAY_US
+"""A click counts no longer than this (Google Ads Help, "About conversion windows": 90 days at most)."""
 
 Key: TypeAlias = "tuple[str, int]"
 """A pattern's or conversion's name, and a person."""
@@ -88,7 +91,35 @@ def _happened(
                     consent=tuple(sorted(row.consent.items())),
                 )
             )
+    _carry_clicks(connection, found)
     return found
+
+
+def _carry_clicks(connection: Connection, happened: Mapping[Key, list[Happened]]) -> None:
+    """Give what happened without a click id those of the person's latest click before it.
+
+    A landing page brings the click id, and what follows on the site does not repeat it (GA4, "BigQuery Export schema":
+    collected_traffic_source).
+    """
+    without = {person for (_, person), signals_ in happened.items() if not all(s.click_ids for s in signals_)}
+    c = clicks.c
+    owned = (spans.c.identifier == c.anchor) & (c.at_us >= spans.c.from_us) & (c.at_us < spans.c.until_us)
+    query = select(spans.c.person, c.at_us, c.event, c.ids).select_from(spans.join(clicks, owned))
+    found: dict[int, list[tuple[int, bytes, dict[str, str]]]] = defaultdict(list)
+    for part in chunks(sorted(without)):
+        for person, at_us, event, ids in connection.execute(query.where(spans.c.person.in_(part))):
+            found[person].append((at_us, event, ids))
+    for (_, person), signals_ in happened.items():
+        if person in found:
+            ordered = sorted(found[person], key=lambda click: click[:2])
+            signals_[:] = [s if s.click_ids else replace(s, click_ids=_clicked(ordered, s.at_us)) for s in signals_]
+
+
+def _clicked(ordered: Sequence[tuple[int, bytes, dict[str, str]]], at_us: int) -> tuple[tuple[str, str], ...]:
+    before = bisect_right(ordered, at_us, key=lambda click: click[0])
+    if not before or ordered[before - 1][0] <= at_us - CLICK_LOOKBACK_US:
+        return ()
+    return tuple(sorted(ordered[before - 1][2].items()))
 
 
 Stored: TypeAlias = "tuple[str, int, Occurrence]"

@@ -18,8 +18,8 @@ from leadup.identity.normalise import is_nobody
 from leadup.rules.program import Pattern, Program, ValueOf
 from leadup.rules.signals import EVENT_ID, properties_read
 from leadup.rules.where import match
-from leadup.state.store import chunks
-from leadup.state.tables import meta, signals
+from leadup.state.store import chunks, upsert
+from leadup.state.tables import clicks, dirty, meta, signals, spans
 from leadup.types import Event, Json, Money, minor_digits, to_us
 
 _BATCH = 10_000
@@ -56,6 +56,16 @@ def derive(connection: Connection, program: Program, events: Sequence[tuple[byte
     return len(rows)
 
 
+def note_clicks(connection: Connection, events: Sequence[tuple[bytes, Event, int]]) -> None:
+    """Keep the click ids of events given as (key, event, anchor), for what their persons do later."""
+    rows = [
+        {"event": key, "anchor": anchor, "at_us": to_us(event.at), "ids": dict(event.click_ids)}
+        for key, event, anchor in events
+        if event.click_ids
+    ]
+    upsert(connection, clicks, rows, update=["anchor", "at_us", "ids"])
+
+
 def _kept(properties: Mapping[str, Json], read: Collection[str]) -> dict[str, Json]:
     """The properties that rules read. An ``event_id`` such as "undefined" names no occurrence, and is left out."""
     kept = {name: properties[name] for name in read if name in properties}
@@ -65,9 +75,14 @@ def _kept(properties: Mapping[str, Json], read: Collection[str]) -> dict[str, Js
 
 
 def drop(connection: Connection, events: Collection[bytes]) -> None:
-    """Remove the signals of events that were revised or taken back."""
+    """Remove the signals and click ids of events that were revised or taken back; whose they were is judged again."""
+    s = signals.c
+    owned = (spans.c.identifier == s.anchor) & (s.at_us >= spans.c.from_us) & (s.at_us < spans.c.until_us)
     for part in chunks(events):
-        connection.execute(delete(signals).where(signals.c.event.in_(part)))
+        owners = select(spans.c.person).select_from(spans.join(signals, owned)).where(s.event.in_(part)).distinct()
+        upsert(connection, dirty, [{"person": person} for person in connection.scalars(owners)], update=())
+        connection.execute(delete(signals).where(s.event.in_(part)))
+        connection.execute(delete(clicks).where(clicks.c.event.in_(part)))
 
 
 def amount(pattern: Pattern, event: Event) -> Money | None:

@@ -36,6 +36,8 @@ class Appended:
     """Keys of those among ``new`` that replaced another content."""
     same: int
     """How many of the page changed nothing: known already, or repeated within the page."""
+    keys: list[bytes]
+    """Keys of all events of the page, each once."""
 
 
 class EventLog:
@@ -72,7 +74,7 @@ class EventLog:
         if revised:
             manifest.forget(connection, revised)
         self._keep(connection, [rows[key] for key in fresh], received_us)
-        return Appended([(key, latest[key]) for key in fresh], revised, len(events) - len(fresh))
+        return Appended([(key, latest[key]) for key in fresh], revised, len(events) - len(fresh), list(rows))
 
     def remove(self, connection: Connection, keys: Collection[bytes]) -> int:
         """Take events back; return how many of them there were.

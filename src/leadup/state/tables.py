@@ -137,6 +137,28 @@ event_gone = Table(
 )
 """Rows that count no more: what ``file`` holds of ``key``, if anything, has been revised or removed."""
 
+event_parts = Table(
+    "event_parts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("connection", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("reading", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    UniqueConstraint("connection", "name"),
+)
+"""Parts of a source that may be read again, whole, and which reading of each is the latest; ``number`` counts them."""
+
+part_events = Table(
+    "part_events",
+    metadata,
+    Column("part", _ID, ForeignKey("event_parts.id"), primary_key=True),
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("reading", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which events a part has brought, and the number of the reading that did so last."""
+
 # ---------------------------------------------------------------- identity
 
 identifiers = Table(
@@ -232,6 +254,18 @@ signals = Table(
     Index("signals_pattern", "pattern"),
     sqlite_with_rowid=False,
 )
+
+clicks = Table(
+    "clicks",
+    metadata,
+    Column("event", LargeBinary(16), primary_key=True),
+    Column("anchor", _ID, ForeignKey("identifiers.id"), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("ids", JSON, nullable=False),
+    Index("clicks_anchor", "anchor"),
+    sqlite_with_rowid=False,
+)
+"""Click ids that an event brought, by kind: mostly a landing page's. Later events of the visit carry them."""
 
 dirty = Table("dirty", metadata, Column("person", _ID, primary_key=True))
 """Persons to judge again at the next tick, because something about them changed."""
