@@ -148,9 +148,10 @@ class History:
     def _all(self, pattern: str) -> Occurrences:
         row, person, at = self._signals.of(pattern, self._begin, self._end)
         persons = self._end - self._begin
-        wake = np.full(persons, NEVER)
+        wake = None
         seen = at <= self._now
         if not seen.all():
+            wake = np.full(persons, NEVER)
             # Of equal indices the last assignment stays: from the latest to the earliest.
             wake[person[~seen][::-1]] = at[~seen][::-1]
             row, person, at = row[seen], person[seen], at[seen]

@@ -20,7 +20,7 @@ from leadup.rules.program import All, Condition, Did, InSegment, Not, Person, Pr
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.scores import Scoring
 from leadup.rules.signals import leaves
-from leadup.rules.verdicts import Verdicts, every, known, some
+from leadup.rules.verdicts import Verdicts, every, known, some, sooner
 from leadup.types import NEVER
 
 BLOCK: Final = 1 << 15
@@ -71,8 +71,17 @@ def judge(
         history = History(sorted_signals, program.patterns, begin, end, at=at)
         judgement = _Judgement(program, history, current, begin, end, at=at, watermarks=watermarks)
         verdicts = judgement.columns(known_from[begin:end])
-        tables.append(pa.table({"person": column(people, "person").slice(begin, end - begin), **verdicts}))
+        persons = column(people, "person").slice(begin, end - begin)
+        tables.append(pa.table({"person": persons, **{name: _arrow(values) for name, values in verdicts.items()}}))
     return pa.concat_tables(tables)
+
+
+def _arrow(values: npt.NDArray[np.generic]) -> pa.Array:
+    """Return NumPy's values as Arrow; flags are packed by NumPy, which is faster at it."""
+    if values.dtype != np.bool_:
+        return pa.array(values)
+    bits = pa.py_buffer(np.packbits(values.astype(bool, copy=False), bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
 
 
 def _patterns(program: Program) -> list[str]:
@@ -110,6 +119,7 @@ class _Judgement:
         self._at, self._watermarks = at, watermarks
         self._scores: dict[str, Scoring] = {}
         self._made: dict[tuple[str, str, bool], Verdicts] = {}
+        self._nobody, self._never = np.zeros(self._persons, bool), np.full(self._persons, NEVER)
 
     # ------------------------------------------------------------ conditions
 
@@ -123,6 +133,11 @@ class _Judgement:
                 return join([self.condition(part, negate=negate) for part in c.parts], self._persons)
             case InSegment():
                 return self.verdict(c.segment, negate=negate)
+            case _:  # rules share conditions; told apart by their text, for to Python 1 and True are equal
+                return self._once("condition", repr(c), negate, lambda: self._leaf(c, negate=negate))
+
+    def _leaf(self, c: Condition, *, negate: bool) -> Verdicts:
+        match c:
             case Did():
                 done, read_to = self._history.of(c.pattern, c.where), self._read_to(c.pattern)
                 return operators.did(done, c, at=self._at, watermark=read_to, negate=negate)
@@ -146,6 +161,8 @@ class _Judgement:
             case Person():
                 holds, until = self._facts.judge(c.where)
                 return known(holds[self._block] != negate, until[self._block])
+            case _:
+                raise TypeError(f"{c!r} holds other conditions.")
 
     def _read_to(self, *patterns: str) -> int:
         """Return the instant up to which all of these patterns are complete."""
@@ -174,6 +191,8 @@ class _Judgement:
     def verdict(self, name: str, *, negate: bool = False) -> Verdicts:
         """Judge ``when`` and not excluded, before groups; or its opposite."""
         exclude = self._program.segments[name].exclude
+        if not exclude:
+            return self.when(name, negate=negate)
 
         def make() -> Verdicts:
             if not negate:
@@ -208,18 +227,20 @@ class _Judgement:
         return columns
 
     def _segment(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
-        when, clear = self.when(name), self.clear(name)
-        before = [self.verdict(other) for other in self._earlier(name)]
-        holds, until, waits = when.holds & clear.holds, np.minimum(when.until, clear.until), when.waits
-        for other in before:
-            holds, until = holds & ~other.holds, np.minimum(until, other.until)
-        waits = np.minimum.reduce([when.waits, clear.waits, *(other.waits for other in before)])
+        when, excluded = self.when(name), self._nobody
+        holds, until, waits = when.holds, when.until, when.waits
+        if self._program.segments[name].exclude:
+            clear = self.clear(name)
+            excluded, holds = ~clear.holds, holds & clear.holds
+            until, waits = np.minimum(until, clear.until), sooner(waits, clear.waits)
+        for other in map(self.verdict, self._earlier(name)):
+            holds, until, waits = holds & ~other.holds, np.minimum(until, other.until), sooner(waits, other.waits)
         return {
             f"when:{name}": when.holds,
-            f"excluded:{name}": ~clear.holds,
+            f"excluded:{name}": excluded,
             f"in:{name}": holds,
             f"until:{name}": until,
-            f"waits:{name}": waits,
+            f"waits:{name}": self._never if waits is None else waits,
         }
 
     def _earlier(self, name: str) -> Iterator[str]:
@@ -230,6 +251,6 @@ class _Judgement:
     def _earliest(self, columns: Mapping[str, npt.NDArray[np.generic]], kind: str) -> npt.NDArray[np.generic]:
         earliest = np.full(self._persons, NEVER)
         for name, values in columns.items():
-            if name.startswith(kind):
+            if name.startswith(kind) and values is not self._never:
                 np.minimum(earliest, values, out=earliest)
         return earliest

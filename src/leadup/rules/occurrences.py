@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from leadup.rules.verdicts import Instants, Mask
 from leadup.types import EVER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Occurrences:
     """What persons 0 to P - 1 did of one pattern up to the moment of judging, each occurrence once."""
 
@@ -18,8 +19,10 @@ class Occurrences:
     """Ascending within a person. One ``EVER`` more at the very end, so that "no such row" has a place to point to."""
     starts: Instants
     """P + 1 pointers: those of person p are ``at[starts[p]:starts[p + 1]]``."""
-    wake: Instants
-    """P instants: the person's next signal dated after the moment of judging, which no condition sees yet."""
+    wake: Instants | None
+    """P instants: the person's next signal dated after the moment of judging, which no condition sees yet. ``None``
+    if nobody has one."""
+    _latest: dict[int, Instants] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def begin(self) -> Instants:
@@ -36,14 +39,28 @@ class Occurrences:
         """How many there are, of all persons."""
         return len(self.at) - 1
 
+    @property
+    def persons(self) -> int:
+        """How many persons."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def count(self) -> Instants:
+        """How many each person has."""
+        return np.diff(self.starts)
+
+    @cached_property
     def person(self) -> Instants:
-        """Return the person of each row."""
-        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        """The person of each row."""
+        return np.repeat(np.arange(self.persons), self.count)
 
     def latest(self, n: int) -> Instants:
-        """Return each person's n-th latest instant; ``EVER`` where there are fewer."""
-        row = self.end - n
-        return self.at[np.where(row >= self.begin, row, self.rows)]
+        """Return each person's n-th latest instant; ``EVER`` where there are fewer. Rules share one array: read it."""
+        if n not in self._latest:
+            self._latest[n] = np.full(self.persons, EVER)
+            enough = np.flatnonzero(self.count >= n)  # most persons never did most things
+            self._latest[n][enough] = self.at[self.end[enough] - n]
+        return self._latest[n]
 
     def only(self, mask: Mask) -> Occurrences:
         """Keep the rows of ``mask``."""
@@ -54,15 +71,22 @@ class Occurrences:
 def past(at: Instants, begin: Instants, end: Instants, instant: Instants | int) -> Instants:
     """Return, for many slices ``at[begin:end]`` at once, the pointer past their last row not after ``instant``.
 
-    A binary search in step: as many rounds as the longest slice has binary digits. ``at`` needs a last element that
-    belongs to no slice.
+    A binary search in step: as many rounds as the longest slice has binary digits, each of the slices still open.
     """
-    low, high = begin, end
-    while (open_ := low < high).any():
+    found = begin.copy()
+    slices = np.flatnonzero(begin < end)
+    low, high = begin[slices], end[slices]
+    wanted = instant if isinstance(instant, int) else instant[slices]
+    while len(slices):
         middle = (low + high) >> 1
-        right = open_ & (at[middle] <= instant)
-        low, high = np.where(right, middle + 1, low), np.where(open_ & ~right, middle, high)
-    return low
+        right = at[middle] <= wanted
+        low, high = np.where(right, middle + 1, low), np.where(right, high, middle)
+        found[slices] = low
+        open_ = np.flatnonzero(low < high)
+        slices, low, high = slices[open_], low[open_], high[open_]
+        if not isinstance(wanted, int):
+            wanted = wanted[open_]
+    return found
 
 
 def first_of_each(person: Instants, at: Instants, same_within: int) -> Instants:
@@ -78,9 +102,8 @@ def first_of_each(person: Instants, at: Instants, same_within: int) -> Instants:
     counts[1:] = (person[1:] != person[:-1]) | (at[1:] - at[:-1] >= same_within)
     begin = np.flatnonzero(counts)
     end = np.append(begin[1:], len(at))
-    padded = np.append(at, EVER)
     while len(begin):
-        begin = past(padded, begin + 1, end, at[begin] + (same_within - 1))
+        begin = past(at, begin + 1, end, at[begin] + (same_within - 1))
         inside = begin < end
         begin, end = begin[inside], end[inside]
         counts[begin] = True

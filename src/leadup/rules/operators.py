@@ -13,7 +13,7 @@ import numpy as np
 
 from leadup.rules.occurrences import Occurrences, past
 from leadup.rules.program import Did, Sequence, Started
-from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some
+from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some, sooner
 from leadup.types import EVER, NEVER
 
 
@@ -22,12 +22,15 @@ def at_least(
 ) -> Verdicts:
     """At least ``n`` in ``(at - within, at]``: until the n-th latest leaves the window. Fewer is absence."""
     nth = done.latest(n)
-    leaves = np.where(nth > EVER, NEVER if within is None else nth + within, EVER)
-    holds = leaves > at
-    until = np.minimum(np.where(holds, leaves, NEVER), done.wake)
+    holds = nth > (EVER if within is None else max(at - within, EVER))
+    until = np.full(len(nth), NEVER) if within is None else np.where(holds, nth + within, NEVER)
+    if done.wake is not None:
+        until = np.minimum(until, done.wake)
     if not negate:
         return known(holds, until)
-    since = leaves if n == 1 or within is None or watermark >= at else _became_fewer(done, n, within)
+    if within is None or watermark >= at:  # fewer since ever, or since an instant that has been read
+        return known(~holds, until)
+    since = np.where(nth > EVER, nth + within, EVER) if n == 1 else _became_fewer(done, n, within)
     return absent(~holds, until, since, watermark)
 
 
@@ -47,7 +50,7 @@ def did(done: Occurrences, c: Did, *, at: int, watermark: int, negate: bool = Fa
     if c.high is not None:
         bounds.append((c.high + 1, not negate))
     parts = [at_least(done, n, c.within, at=at, watermark=watermark, negate=opposite) for n, opposite in bounds]
-    return (some if negate else every)(parts, len(done.wake))
+    return (some if negate else every)(parts, done.persons)
 
 
 def started(
@@ -67,18 +70,24 @@ def started(
     but not if an end did.
     """
     last_end = ended.latest(1)
-    aged = past(begun.at, begun.begin, begun.end, at - c.wait)
+    young = np.flatnonzero(begun.at[:-1] > at - c.wait)
+    owner = begun.person[young]
+    aged = begun.end - np.bincount(owner, minlength=begun.persons)
     latest = begun.at[np.where(aged > begun.begin, aged - 1, begun.rows)]
     holds = latest > (last_end if c.within is None else np.maximum(last_end, at - c.within))
-    leaves = NEVER if c.within is None else latest + c.within
-    following = past(begun.at, begun.begin, begun.end, np.maximum(last_end, at - c.wait))
-    ripens = np.where(following < begun.end, begun.at[following] + c.wait, NEVER)
-    until = np.minimum(np.where(holds, leaves, ripens), np.minimum(begun.wake, ended.wake))
+    until = np.full(begun.persons, NEVER)
+    open_ = (begun.at[young] > last_end[owner])[::-1]
+    # Of equal indices the last assignment stays: from the latest to the earliest.
+    until[owner[::-1][open_]] = begun.at[young][::-1][open_] + c.wait
+    until = np.where(holds, NEVER if c.within is None else latest + c.within, until)
+    wake = sooner(begun.wake, ended.wake)
+    if wake is not None:
+        until = np.minimum(until, wake)
+    if (watermark if negate else end_watermark) >= at:
+        return known(holds != negate, until)
     if negate:
-        since = _lapsed(begun, ended, c, aged) if watermark < at else np.full(len(holds), EVER)
-        return absent(~holds, until, since, watermark)
-    since = _came_of_age(begun, last_end, c, aged) if end_watermark < at else np.full(len(holds), EVER)
-    return absent(holds, until, since, end_watermark)
+        return absent(~holds, until, _lapsed(begun, ended, c, aged), watermark)
+    return absent(holds, until, _came_of_age(begun, last_end, c, aged), end_watermark)
 
 
 def _came_of_age(begun: Occurrences, last_end: Instants, c: Started, aged: Instants) -> Instants:
@@ -100,7 +109,7 @@ def _lapsed(begun: Occurrences, ended: Occurrences, c: Started, aged: Instants) 
     """Return when the window last closed over a condition that held; ``EVER`` if an end came first or it never held."""
     if c.within is None or c.within <= c.wait:
         return np.full(len(aged), EVER)
-    person, at, rows = begun.person(), begun.at[:-1], np.arange(begun.rows)
+    person, at, rows = begun.person, begun.at[:-1], np.arange(begun.rows)
     following = past(ended.at, ended.begin[person], ended.end[person], at - 1)
     end = np.where(following < ended.end[person], ended.at[following], NEVER)
     held = np.append(np.maximum.accumulate(np.where(end > at + c.wait, rows, -1)), -1)[aged - 1]
@@ -115,7 +124,7 @@ def sequence(steps: Several[Occurrences], c: Sequence, *, at: int, watermark: in
     for step in steps[1:]:
         # For each row, the latest instant at which an order that it continues can have begun: that of the latest row
         # before it, for a later row never has an earlier beginning.
-        person = step.person()
+        person = step.person
         row = past(before.at, before.begin[person], before.end[person], step.at[:-1] - 1) - 1
         begun = np.append(np.where(row >= before.begin[person], begun[row], EVER), EVER)
         before = step

@@ -42,9 +42,10 @@ class Scoring:
         self.value: Values = self._values(everyone, self._now, None)
         # Until then the score can only fall: neither a signal dated ahead nor the end of negative points lifts it.
         rises = self._forgets(everyone, self._now, None)
-        self._wake: Instants = np.minimum.reduce(
-            [np.where(rises < _NEVER, rises * SECOND, NEVER), *(o.wake for o in occurrences)]
-        )
+        self._wake: Instants = np.where(rises < _NEVER, rises * SECOND, NEVER)
+        for done in occurrences:
+            if done.wake is not None:
+                np.minimum(self._wake, done.wake, out=self._wake)
         self._reached: dict[float, tuple[Mask, Instants]] = {}
 
     def judge(self, c: ScoreIs, *, watermark: int, negate: bool = False) -> Verdicts:
@@ -88,8 +89,10 @@ class Scoring:
         total = np.zeros(len(who))
         for points, done in self._parts:
             begin, end = self._counted(points, done, who, cut)
-            owner = np.repeat(np.arange(len(who)), end - begin)
-            row = np.arange(len(owner)) + np.repeat(end - np.cumsum(end - begin), end - begin)
+            some_ = np.flatnonzero(end > begin)
+            count = (end - begin)[some_]
+            owner = np.repeat(some_, count)
+            row = np.arange(len(owner)) + np.repeat(end[some_] - np.cumsum(count), count)
             age = np.maximum(second[owner] * SECOND - done.at[row], 0)
             worth = np.where(age < self._lookback, points.points * np.exp2(-(age / self._score.half_life)), 0.0)
             total += np.bincount(owner, worth, minlength=len(who))

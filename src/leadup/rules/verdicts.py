@@ -27,12 +27,20 @@ class Verdicts:
 
     holds: Mask
     until: Instants
-    waits: Instants
+    waits: Instants | None
+    """``None``: no watermark changes anybody's answer, which is so wherever the sources are read up to now."""
 
 
 def known(holds: Mask, until: Instants) -> Verdicts:
     """Return an answer that rests on what happened: it is given at once."""
-    return Verdicts(holds, until, np.full(len(holds), NEVER))
+    return Verdicts(holds, until, None)
+
+
+def sooner(a: Instants | None, b: Instants | None) -> Instants | None:
+    """Return the earlier of two instants for every person; ``None`` is never, for everybody."""
+    if a is None or b is None:
+        return a if b is None else b
+    return np.minimum(a, b)
 
 
 def absent(holds: Mask, until: Instants, since: Instants, watermark: int) -> Verdicts:
@@ -42,6 +50,8 @@ def absent(holds: Mask, until: Instants, since: Instants, watermark: int) -> Ver
     to there, and those who wait for that carry the instant in ``waits``.
     """
     early = holds & (since > watermark)
+    if not early.any():
+        return known(holds, until)
     return Verdicts(holds & ~early, until, np.where(early, since, NEVER))
 
 
@@ -66,12 +76,18 @@ def _join(a: Verdicts, b: Verdicts, *, decisive: bool) -> Verdicts:
     ``waits``: both from one part, for two parts could otherwise turn, one by time and one by watermark, unnoticed.
     Of two decisive parts the one that stands longer vouches. Without one, the first change of either counts.
     """
+    holds = (a.holds | b.holds) if decisive else (a.holds & b.holds)
+    if a.waits is None and b.waits is None:
+        agreed = np.where(holds == decisive, np.maximum(a.until, b.until), np.minimum(a.until, b.until))
+        differ = np.where(a.holds == decisive, a.until, b.until)
+        return known(holds, np.where(a.holds == b.holds, agreed, differ))
+    a_waits, b_waits = (np.full(len(holds), NEVER) if part.waits is None else part.waits for part in (a, b))
     a_decides, b_decides = a.holds == decisive, b.holds == decisive
-    longer = (a.until > b.until) | ((a.until == b.until) & (a.waits >= b.waits))
+    longer = (a.until > b.until) | ((a.until == b.until) & (a_waits >= b_waits))
     by_a = a_decides & (longer | ~b_decides)
     undecided = ~(a_decides | b_decides)
     until = np.where(by_a, a.until, b.until)
-    waits = np.where(by_a, a.waits, b.waits)
+    waits = np.where(by_a, a_waits, b_waits)
     np.minimum(a.until, b.until, out=until, where=undecided)
-    np.minimum(a.waits, b.waits, out=waits, where=undecided)
-    return Verdicts((a.holds | b.holds) if decisive else (a.holds & b.holds), until, waits)
+    np.minimum(a_waits, b_waits, out=waits, where=undecided)
+    return Verdicts(holds, until, waits)
