@@ -22,8 +22,10 @@ from leadup.delivery.planning import Planned, accept
 from leadup.errors import LeadupError, SettingsError
 from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key
+from leadup.inbox import FILE as INBOX
+from leadup.inbox import Backlog, Inbox, InboxSource
 from leadup.insights.words import instant
-from leadup.kit import Destination, Source
+from leadup.kit import Destination, PushSource, Source
 from leadup.pipeline import Pipeline, Taken, Ticked, activations
 from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
@@ -82,7 +84,28 @@ class App:
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Sources by connection name."""
-        return {name: self.source(c) for name, c in self.settings.connections.items() if c.connector.source}
+        pulled = {name: self.source(c) for name, c in self.settings.connections.items() if c.connector.source}
+        return pulled | {name: InboxSource(name, push, self.inbox) for name, push in self.pushes.items()}
+
+    @cached_property
+    def pushes(self) -> dict[str, PushSource]:
+        """What understands the requests to a collector, by connection name."""
+        return {
+            name: registry.load(c.connector.push)(name, c.settings)
+            for name, c in self.settings.connections.items()
+            if c.connector.push
+        }
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.settings.state_folder / INBOX, self.vault)
+
+    def backlog(self) -> dict[str, Backlog]:
+        """What has come to each collector and is not in the event log yet."""
+        with self.store.read() as connection:
+            query = select(sources.c.connection, sources.c.cursor)
+            cursors = {row.connection: row.cursor for row in connection.execute(query)}
+        return {name: self.inbox.backlog(name, cursors.get(name)) for name in self.pushes}
 
     def source(self, connection: Connection) -> Source:
         """Make the source of a connection."""
@@ -150,10 +173,14 @@ class App:
 
     # ------------------------------------------------------------ the flow
 
-    def pull(self, now: datetime, tell: Tell = _silent) -> tuple[dict[str, Taken], dict[str, str]]:
-        """Read all sources. One that fails is noted and does not stop the others."""
+    def pull(
+        self, now: datetime, tell: Tell = _silent, only: Collection[str] | None = None
+    ) -> tuple[dict[str, Taken], dict[str, str]]:
+        """Read all sources, or ``only`` these connections. One that fails is noted and does not stop the others."""
         taken, errors = {}, {}
         for name, source in self.sources.items():
+            if only is not None and name not in only:
+                continue
 
             def on_page(page: Page, name: str = name) -> None:
                 tell(f"reading {name}", page.progress)

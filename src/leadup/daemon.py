@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
@@ -29,6 +29,7 @@ from leadup.errors import Busy, LeadupError
 from leadup.state.lease import lease
 from leadup.state.tables import meta, requests
 from leadup.types import to_us
+from leadup.web.server import WebServer
 
 log = structlog.get_logger("leadup.daemon")
 
@@ -47,12 +48,15 @@ class Daemon:
         """A plain flag: a signal's handler that takes a lock may wait for the very thread it interrupts."""
         self._ending = False
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._arrived = Event()
+        """Set when something has come into the inbox."""
         every = app.settings.daemon
         self._working = {name: Lock() for name in ("core", "delivery", "house")}
         """By worker; each is held by the job that it does."""
         self._scheduler = BackgroundScheduler()
         self._jobs: list[tuple[str, str, Callable[[], None], float]] = [
             ("pull", "core", self._pull, every.pull_every),
+            ("collected", "core", self._pull_collected, every.tick_at_most_every),
             ("tick", "core", self._tick_if_news, every.tick_at_most_every),
             ("compact", "core", self._compact, 3600.0),
             ("deliver", "delivery", self._deliver, every.tick_at_most_every),
@@ -90,6 +94,14 @@ class Daemon:
         self._told = True
 
     def _serve(self, lost: Event) -> None:
+        with ExitStack() as door:
+            if self._app.pushes:  # before anything that takes long: whoever sends now will not send again
+                app = self._app
+                server = WebServer(app.settings.web, app.pushes, app.inbox, self._clock, self._arrived.set)
+                door.enter_context(server)
+            self._work(lost, door)
+
+    def _work(self, lost: Event, door: ExitStack) -> None:
         self._app.go_live(self._app.rules, self._clock.now())
         self._alert(None)
         self._seen = self._stamps()
@@ -114,16 +126,17 @@ class Daemon:
         log.info("running", rules=len(self._app.rules.program.segments), sources=sorted(self._app.sources))
         while not (self._told or lost.is_set()):
             time.sleep(0.1)
-        self._put_away()
+        self._put_away(door)
         if lost.is_set():
             raise Busy("The lease was lost: another process has taken this state over.")
         log.info("stopped")
 
-    def _put_away(self) -> None:
+    def _put_away(self, door: ExitStack) -> None:
         """Let the work under way come to its end, and begin no more."""
         log.info("stopping")
         self._ending = True
         self._scheduler.shutdown(wait=False)
+        door.close()
         for lock in self._working.values():
             with lock:
                 pass
@@ -144,8 +157,14 @@ class Daemon:
 
         return run
 
-    def _pull(self) -> None:
-        taken, errors = self._app.pull(self._clock.now())
+    def _pull_collected(self) -> None:
+        """Read what was sent to us, when there is something; what we have to ask for has its own time."""
+        if self._arrived.is_set():
+            self._arrived.clear()
+            self._pull(self._app.pushes)
+
+    def _pull(self, only: Collection[str] | None = None) -> None:
+        taken, errors = self._app.pull(self._clock.now(), only=only)
         for name, error in errors.items():
             log.warning("source failed", connection=name, error=error)
         for name, one in taken.items():

@@ -91,3 +91,11 @@ class Busy(LeadupError):
     """Another process holds the state. The text says which, and since when."""
 
     exit_code = 8
+
+
+class TurnedAway(LeadupError):
+    """A request that a connector's collector does not take. The sender is answered ``status`` (HTTP) and the text."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status

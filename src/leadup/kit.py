@@ -7,13 +7,14 @@ and ``sandbox.py`` import a vendor's SDK, and they are loaded on first use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from leadup.bodies import Item, read_body
 from leadup.records import (
     LINE_LIMIT,
     RowIds,
@@ -33,8 +34,12 @@ from leadup.types import (
     Change,
     Contact,
     Cursor,
+    Event,
+    Fact,
+    Incoming,
     Page,
     Receipt,
+    Rejected,
     RemoteTarget,
     Status,
     Target,
@@ -46,7 +51,9 @@ __all__ = [
     "ConnectionSettings",
     "Connector",
     "Destination",
+    "Item",
     "Pollable",
+    "PushSource",
     "RowIds",
     "Source",
     "canonical",
@@ -57,6 +64,7 @@ __all__ = [
     "needs_id",
     "parse_line",
     "parse_record",
+    "read_body",
     "shown",
 ]
 
@@ -81,6 +89,8 @@ class Connector:
     """A :class:`ConnectionSettings`."""
     source: str = ""
     """A class called as ``Source(connection: str, settings, folder: Path)``; relative paths start at ``folder``."""
+    push: str = ""
+    """A class called as ``PushSource(connection: str, settings)``; what has one has no ``source``."""
     destination: str = ""
     """A class called as ``Destination(connection: str, settings)``."""
     sandbox: str = ""
@@ -107,6 +117,29 @@ class Source(Protocol):
 
         Raises:
             TryLater, NeedsHuman: as they say.
+        """
+
+
+class PushSource(Protocol):
+    """Understands what others send to ``POST /collect/<connection>``: JSON, an array, or one JSON object a line.
+
+    The daemon keeps a request that was admitted, answers it, and has it translated later (after a crash: again).
+    """
+
+    keeps: Collection[str]
+    """Headers, by lower-case name, that are kept with the body for :meth:`translate`. Secrets are none of them."""
+
+    def admit(self, request: Incoming) -> None:
+        """Look who sends this.
+
+        Raises:
+            TurnedAway: not one of ours. The text never repeats what was sent.
+        """
+
+    def translate(self, request: Incoming) -> tuple[Sequence[Event | Fact], Sequence[Rejected]]:
+        """Return the records of a request that was kept, and what in it could not become one. Raises nothing.
+
+        The same request always gives the same records.
         """
 
 

@@ -215,24 +215,34 @@ def decode_line(raw: bytes, encoding: str = "utf-8") -> str:
         raise ValueError(f"byte {error.start + 1} of the line is not {encoding.upper()}") from None
 
 
-def parse_line(text: str) -> dict[str, Any]:
-    """Return the JSON object on one line.
+def parse_json(text: str, depth: int = DEPTH_LIMIT) -> Any:
+    """Return the JSON value that a text is.
 
     Raises:
-        ValueError: it is no JSON object, is nested deeper than ``DEPTH_LIMIT``, or holds what JSON (RFC 8259) or
-            UTF-8 can not say: NaN, infinity, NUL, half a surrogate pair.
+        ValueError: it is not JSON, is nested deeper than ``depth``, or holds what JSON (RFC 8259) or UTF-8 can not
+            say: NaN, infinity, NUL, half a surrogate pair.
     """
     try:
-        obj = _DECODER.decode(text)
+        value = _DECODER.decode(text)
+        if "\\u" in text or text.count("{") + text.count("[") > depth:
+            _inspect(value, depth)
     except json.JSONDecodeError as error:
         column = min(error.pos, len(text.rstrip())) + 1
         raise ValueError(f"not JSON: {error.msg} (column {column})") from None
     except RecursionError:
-        raise ValueError(f"nested deeper than {DEPTH_LIMIT} levels") from None
+        raise ValueError(f"nested deeper than {depth} levels") from None
+    return value
+
+
+def parse_line(text: str) -> dict[str, Any]:
+    """Return the JSON object on one line.
+
+    Raises:
+        ValueError: it is no JSON object, or none that :func:`parse_json` takes.
+    """
+    obj = parse_json(text)
     if not isinstance(obj, dict):
         raise ValueError("not a JSON object {...}; write one object a line")  # noqa: TRY004 - the data's mistake
-    if "\\u" in text or text.count("{") + text.count("[") > DEPTH_LIMIT:
-        _inspect(obj, DEPTH_LIMIT)
     return obj
 
 
@@ -273,7 +283,7 @@ def _inspect(value: Any, depth: int) -> None:
             raise ValueError("a text holds half a surrogate pair") from None
     elif isinstance(value, dict | list):
         if not depth:
-            raise ValueError(f"nested deeper than {DEPTH_LIMIT} levels")
+            raise RecursionError
         for key in value if isinstance(value, dict) else ():
             _inspect(key, depth)
         for item in value.values() if isinstance(value, dict) else value:

@@ -55,6 +55,19 @@ class GuardSettings(BaseModel):
     """Share of an audience that may leave at once, from 20 leaves up."""
 
 
+class WebSettings(BaseModel):
+    """``[web]``: where ``leadup run`` takes in what is sent to collectors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    listen: str = Field("127.0.0.1:8520", pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):\d{1,5}$")
+    """Address and port; served only where a connection takes pushed events. Port 0: one that is free."""
+    max_body: int = Field(1 << 20, ge=1 << 10, le=1 << 26)
+    """Bytes of the largest body that is taken, packed and unpacked; a larger one is answered 413."""
+    max_inbox: int = Field(1 << 28, ge=1 << 16)
+    """Bytes that may wait to be read; while there are more, senders are answered 429."""
+
+
 class FileSettings(BaseModel):
     """The top of ``leadup.toml``."""
 
@@ -67,6 +80,7 @@ class FileSettings(BaseModel):
     state: StateSettings = StateSettings()
     daemon: DaemonSettings = DaemonSettings()
     guards: GuardSettings = GuardSettings()
+    web: WebSettings = WebSettings()
     connections: dict[str, dict[str, Any]] = {}
     """One table each; its ``type`` names the connector and is the table's own name when left out."""
 
@@ -93,6 +107,7 @@ class Settings:
     state_url: str
     daemon: DaemonSettings
     guards: GuardSettings
+    web: WebSettings
     connections: Mapping[str, Connection] = field(default_factory=dict)
 
     @property
@@ -163,6 +178,7 @@ def load_settings(path: Path) -> Settings:
         state_url=_absolute(file.state.url, folder) if file.state.url else f"sqlite:///{state / 'state.db'}",
         daemon=file.daemon,
         guards=file.guards,
+        web=file.web,
         connections=connections,
     )
 

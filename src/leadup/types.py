@@ -172,6 +172,20 @@ class Page:
     """Parts that will not be read again: what they brought stays for good, and needs no book-keeping any more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A request that somebody sent to a collector."""
+
+    connection: str
+    headers: Mapping[str, str]
+    """By lower-case name. What was kept has only those that its connector keeps."""
+    body: bytes = field(repr=False)
+    """On arrival as it came over the wire, which is what a signature covers; once kept, with gzip undone."""
+    received_at: datetime
+    id: str = ""
+    """Once kept: what names this request and no other, ever."""
+
+
 # ---------------------------------------------------------------- money
 
 

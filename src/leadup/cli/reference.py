@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from leadup import registry
 from leadup.cli import EXIT_CODES, main
-from leadup.settings import DaemonSettings, FileSettings, GuardSettings, StateSettings, is_secret
+from leadup.settings import DaemonSettings, FileSettings, GuardSettings, StateSettings, WebSettings, is_secret
 
 WIDTH = 100
 MADE = "Made by `make docs` from the code; a test keeps it fresh."
@@ -62,6 +62,7 @@ def settings() -> str:
         ("[state]", StateSettings),
         ("[daemon], in seconds", DaemonSettings),
         ("[guards]", GuardSettings),
+        ("[web]", WebSettings),
     ]
     for name in registry.names():
         connector = registry.find(name)
@@ -83,7 +84,7 @@ def _row(name: str, info: FieldInfo) -> str:
 
 
 def _is_table(info: FieldInfo) -> bool:
-    return info.annotation in (StateSettings, DaemonSettings, GuardSettings)
+    return info.annotation in (StateSettings, DaemonSettings, GuardSettings, WebSettings)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from leadup.cli.base import app_of, emit, err, json_option, out, table
 from leadup.clock import SystemClock
 from leadup.daemon import ALERT
 from leadup.insights.status import status as read_status
+from leadup.insights.words import instant
 from leadup.state.lease import holder
 from leadup.state.tables import meta
+from leadup.types import to_us
 
 UNHEALTHY = 10
 
@@ -36,7 +38,16 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
     with app.store.read() as connection:
         answer = read_status(connection)
         alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
-    answer = {"daemon": None if held is None else f"{held.what} ({held.holder})", "alert": alert, **answer}
+    inbox = [
+        {"connection": name, "waiting": one.requests, "since": one.oldest and instant(to_us(one.oldest))}
+        for name, one in app.backlog().items()
+    ]
+    answer = {
+        "daemon": None if held is None else f"{held.what} ({held.holder})",
+        "alert": alert,
+        **answer,
+        "inbox": inbox,
+    }
     if as_json:
         emit(answer)
     else:
@@ -49,6 +60,9 @@ def _show(answer: dict[str, Any]) -> None:
         err.print(f"[bold]The rule files do not load; the last good ones are in use.[/]\n{answer['alert']}\n")
     rows = [(s["connection"], s["events"], s["rejected"], s["read_up_to"], s["error"]) for s in answer["sources"]]
     table("sources", ("connection", "#events", "#rejected", "read up to", "error"), rows)
+    if answer["inbox"]:
+        waiting = [(one["connection"], one["waiting"], one["since"]) for one in answer["inbox"]]
+        table("inbox", ("connection", "#requests", "since"), waiting)
     rows = [
         (a["target"], *a["waterfall"].values(), _rows(a), a["guard_text"] or a["error"]) for a in answer["audiences"]
     ]

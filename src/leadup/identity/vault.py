@@ -44,7 +44,7 @@ class Vault:
 
     def encrypt(self, address: SecretStr) -> bytes:
         """Encrypt an address."""
-        return self._fernet.encrypt(address.get_secret_value().encode())
+        return self.lock(address.get_secret_value().encode())
 
     def decrypt(self, cipher: bytes) -> SecretStr:
         """Decrypt an address.
@@ -52,11 +52,24 @@ class Vault:
         Raises:
             SettingsError: it was encrypted with a key that is not among ours.
         """
+        return SecretStr(self.unlock(cipher).decode())
+
+    def lock(self, data: bytes) -> bytes:
+        """Encrypt anything."""
+        return self._fernet.encrypt(data)
+
+    def unlock(self, cipher: bytes) -> bytes:
+        """Decrypt anything.
+
+        Raises:
+            SettingsError: it was encrypted with a key that is not among ours.
+        """
         try:
-            return SecretStr(self._fernet.decrypt(cipher).decode())
+            return self._fernet.decrypt(cipher)
         except InvalidToken:
             raise SettingsError(
-                "The e-mail addresses in the state were encrypted with another key than the present one.\n"
+                "What the state keeps encrypted (e-mail addresses, collected requests) was encrypted with another key "
+                "than the present one.\n"
                 f"  What to do: put the old key back, in the environment variable {VARIABLE} or in {FILE} in the "
                 "state's folder; to use a new one too, write new,old."
             ) from None

@@ -1,0 +1,1 @@
+"""The collector's door: HTTP in, the inbox behind it."""
