@@ -75,15 +75,15 @@ def make_signals(program: p.Program, rows: int, seed: int) -> tuple[pa.Table, pa
     order = np.lexsort((at, person))
     person, at = person[order], at[order]
     pattern = (len(PATTERNS) * random.random(rows) ** 1.7).astype(np.int32)
-    path = np.array(["/", "/blog", "/docs", "/pricing", "/pricing/eu"])[random.integers(0, 5, rows)]
+    path = random.integers(0, 5, rows).astype(np.int32)
     columns: dict[str, Any] = {
         "person": person,
         "pattern": pa.DictionaryArray.from_arrays(pattern, pa.array(PATTERNS)),
         "at": at,
         "key": pc.cast(pa.array(np.arange(rows)), pa.string()),
-        "text:event_id": pa.nulls(rows, pa.string()),
+        "text:event_id": pa.nulls(rows, pa.string()).dictionary_encode(),
         "num:event_id": pa.nulls(rows, pa.float64()),
-        "text:path": path,
+        "text:path": pa.DictionaryArray.from_arrays(path, ["/", "/blog", "/docs", "/pricing", "/pricing/eu"]),
         "num:path": pa.nulls(rows, pa.float64()),
     }
     people = pa.table({"person": np.arange(persons), "known_from": np.full(persons, NOW - DAYS * DAY)})

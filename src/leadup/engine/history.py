@@ -37,14 +37,18 @@ class People:
 
     def row_of(self, ids: Instants) -> Rows:
         """Return each person's row, -1 where he is not one of them."""
-        if not len(self._ids):
+        if not len(self._ids) or not len(ids):
             return np.full(len(ids), -1)
-        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        return np.where(self._ids[place] == ids, self._order[place], -1)
+        # The rows of a person mostly stand together, so each run of equal ids is looked up once.
+        begin = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+        wanted = ids[begin]
+        place = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
+        row = np.where(self._ids[place] == wanted, self._order[place], -1)
+        return np.repeat(row, np.diff(begin, append=len(ids)))
 
 
 class Signals:
-    """The signals of some patterns and persons, sorted by pattern, person, instant and key."""
+    """The signals of some patterns and persons, sorted by person and instant."""
 
     def __init__(self, table: pa.Table, people: People, patterns: Iterable[str]) -> None:
         self._table = table
@@ -52,34 +56,44 @@ class Signals:
         self._present: dict[str, Mask] = {}
         self._code = {name: code for code, name in enumerate(patterns)}
         person = people.row_of(column(table, "person").to_numpy())
-        code = _codes(column(table, "pattern"), self._code)
-        row = np.flatnonzero((person >= 0) & (code >= 0))
-        row = row[np.argsort(code[row], kind="stable")]
-        at = column(table, "at").to_numpy()
-        tied = _tied(code[row], person[row], at[row])
-        if tied is None:
-            row = row[np.lexsort((at[row], person[row], code[row]))]
-            tied = _tied(code[row], person[row], at[row])
-        if tied is not None and tied.any():
-            row = _by_key(row, tied, column(table, "key"))
-        self._row, self._person, self._at = row, person[row], at[row]
-        self._bounds = np.searchsorted(code[row], np.arange(len(self._code) + 1))
-        self._event_id = _numbered(column(table, f"text:{EVENT_ID}"))
+        code, at = _codes(column(table, "pattern"), self._code), column(table, "at").to_numpy()
+        wanted = (person >= 0) & (code >= 0)
+        row = np.arange(len(wanted))
+        if not wanted.all():
+            row, person, code, at = row[wanted], person[wanted], code[wanted], at[wanted]
+        if _tied(person, at) is None:
+            order = np.lexsort((at, person))
+            row, person, code, at = row[order], person[order], code[order], at[order]
+        self._row, self._person, self._at, self._code_of = row, person, at, code
+        self._event_id = _numbered(self.column(f"text:{EVENT_ID}"))
 
-    def of(self, pattern: str, begin: int, end: int) -> tuple[Rows, Rows, Instants]:
-        """Return the rows of one pattern and of the persons ``begin`` to ``end - 1``: table row, person, instant."""
-        low, high = self._bounds[self._code[pattern]], self._bounds[self._code[pattern] + 1]
-        low, high = low + np.searchsorted(self._person[low:high], (begin, end))
-        return self._row[low:high], self._person[low:high] - begin, self._at[low:high]
+    def split(self, begin: int, end: int) -> dict[str, tuple[Rows, Rows, Instants]]:
+        """Return of each pattern the rows of the persons ``begin`` to ``end - 1``: table row, person, instant.
+
+        In order of person, instant and key.
+        """
+        part = slice(*np.searchsorted(self._person, (begin, end)))
+        # Sorting the few rows of a block is faster than sorting all of them: its columns stay in the cache.
+        order = np.argsort(self._code_of[part], kind="stable")
+        row, person = self._row[part][order], self._person[part][order]
+        at, code = self._at[part][order], self._code_of[part][order]
+        tied = _tied(code, person, at)
+        if tied is not None and tied.any():  # equal in all of these, so that only the rows change their order
+            row = _by_key(row, tied, self.column("key"))
+        person -= begin
+        bounds = np.searchsorted(code, np.arange(len(self._code) + 1)).tolist()
+        parts = map(slice, bounds, bounds[1:])
+        return {name: (row[of], person[of], at[of]) for name, of in zip(self._code, parts, strict=True)}
 
     def event_ids(self, row: Rows) -> npt.NDArray[np.int32] | None:
         """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
         return self._event_id[row] if self._event_id is not None else None
 
     def column(self, name: str) -> pa.Array:
-        """Return a column of the whole table."""
+        """Return a column of the whole table, texts as a dictionary: a test then looks at each text once."""
         if name not in self._columns:
-            self._columns[name] = column(self._table, name)
+            found = column(self._table, name)
+            self._columns[name] = _encoded(found) if name.startswith("text:") else found
         return self._columns[name]
 
     def present(self, name: str) -> Mask:
@@ -89,19 +103,26 @@ class Signals:
         return self._present[name]
 
 
+def _encoded(texts: pa.Array) -> pa.DictionaryArray:
+    return texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+
+
 def _codes(pattern: pa.Array, code: Mapping[str, int]) -> npt.NDArray[np.int16]:
     """Return each row's pattern as a small number; -1 for patterns that no one asks for."""
-    encoded = pattern if pa.types.is_dictionary(pattern.type) else pattern.dictionary_encode()
+    encoded = _encoded(pattern)
     known = np.array([code.get(name, -1) for name in encoded.dictionary.to_pylist()], np.int16)
     return known[encoded.indices.to_numpy()] if len(known) else np.full(len(pattern), -1, np.int16)
 
 
-def _numbered(texts: pa.Array) -> npt.NDArray[np.int32] | None:
+def _numbered(texts: pa.DictionaryArray) -> npt.NDArray[np.int32] | None:
     """Return a number for each text, equal for equal ones, -1 for none and for the empty one; None if all are so."""
     if texts.null_count == len(texts):
         return None
-    named = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
-    return np.asarray(pc.fill_null(named.dictionary_encode().indices, -1).to_numpy())
+    known = texts.dictionary
+    number = np.append(pc.index_in(known, known).to_numpy(), np.int32(-1))
+    number[np.flatnonzero(pc.equal(known, "").to_numpy(zero_copy_only=False))] = -1
+    numbers: npt.NDArray[np.int32] = number[pc.fill_null(texts.indices, -1).to_numpy()]
+    return numbers
 
 
 def _tied(*keys: npt.NDArray[np.integer]) -> Mask | None:
@@ -130,7 +151,8 @@ class History:
 
     def __init__(self, signals: Signals, patterns: Mapping[str, Pattern], begin: int, end: int, *, at: int) -> None:
         self._signals, self._patterns = signals, patterns
-        self._begin, self._end, self._now = begin, end, at
+        self._persons, self._now = end - begin, at
+        self._split = signals.split(begin, end)
         self._made: dict[tuple[str, str], Occurrences] = {}
         self._first: dict[str, tuple[Rows, Rows]] = {}
 
@@ -146,8 +168,8 @@ class History:
         return self._made[key]
 
     def _all(self, pattern: str) -> Occurrences:
-        row, person, at = self._signals.of(pattern, self._begin, self._end)
-        persons = self._end - self._begin
+        row, person, at = self._split[pattern]
+        persons = self._persons
         wake = None
         seen = at <= self._now
         if not seen.all():

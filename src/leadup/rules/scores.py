@@ -61,7 +61,7 @@ class Scoring:
         tier = np.searchsorted(thresholds, self.value, side="right")
         who = np.flatnonzero(tier)
         until = self._wake.copy()
-        falls = self._falls(who, self._now[who], None, thresholds[tier[who] - 1])
+        falls = self._falls(who, self._now[who], None, self.value[who], thresholds[tier[who] - 1])
         until[who] = np.minimum(until[who], falls * SECOND)
         return until
 
@@ -75,7 +75,7 @@ class Scoring:
         if threshold not in self._reached:
             holds, until = self.value >= threshold, self._wake.copy()
             who = np.flatnonzero(holds)
-            falls = self._falls(who, self._now[who], None, np.full(len(who), threshold))
+            falls = self._falls(who, self._now[who], None, self.value[who], np.full(len(who), threshold))
             until[who] = np.minimum(until[who], falls * SECOND)
             self._reached[threshold] = holds, until
         return self._reached[threshold]
@@ -86,16 +86,30 @@ class Scoring:
         ``cut``: signals after it are not seen. Each person's sum is made in the order of the points, and of the
         instants within them, so that no other person and no order of input can change its last bit.
         """
-        total = np.zeros(len(who))
+        return self._sum(self._held(who, cut), second)
+
+    def _held(self, who: Instants, cut: Instants | None) -> list[tuple[float, Instants, Instants]]:
+        """Return of each of the points: how many they are, and of each signal that counts the owner and the instant.
+
+        The owner is a place in ``who``. A search that asks for many seconds needs this only once.
+        """
+        held = []
         for points, done in self._parts:
             begin, end = self._counted(points, done, who, cut)
-            some_ = np.flatnonzero(end > begin)
-            count = (end - begin)[some_]
+            count = end - begin
+            some_ = np.flatnonzero(count > 0)
+            count = count[some_]
             owner = np.repeat(some_, count)
             row = np.arange(len(owner)) + np.repeat(end[some_] - np.cumsum(count), count)
-            age = np.maximum(second[owner] * SECOND - done.at[row], 0)
-            worth = np.where(age < self._lookback, points.points * np.exp2(-(age / self._score.half_life)), 0.0)
-            total += np.bincount(owner, worth, minlength=len(who))
+            held.append((points.points, owner, done.at[row]))
+        return held
+
+    def _sum(self, held: Sequence[tuple[float, Instants, Instants]], second: Instants) -> Values:
+        total = np.zeros(len(second))
+        for points, owner, at in held:
+            age = np.maximum(second[owner] * SECOND - at, 0)
+            worth = np.where(age < self._lookback, points * np.exp2(-(age / self._score.half_life)), 0.0)
+            total += np.bincount(owner, worth, minlength=len(second))
         return total
 
     def _counted(
@@ -140,24 +154,28 @@ class Scoring:
         """Return the first whole second at which a signal of that instant counts no more."""
         return -(-(at + self._lookback) // SECOND)
 
-    def _falls(self, who: Instants, second: Instants, cut: Instants | None, threshold: Values) -> Instants:
+    def _falls(
+        self, who: Instants, second: Instants, cut: Instants | None, value: Values, threshold: Values
+    ) -> Instants:
         """Return the first whole second after ``second`` at which a score that reaches ``threshold`` does not.
 
+        ``value``: the score at ``second``.
         Found by bisection with the very sums that will be judged then. Pure decay tells where to look first, so that
-        two probes are enough unless signals are forgotten before. What it would be after negative points are
-        forgotten is not looked at: then that second is the answer.
+        two probes are enough unless signals are forgotten before (and three for who did something in that very second).
+        What it would be after negative points are forgotten is not looked at: then that second is the answer.
         """
         low = second.copy()
         high = np.minimum(self._forgotten(self._latest(who, cut)), self._forgets(who, second, cut))
-        ratio = np.maximum(self._values(who, low + 1, cut), threshold) / threshold
-        guess = low + 2 + np.floor(np.log2(ratio) * (self._score.half_life / SECOND)).astype(np.int64)
-        ahead = 1
-        while len(open_ := np.flatnonzero(high - low > 1)):
+        guess = low + 1 + np.floor(np.log2(value / threshold) * (self._score.half_life / SECOND)).astype(np.int64)
+        open_, held, ahead = np.arange(len(who)), self._held(who, cut), 1
+        while len(still := np.flatnonzero(high - low > 1)):
+            if len(still) < len(open_):
+                open_, held = still, self._held(who[still], None if cut is None else cut[still])
             middle = (low + high)[open_] >> 1
-            if ahead >= 0:
+            if ahead >= -1:
                 middle = np.clip(guess[open_] - ahead, low[open_] + 1, high[open_] - 1)
                 ahead -= 1
-            reaches = self._values(who[open_], middle, None if cut is None else cut[open_]) >= threshold[open_]
+            reaches = self._sum(held, middle) >= threshold[open_]
             low[open_[reaches]] = middle[reaches]
             high[open_[~reaches]] = middle[~reaches]
         return high
@@ -181,9 +199,10 @@ class Scoring:
         while len(who):
             change = np.maximum(self._latest(who, limit), self._forgot(who, limit))
             seen = np.maximum(change, watermark)
-            reached = self._values(who, seen // SECOND, seen) >= threshold
+            value = self._values(who, seen // SECOND, seen)
+            reached = value >= threshold
             found, at = who[reached], seen[reached]
-            falls = self._falls(found, at // SECOND, at, np.full(len(found), threshold)) * SECOND
+            falls = self._falls(found, at // SECOND, at, value[reached], np.full(len(found), threshold)) * SECOND
             fell[found] = np.where(falls <= later[reached], falls, EVER)
             further = ~reached & (change > watermark)
             who, later, limit = who[further], seen[further], seen[further] - 1

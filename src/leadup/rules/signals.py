@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Final
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ from leadup.types import Json
 
 EVENT_ID = "event_id"
 """The property by which sources say that two of their events are one occurrence."""
+TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
+"""Texts of which many are equal: each is stored, and tested, once."""
 
 
 def properties_read(program: Program) -> frozenset[str]:
@@ -37,16 +40,17 @@ def signal_schema(program: Program) -> pa.Schema:
     """Return the columns of the table of signals.
 
     ``person`` int64; ``pattern`` dictionary of strings; ``at`` int64, microseconds UTC; ``key`` string, the event's
-    key, which orders signals of one instant; then ``text:NAME`` and ``num:NAME`` of each of :func:`properties_read`.
+    key, which orders signals of one instant; then ``text:NAME`` (dictionary of strings) and ``num:NAME`` (float64) of
+    each of :func:`properties_read`.
     """
     base: list[tuple[str, pa.DataType]] = [
         ("person", pa.int64()),
-        ("pattern", pa.dictionary(pa.int32(), pa.string())),
+        ("pattern", TEXTS),
         ("at", pa.int64()),
         ("key", pa.string()),
     ]
     for name in sorted(properties_read(program)):
-        base += [(f"text:{name}", pa.string()), (f"num:{name}", pa.float64())]
+        base += [(f"text:{name}", TEXTS), (f"num:{name}", pa.float64())]
     return pa.schema(base)
 
 
@@ -62,9 +66,10 @@ def signal_table(
     schema = signal_schema(program)
     columns: dict[str, pa.Array] = {
         "person": pa.array(person, pa.int64()),
-        "pattern": pa.array(pattern, pa.string()).dictionary_encode(),
+        "pattern": pa.array(pattern, pa.string()),
         "at": pa.array(at, pa.int64()),
         "key": pa.array(key, pa.string()),
         **property_columns(properties, properties_read(program)),
     }
+    columns = {f.name: columns[f.name].dictionary_encode() if f.type == TEXTS else columns[f.name] for f in schema}
     return pa.table(columns, schema=schema)
