@@ -40,7 +40,18 @@ PROPERTIES: Final = {
 """Canonical names, the telling ones first: a click's ``url`` is where it led, and its page keeps ``page_location``."""
 
 NUMBERS: Final = frozenset(
-    {"duration", "engagement_time_msec", "percent", "position", "shipping", "tax", "value", "visit_number"}
+    {
+        "duration",
+        "engaged_session_event",
+        "engagement_time_msec",
+        "percent",
+        "position",
+        "session_engaged",
+        "shipping",
+        "tax",
+        "value",
+        "visit_number",
+    }
 )
 """Canonical properties that are numbers, also where a tag sent them as text."""
 

@@ -16,7 +16,7 @@ HOST = "https://bigquery.googleapis.com"
 
 
 class GA4Settings(ConnectionSettings):
-    """One ``[connections.NAME]`` table with ``type = "ga4"``: ``project``, ``dataset``, ``property_zone``; or ``path``."""
+    """One table with ``type = "ga4"``: either ``project``, ``dataset`` and ``property_zone``, or ``path``."""
 
     project: str = Field("", pattern=r"^([a-z0-9.:-]+)?$")
     """The Google Cloud project that holds the export."""
