@@ -95,11 +95,28 @@ class Daemon:
 
     def _serve(self, lost: Event) -> None:
         with ExitStack() as door:
-            if self._app.pushes:  # before anything that takes long: whoever sends now will not send again
-                app = self._app
-                server = WebServer(app.settings.web, app.pushes, app.inbox, self._clock, self._arrived.set)
-                door.enter_context(server)
+            self.open_door(door)  # before anything that takes long: whoever sends now will not send again
             self._work(lost, door)
+
+    def open_door(self, door: ExitStack) -> str:
+        """Serve what is sent to collectors, until ``door`` is closed; return where, "" if there is no collector."""
+        app = self._app
+        if not app.pushes:
+            return ""
+        server = WebServer(app.settings.web, app.pushes, app.inbox, self._clock, self._arrived.set)
+        return door.enter_context(server).url
+
+    def turn(self, *, pull: bool) -> None:
+        """Do once, here and now, what the scheduler does again and again: for a clock that jumps.
+
+        ``pull``: whether it is time to ask the sources.
+        """
+        if pull:
+            self._pull()
+        else:
+            self._pull_collected()
+            self._tick()
+        self._deliver()
 
     def _work(self, lost: Event, door: ExitStack) -> None:
         self._app.go_live(self._app.rules, self._clock.now())
@@ -188,7 +205,7 @@ class Daemon:
     def _arm(self) -> None:
         """Set one timer to the next instant at which a verdict can change."""
         due = self._app.pipeline.next_due()
-        if due is None or self._ending:
+        if due is None or self._ending or not self._scheduler.running:
             return
         wait = due - self._clock.now() + timedelta(milliseconds=1)
         if wait <= timedelta(0):  # who is due and could not be judged (a row of his is on its way) is no reason to spin
@@ -207,8 +224,10 @@ class Daemon:
         now = self._clock.now()
         if self._app.pipeline.has_work(now):
             for one in self._app.deliver(now):
-                if one.sent or one.error:
+                if one.sent:
                     log.info("delivered", target=one.target.key, sent=one.sent, **dict(one.outcomes))
+                if one.error:
+                    log.warning("delivery stopped", target=one.target.key, error=one.error)
         self._app.poll(now)
 
     def _compact(self) -> None:
@@ -277,6 +296,8 @@ class Daemon:
                 text = f"The daemon failed at it ({type(error).__name__}).\n  What to do: see the daemon's log."
                 self._answer(request["id"], "failed", {"error": text, "exit_code": LeadupError.exit_code})
             else:
+                for place, text in done.errors.items():
+                    log.warning("trouble in a requested sync", place=place, error=text)
                 self._answer(request["id"], "done", as_json(done))
         if asked:
             self._arm()

@@ -95,6 +95,8 @@ class Vendor:
         """What strikes the next calls, one each: see :meth:`deliver`. An empty list is good weather."""
         self.fates: list[str] = []
         """What becomes of the next accepted batches; left out: ``processed``."""
+        self.silence: Exception | None = None
+        """What :meth:`poll` raises, if anything."""
         self.requests: dict[str, Request] = {}
         self.sent: list[tuple[str, Change]] = []
         """Every change that ever reached the vendor's door, with the audience, action or property it was for."""
@@ -155,6 +157,8 @@ class Vendor:
         return receipts
 
     def poll(self, handles: Sequence[str]) -> Sequence[Status]:
+        if self.silence is not None:
+            raise self.silence
         return [self._status(handle, self.requests[handle]) for handle in handles]
 
     def _status(self, handle: str, request: Request) -> Status:

@@ -18,12 +18,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from leadup.delivery.book import TargetRow, all_targets
+from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
@@ -35,26 +35,8 @@ from leadup.identity.vault import Vault
 from leadup.kit import Destination, Pollable
 from leadup.state import Store
 from leadup.state.store import chunks
-from leadup.state.tables import conversions, outbox, targets
-from leadup.types import (
-    Address,
-    Change,
-    Convert,
-    Join,
-    Leave,
-    Money,
-    Progress,
-    Purpose,
-    RemoteId,
-    RemoteTarget,
-    Restate,
-    Target,
-    Unreachable,
-    Upsert,
-    Use,
-    from_us,
-    to_us,
-)
+from leadup.state.tables import outbox, targets
+from leadup.types import Address, Progress, RemoteTarget, Target, Unreachable, to_us
 
 log = structlog.get_logger("leadup.delivery")
 
@@ -119,14 +101,8 @@ class Courier:
                 continue
             try:
                 statuses = destination.poll(list(asked))
-            except LeadupError as error:
-                log.warning("poll failed", connection=name, error=str(error))
-                again = to_us(now + _pause(error))
-                waiting = (outbox.c.state == "accepted") & outbox.c.target.in_(set(asked.values()))
-                with self._store.write() as connection:
-                    for part in chunks(asked):
-                        these = waiting & outbox.c.handle.in_(part)
-                        connection.execute(update(outbox).where(these).values(next_us=again))
+            except Exception as error:  # noqa: BLE001 - nor is another vendor left unasked
+                self._not_told(name, asked, error, now)
                 continue
             for status in statuses:
                 target = found[asked[status.handle]]
@@ -135,6 +111,16 @@ class Courier:
                     states.status(status)
                     settled += len(states.rows) if status.progress is not Progress.PROCESSING else 0
         return settled
+
+    def _not_told(self, connection_name: str, asked: Mapping[str, int], error: Exception, now: datetime) -> None:
+        """The vendor did not say what became of these batches: their rows say why, and it is asked again later."""
+        text, pause = _trouble(error)
+        log.warning("poll failed", connection=connection_name, error=text)
+        values = {"next_us": to_us(now + pause), "code": "poll_failed", "detail": text}
+        waiting = (outbox.c.state == "accepted") & outbox.c.target.in_(set(asked.values()))
+        with self._store.write() as connection:
+            for part in chunks(asked):
+                connection.execute(update(outbox).where(waiting, outbox.c.handle.in_(part)).values(**values))
 
     # ------------------------------------------------------------ one target
 
@@ -151,15 +137,10 @@ class Courier:
                     for batch in self._claims(target, verb, now, force=force):
                         self._send(target, batch, now, report)
                 force = False  # what has just been put off is not due again
-        except LeadupError as error:
-            self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
-            report.error, report.todo = redact(str(error)), isinstance(error, NeedsHuman | Refused)
-            retry = _pause(error)
         except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
-            self._prepared.pop(target.target, None)
-            report.error, report.todo, retry = _mistake(error), True, timedelta(hours=1)
-        if report.error:
-            log.warning("delivery stopped", target=target.target.key, error=report.error)
+            self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
+            report.error, retry = _trouble(error)
+            report.todo = not isinstance(error, LeadupError) or isinstance(error, NeedsHuman | Refused)
         with self._store.write() as connection:
             retry_us = to_us(now + retry) if retry else None
             connection.execute(
@@ -261,10 +242,11 @@ class Courier:
     def _send(self, target: TargetRow, rows: Sequence[Row], now: datetime, report: Delivered) -> None:
         destination = self._destinations[target.target.connection]
         remote = self._prepare(target, now)
-        changes = self._changes(target, rows)
+        with self._store.read() as connection:
+            batch = changes(connection, target, rows)
         report.sent += len(rows)
         try:
-            receipts = destination.deliver(remote, changes)
+            receipts = destination.deliver(remote, batch)
         except TryLater as error:
             with self._states(target, now, rows) as (_, states):
                 states.no_answer(str(error), error.retry_after)
@@ -283,18 +265,15 @@ class Courier:
         for receipt in receipts:
             report.outcomes[str(receipt.outcome)] += 1
 
-    def _changes(self, target: TargetRow, rows: Sequence[Row]) -> list[Change]:
-        details: dict[str, Any] = {}
-        if target.target.use is Use.CONVERSION:
-            with self._store.read() as connection:
-                for part in chunks([row["subject"] for row in rows]):
-                    query = select(conversions).where(conversions.c.transaction_id.in_(part))
-                    details |= {row["transaction_id"]: row for row in connection.execute(query).mappings()}
-        return [_change(target, row, details.get(row["subject"])) for row in rows]
+
+def _trouble(error: Exception) -> tuple[str, timedelta]:
+    """What to say of an error, and how long a target, or a vendor that was asked, is left alone after it."""
+    if isinstance(error, LeadupError):
+        return redact(str(error)), _pause(error)
+    return _mistake(error), timedelta(hours=1)
 
 
 def _pause(error: LeadupError) -> timedelta:
-    """How long a target, or a vendor that was asked, is left alone after an error."""
     match error:
         case TryLater():
             return error.retry_after or timedelta(minutes=1)
@@ -311,30 +290,6 @@ def _mistake(error: Exception) -> str:
     return (
         f"Unexpected {type(error).__name__} in {frame.name} ({frame.filename}:{frame.lineno}).\n"
         "  What to do: report this to whoever maintains the connector, or leadup; it is tried again by itself."
-    )
-
-
-def _change(target: TargetRow, row: Row, conversion: Any) -> Change:
-    common: dict[str, Any] = {
-        "key": row["key"],
-        "person": row["person"],
-        "to": Address(tuple(RemoteId(kind, value) for kind, value in row["remote"] or [])),
-        "consent": {Purpose(name): granted for name, granted in (row["consent"] or {}).items()},
-    }
-    match row["verb"]:
-        case "join":
-            return Join(**common)
-        case "leave":
-            return Leave(**common)
-        case "upsert":
-            return Upsert(**common, properties={target.target.name: row["want"]["v"]})
-    amount = row["want"]
-    return (Restate if row["verb"] == "restate" else Convert)(
-        **common,
-        transaction_id=row["subject"],
-        at=from_us(conversion["opened_us"]),
-        value=Money(amount["minor"], amount["currency"]) if amount.get("minor") is not None else None,
-        click_ids=conversion["click_ids"],
     )
 
 

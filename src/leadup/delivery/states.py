@@ -198,7 +198,7 @@ class States:
         for row in self.rows:
             if status.progress is Progress.PROCESSING:
                 age = self._now_us - (row["sent_us"] or self._now_us)
-                row["next_us"] = self._now_us + max(self._poll_us, age // 2)
+                row |= {"next_us": self._now_us + max(self._poll_us, age // 2), "code": "", "detail": row["handle"]}
                 self._move(row)
             elif status.progress is Progress.PROCESSED:
                 self._stands(row, sure=True)

@@ -77,7 +77,7 @@ def _target(connection: Connection, target: TargetRow) -> dict[str, Any]:
     shown = ("held", "pending", "sending", "accepted", "failed", "uncertain", "withheld")
     reasons = connection.execute(
         select(outbox.c.code, outbox.c.detail, func.count())
-        .where(outbox.c.target == target.id, outbox.c.state.in_(["failed", "uncertain", "pending"]))
+        .where(outbox.c.target == target.id, outbox.c.state.in_(["accepted", "failed", "uncertain", "pending"]))
         .where(outbox.c.code != "")
         .group_by(outbox.c.code, outbox.c.detail)
         .order_by(func.count().desc())
