@@ -88,8 +88,8 @@ class Inbox:
             "there, stop it, and delete the file."
         )
 
-    def put(self, connection: sqlite3.Connection, batch: list[Sent], clock: Clock) -> None:
-        """Add requests. One commit, after which they are on disk.
+    def put(self, connection: sqlite3.Connection, batch: list[Sent], clock: Clock) -> int:
+        """Add requests; return how many bytes larger the inbox is. One commit, after which they are on disk.
 
         They are received at the instant the write lock is held. So whoever holds it later than some instant sees all
         that was received before (:meth:`forget`).
@@ -99,6 +99,7 @@ class Inbox:
             at = to_us(clock.now())
             rows = [(one.connection, at, cipher) for one, cipher in zip(batch, ciphers, strict=True)]
             connection.executemany("INSERT INTO requests (connection, received_us, cipher) VALUES (?, ?, ?)", rows)
+        return sum(map(len, ciphers))
 
     def size(self) -> int:
         """Bytes that are held."""

@@ -36,16 +36,18 @@ _NOT_PROPERTIES: Final = frozenset(
 _INTERNAL: Final = ("x_ga_", "x_sst_", "x_gtm_")
 _GCS: Final = re.compile(r"G1([01-])([01-])")
 """Google's consent state: advertising storage, then analytics storage; 1 is granted, 0 denied, a hyphen not asked."""
+_WORDS: Final = {"1": "granted", "0": "denied"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_MS: Final = 946_684_800_000
 """The year 2000: an earlier time is in other units, or none."""
 _LATEST_MS: Final = 253_402_300_799_999
 
 
-def as_record(data: Mapping[str, Any]) -> dict[str, Any]:
+def as_record(data: Mapping[str, Any], *, storage_grants: bool = False) -> dict[str, Any]:
     """Return event data as an event of leadup's JSONL; without ``at`` when it brings no ``event_time_ms``.
 
-    Hyphens in keys count as underscores, which some tags make of them.
+    Hyphens in keys count as underscores, which some tags make of them. ``storage_grants``: whether consent to
+    advertising storage is taken as consent to ``ad_user_data`` and ``ad_personalization``; a denial always is one.
 
     Raises:
         ValueError: it has no event name.
@@ -62,7 +64,7 @@ def as_record(data: Mapping[str, Any]) -> dict[str, Any]:
         "identifiers": _people(data),
         "properties": properties,
         "click_ids": _click_ids(data),
-        "consent": _consent(data),
+        "consent": _consent(data, storage_grants),
     }
     at = _at(data.get("event_time_ms"))
     return {**record, "at": at} if at else record
@@ -101,19 +103,20 @@ def _click_ids(data: Mapping[str, Any]) -> dict[str, str]:
     return {kind: value for kind, value in found.items() if value}
 
 
-def _consent(data: Mapping[str, Any]) -> dict[str, str]:
+def _consent(data: Mapping[str, Any], storage_grants: bool) -> dict[str, str]:
     """Consent by purpose: what the event data states under ``consent``, else what ``x-ga-gcs`` says of storage."""
     consent: dict[str, str] = {}
     state = data.get("x_ga_gcs")
     found = _GCS.fullmatch(state) if isinstance(state, str) else None
     if found is not None:
-        words = {"1": "granted", "0": "denied"}
-        ads, analytics = (words.get(flag) for flag in found.groups())
-        by_purpose = {Purpose.AD_USER_DATA: ads, Purpose.AD_PERSONALIZATION: ads, Purpose.ANALYTICS: analytics}
-        consent = {purpose.value: word for purpose, word in by_purpose.items() if word}
+        ads, analytics = found.groups()
+        if ads == "0" or (ads == "1" and storage_grants):
+            consent |= {Purpose.AD_USER_DATA: _WORDS[ads], Purpose.AD_PERSONALIZATION: _WORDS[ads]}
+        if analytics in _WORDS:
+            consent[Purpose.ANALYTICS] = _WORDS[analytics]
     stated = data.get("consent")
     if isinstance(stated, dict):
-        consent |= {p.value: stated[p.value] for p in Purpose if stated.get(p.value) in ("granted", "denied")}
+        consent |= {p.value: stated[p.value] for p in Purpose if stated.get(p.value) in _WORDS.values()}
     return consent
 
 

@@ -62,7 +62,7 @@ class Collector:
         if not isinstance(obj, dict):
             raise ValueError("not a JSON object {...}")  # noqa: TRY004 - the data's mistake
         if self._settings.format == "gtm_server":
-            obj = gtm_server.as_record(obj)
+            obj = gtm_server.as_record(obj, storage_grants=self._settings.consent_from_ads_storage == "grants")
         return _dated(obj, request, item.number, self._connection)
 
 

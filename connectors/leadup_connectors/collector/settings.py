@@ -23,6 +23,9 @@ class CollectorSettings(ConnectionSettings):
     """Header of the secret. `Authorization: Bearer SECRET` is taken always."""
     format: Literal["leadup", "gtm_server"] = "leadup"
     """What is sent: leadup's own records, or the event data of a GTM server container."""
+    consent_from_ads_storage: Literal["denies", "grants"] = "denies"
+    """What `x-ga-gcs` of a GTM server container says of consent to ad_user_data and ad_personalization. Storage denied
+    denies both. Storage granted says nothing of them; with `"grants"` it grants both."""
 
     @field_validator("secret", "secret_before")
     @classmethod

@@ -46,6 +46,8 @@ class WebServer:
         self._clock = clock
         self._arrived = arrived
         self._stopped = False
+        self.url = ""
+        """Where it listens, once it does; without a trailing slash."""
 
     def start(self) -> Self:
         """Open the door; it is open when this returns.
@@ -54,6 +56,8 @@ class WebServer:
             SettingsError: the address can not be listened at.
         """
         self._socket = _listen(self._settings.listen)
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._writer = Writer(self._inbox, self._clock, self._settings.max_inbox, self._arrived)
         collector = Collector(self._sources, self._writer, self._clock, self._settings.max_body)
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # broken requests are the senders' trouble
@@ -77,12 +81,6 @@ class WebServer:
             time.sleep(0.005)
         log.info("collecting", url=self.url, connections=sorted(self._sources))
         return self
-
-    @property
-    def url(self) -> str:
-        """Where it listens, without a trailing slash."""
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def stop(self) -> None:
         """Take no more, finish what is under way, and let all of it be written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
@@ -19,26 +20,30 @@ log = structlog.get_logger("leadup.web")
 
 BATCH: Final = 500
 """Requests in one commit."""
+LOOK_EVERY: Final = 1.0
+"""Seconds."""
 
 
 class Writer:
     """A thread with the inbox open."""
 
     def __init__(self, inbox: Inbox, clock: Clock, limit: int, arrived: Callable[[], None]) -> None:
-        """``limit``: bytes that the inbox may hold. ``arrived`` is called after each commit, in the thread."""
+        """``limit``: bytes that the inbox may hold. ``arrived`` is called after each commit."""
         self._inbox = inbox
         self._clock = clock
         self._limit = limit
         self._arrived = arrived
         self._held = inbox.size()
+        self._look_again = 0.0
         self._waiting: SimpleQueue[tuple[Sent, Future[None]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="inbox", daemon=True)
         self._thread.start()
 
     def is_full(self) -> bool:
-        """Whether the inbox holds all it may. May take a look at it, which takes time, when it seems so."""
-        if self._held >= self._limit:
+        """Whether the inbox holds all it may. Looks at it when it seems so, which takes time: once a second at most."""
+        if self._held >= self._limit and time.monotonic() >= self._look_again:
             self._held = self._inbox.size()
+            self._look_again = time.monotonic() + LOOK_EVERY
         return self._held >= self._limit
 
     @property
@@ -84,13 +89,12 @@ class Writer:
 
     def _write(self, connection: sqlite3.Connection, batch: list[tuple[Sent, Future[None]]]) -> None:
         try:
-            self._inbox.put(connection, [sent for sent, _ in batch], self._clock)
+            self._held += self._inbox.put(connection, [sent for sent, _ in batch], self._clock)
         except sqlite3.Error as error:
             log.error("inbox can not be written", error=str(error))
             for _, done in batch:
                 done.set_exception(error)
             return
-        self._held += sum(len(sent.body) for sent, _ in batch)
+        self._arrived()
         for _, done in batch:
             done.set_result(None)
-        self._arrived()
