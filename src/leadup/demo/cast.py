@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from leadup.demo.truth import FOREVER, common, fades, spans
+from leadup.demo.truth import FOREVER, POINTS, Points, common, fades, spans
 from leadup.demo.visitors import BEGIN, DAYS, Visitor
 
 DAY: Final = timedelta(days=1)
@@ -32,7 +32,7 @@ def wanders(her: Visitor, rng: random.Random, near: datetime, pages: int) -> Non
     """Look at pages that no rule is about."""
     at = near - rng.randrange(8, 20) * MINUTE
     for _ in range(pages):
-        her.does("page_view", at, path=f"/{rng.choice(PAGES)}", click=True)
+        her.looks(at, f"/{rng.choice(PAGES)}")
         at += timedelta(seconds=rng.randrange(5, 55))
 
 
@@ -79,30 +79,75 @@ def watches_then_asks(her: Visitor, rng: random.Random, day: int) -> None:
     """Watch the video and ask for a demo three days later; after fourteen more days she is to be asked again."""
     seen, at = her.watches(moment(rng, day)), moment(rng, day + 3)
     wanders(her, rng, at, 6)
-    her.expect("watched_no_demo", (seen, her.asks(at, twice=rng.random() < 0.4)), (at + 14 * DAY, FOREVER))
+    asked = her.asks(at, twice=rng.random() < 0.4)
+    her.expect("watched_no_demo", (seen, asked), (her.calendar.known(at + 14 * DAY), FOREVER))
 
 
 def watches_before_signing_in(her: Visitor, rng: random.Random, day: int) -> None:
     """Watch the video as a stranger; four days later, in the same browser, tell who she is."""
-    her.signed_in = FOREVER
-    her.signed_in = moment(rng, day + 4)
     seen = her.watches(moment(rng, day))
-    her.does("sign_up", her.signed_in)
+    her.signs_in(moment(rng, day + 4), name="sign_up")
     her.expect("watched_no_demo", (seen, FOREVER))
 
 
 def watches_on_the_phone(her: Visitor, rng: random.Random, day: int) -> None:
     """Watch the video on the phone, look at prices at work, and sign in on the phone only later: one person."""
-    her.signed_in = FOREVER
-    phone, at = f"{her.client}-phone", moment(rng, day + 3)
-    her.signed_in = moment(rng, day + 1)
+    phone, at, signed_up = f"{her.client}-phone", moment(rng, day + 3), moment(rng, day + 1)
     seen = her.watches(moment(rng, day), client=phone)
-    compared = her.compares(her.signed_in + HOUR)
-    her.does("login", at, client=phone)
-    one = max(seen, compared, her.calendar.known(at))
-    her.points = [p if p.worth == 10 else type(p)(p.at, one, p.worth) for p in her.points]
+    her.signs_in(signed_up, name="sign_up")
+    compared = her.compares(signed_up + HOUR)
+    her.signs_in(at, client=phone)
+    one = max(seen, at)
+    her.points = [p if p.worth == POINTS["pricing"] else Points(p.at, one, p.worth) for p in her.points]
     her.expect("watched_no_demo", (one, FOREVER))
-    her.expect("video_then_pricing", (one, FOREVER))
+    her.expect("video_then_pricing", (max(one, compared), FOREVER))
+
+
+def watches_then_chats(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video as a stranger, and leave an address in the chat two days later."""
+    seen = her.watches(moment(rng, day))
+    her.chats(moment(rng, day + 2))
+    her.expect("watched_no_demo", (seen, FOREVER))
+
+
+def turns_out_to_be_one(her: Visitor, rng: random.Random, day: int) -> None:
+    """Be in the lists under the address of a chat, then sign up at work with the same one: two become one there."""
+    work, first, second = f"{her.client}-work", moment(rng, day), moment(rng, day + 2)
+    seen = her.watches(first + HOUR)
+    her.compares(first)
+    her.chats(moment(rng, day + 2))
+    compared = her.compares(second, client=work)
+    one = her.signs_in(moment(rng, day + 5), client=work, name="sign_up")
+    her.points = [p if p.at != second else Points(p.at, max(p.known, one), p.worth) for p in her.points]
+    her.expect("watched_no_demo", (seen, FOREVER))
+    her.expect("pricing_twice", (max(compared, one), first + 7 * DAY))
+    her.expect("video_then_pricing", (max(compared, one), FOREVER))
+
+
+def is_seen_late(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video offline: GA4 has it a day late. The prices, looked at before and after, it has at once."""
+    at = moment(rng, day, 9, 18)
+    her.compares(at - HOUR)
+    known = her.compares(at + HOUR)
+    seen = her.watches(at, late=True)
+    her.expect("pricing_twice", (known, at - HOUR + 7 * DAY))
+    her.expect("watched_no_demo", (seen, FOREVER))
+    her.expect("video_then_pricing", (seen, FOREVER))
+
+
+def asks_late(her: Visitor, rng: random.Random, day: int) -> None:
+    """Begin the form and send it, but of the sending GA4 hears a day late: meanwhile it looks abandoned."""
+    at = moment(rng, day)
+    her.begins(at)
+    asked = her.asks(at + 6 * MINUTE, live=False, late=True)
+    her.expect("form_abandoned", (her.calendar.known(at + HOUR), asked))
+
+
+def is_taken_for_spam(her: Visitor, rng: random.Random, day: int) -> None:
+    """Watch the video, ask for a demo; then GA4 writes the day anew without the request, as if it had never been."""
+    seen, at = her.watches(moment(rng, day)), moment(rng, day + 1)
+    asked = her.asks(at, live=False, spam=True)
+    her.expect("watched_no_demo", (seen, asked), (her.calendar.gone(at), FOREVER))
 
 
 def withdraws(her: Visitor, rng: random.Random, day: int) -> None:
@@ -110,7 +155,7 @@ def withdraws(her: Visitor, rng: random.Random, day: int) -> None:
     seen = her.watches(moment(rng, day))
     her.withdraws(moment(rng, day + 5))
     at = moment(rng, day + 7)
-    her.expect("watched_no_demo", (seen, her.asks(at)), (at + 14 * DAY, FOREVER))
+    her.expect("watched_no_demo", (seen, her.asks(at)), (her.calendar.known(at + 14 * DAY), FOREVER))
 
 
 # ---------------------------------------------------------------- the form
@@ -120,14 +165,16 @@ def abandons(her: Visitor, rng: random.Random, day: int) -> None:
     """Begin the demo form and never send it; some begin shortly before midnight, so that the hour ends after it."""
     at = moment(rng, day, 23, 24) if rng.random() < 0.4 else moment(rng, day)
     wanders(her, rng, at, 5)
-    her.expect("form_abandoned", (max(her.begins(at), at + HOUR), at + 7 * DAY))
+    her.begins(at)
+    her.expect("form_abandoned", (her.calendar.known(at + HOUR), at + 7 * DAY))
 
 
 def finishes_late(her: Visitor, rng: random.Random, day: int) -> None:
     """Send the form a day or two after she began it."""
     begun = moment(rng, day)
-    known, at = her.begins(begun), moment(rng, day + rng.randrange(1, 3))
-    her.expect("form_abandoned", (known, her.asks(at)))
+    at = moment(rng, day + rng.randrange(1, 3))
+    her.begins(begun)
+    her.expect("form_abandoned", (her.calendar.known(begun + HOUR), her.asks(at)))
 
 
 def finishes(her: Visitor, rng: random.Random, day: int) -> None:
@@ -172,13 +219,14 @@ def considers(her: Visitor, rng: random.Random, day: int) -> None:
     if rng.random() < 0.5:
         begun = at + 130 * MINUTE
         her.begins(begun)
-        reminded = spans((known, begun + 7 * DAY))
+        reminded = spans((her.calendar.known(begun + HOUR), begun + 7 * DAY))
         her.expect("form_abandoned", *reminded)
     her.expect("pricing_twice", (known, second + 7 * DAY))
     cooled = max(known, fades(her.points, 60))
     her.expect("hot", (known, cooled))
-    calm = [(cooled if not reminded else reminded[-1][1], fades(her.points, 25))]
-    her.expect("warm", *calm)
+    # That the form was forgotten is certain only once the day of it has been read to its end.
+    calm = cooled if not reminded else max(cooled, her.calendar.known(reminded[-1][1]))
+    her.expect("warm", (calm, fades(her.points, 25)))
 
 
 # ---------------------------------------------------------------- those who want it
@@ -201,7 +249,7 @@ def wants_it(her: Visitor, rng: random.Random, day: int) -> None:
     cooled, cold = fades(her.points, 60), fades(her.points, 25)
     her.expect("hot", (known, cooled))
     her.expect("warm", (cooled, cold))
-    again = asked + 14 * DAY
+    again = her.calendar.known(asked + 14 * DAY)
     if day + 13 < DAYS and rng.random() < 0.8:
         won = her.buys(moment(rng, day + 13), rng.randrange(300_000, 1_800_000, 50))
         her.expect("watched_no_demo", (again, max(won, again)))
@@ -215,10 +263,9 @@ def becomes_a_story(her: Visitor, _: random.Random, day: int) -> None:
     def on(days: int, hours: int, minutes: int, seconds: int) -> datetime:
         return BEGIN + (day + days) * DAY + timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
-    her.signed_in = on(2, 10, 40, 5)
-    her.does("page_view", on(0, 10, 2, 17), path="/product", click=True)
+    her.looks(on(0, 10, 2, 17), "/product")
     seen = her.watches(on(0, 10, 12, 30))
-    her.does("sign_up", her.signed_in)
+    her.signs_in(on(2, 10, 40, 5), name="sign_up")
     her.compares(on(2, 11, 3, 44))
     second = on(3, 15, 20, 9)
     her.compares(second)
@@ -229,8 +276,8 @@ def becomes_a_story(her: Visitor, _: random.Random, day: int) -> None:
     compared = her.calendar.known(on(2, 0, 0, 0))
     won = her.buys(bought, 1_240_000)
     cooled, cold = fades(her.points, 60), fades(her.points, 25)
-    reminded = spans((max(known, begun + HOUR), answered))
-    nudged = spans((seen, answered), (asked + 14 * DAY, max(won, asked + 14 * DAY)))
+    reminded = spans((her.calendar.known(begun + HOUR), answered))
+    nudged = spans((seen, answered), (her.calendar.known(asked + 14 * DAY), won))
     her.expect("video_then_pricing", (compared, FOREVER))
     her.expect("pricing_twice", (known, second + 7 * DAY))
     her.expect("form_abandoned", *reminded)
@@ -241,7 +288,7 @@ def becomes_a_story(her: Visitor, _: random.Random, day: int) -> None:
 
 CAST: Final[tuple[tuple[str, Play, int, int], ...]] = (
     # kind, what she does, how many there are, the last day on which she may begin
-    ("passer-by", passes_by, 60, 26),
+    ("passer-by", passes_by, 48, 26),
     ("guide reader", reads_guides, 8, 22),
     ("video watcher", watches, 9, 26),
     ("watcher who becomes a customer", watches_and_buys_elsewhere, 3, 20),
@@ -249,6 +296,11 @@ CAST: Final[tuple[tuple[str, Play, int, int], ...]] = (
     ("watcher who asks", watches_then_asks, 8, 20),
     ("watcher who signs in later", watches_before_signing_in, 5, 22),
     ("watcher with a phone", watches_on_the_phone, 4, 22),
+    ("watcher who chats", watches_then_chats, 5, 24),
+    ("who turns out to be one", turns_out_to_be_one, 3, 22),
+    ("who is seen late", is_seen_late, 4, 24),
+    ("who asks late", asks_late, 3, 24),
+    ("who is taken for spam", is_taken_for_spam, 4, 22),
     ("who withdraws consent", withdraws, 4, 19),
     ("form abandoner", abandons, 10, 27),
     ("late finisher", finishes_late, 4, 24),

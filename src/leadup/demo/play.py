@@ -1,4 +1,5 @@
-"""Plays a world through the whole product: a folder, two emulators, a clock that jumps from one due instant on.
+"""Plays a world through the whole product: a daemon that is killed now and then, emulators of all vendors, and a clock
+that jumps from one due instant to the next.
 
 What the vendors hold is looked at after each step, so that every join and leave there has its instant.
 """
@@ -8,33 +9,53 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import requests
+from sqlalchemy import func, select
+
 from leadup import registry
 from leadup.app import App
-from leadup.clock import FrozenClock
+from leadup.demo.process import Process
 from leadup.demo.visitors import BEGIN, END
-from leadup.demo.world import World, put
+from leadup.demo.weather import Weather
+from leadup.demo.world import Drop, World, put
 from leadup.errors import LeadupError
-from leadup.pipeline import Taken
 from leadup.sandbox import Server
 from leadup.settings import FILE_NAME, load_settings
+from leadup.state.tables import outbox
 
 Tell = Callable[[str, float | None], None]
 
 ACTIONS: Final = {"demo": "7001", "won": "7002"}
 """Conversion actions of the emulated Google Ads account, by conversion."""
+VENDORS: Final = ("ga4", "hubspot", "google_ads")
+PULL_AGAIN: Final = timedelta(minutes=1)
+"""A source that could not be read is asked again so soon."""
+SECRET: Final = "a secret of no worth"  # noqa: S105 - as it says
 SETTINGS: Final = """\
-# An installation that `leadup demo` made. The two vendors are emulators, which are gone once the demo has ended.
+# An installation that `leadup demo` made. The vendors are emulators, which are gone once the demo has ended.
 rules = "rules"
 
+[web]
+listen = "127.0.0.1:0"
+
+[connections.ga4]
+project = "harbour"
+dataset = "analytics_4711"
+property_zone = "UTC"
+base_url = "{ga4}"
+pause = 0.01
+
 [connections.site]
-type = "files"
-path = "site"
+type = "collector"
+format = "gtm_server"
+secret_file = "site.secret"
+consent_from_ads_storage = "grants"
 
 [connections.crm]
 type = "files"
@@ -43,6 +64,7 @@ path = "crm"
 [connections.hubspot]
 base_url = "{hubspot}"
 access_token_file = "hubspot.token"
+pause = 0.01
 
 [connections.google_ads]
 base_url = "{google_ads}"
@@ -77,16 +99,20 @@ class Played:
 
     world: World
     app: App
+    """The same installation, seen from outside: to read from."""
+    ga4: Any
+    """GA4's emulator, and those of the vendors."""
     hubspot: Any
-    """HubSpot's emulator."""
     google: Any
-    """Google's emulator."""
     diary: list[Moved] = field(default_factory=list)
-    taken: dict[str, Taken] = field(default_factory=dict)
-    """What came in, by connection."""
-    ticks: int = 0
-    errors: list[str] = field(default_factory=list)
-    """What went wrong on the way; nothing should."""
+    turns: int = 0
+    kills: int = 0
+    again: int = 0
+    """Rows that were on their way when the process was killed: these are sent again."""
+    faults: int = 0
+    """How often a vendor was in trouble."""
+    troubles: list[str] = field(default_factory=list)
+    """What the daemon complained of; in good weather there is nothing."""
 
     def present(self) -> set[Place]:
         """Who is in which list now."""
@@ -104,19 +130,21 @@ def rules_folder() -> Path:
 
 
 @contextmanager
-def played(world: World, folder: Path, tell: Tell) -> Iterator[Played]:
+def played(world: World, folder: Path, tell: Tell, *, faults: bool = False) -> Iterator[Played]:
     """Play the world in an empty folder; the emulators live until the end of the ``with``."""
-    names = ("hubspot", "google_ads")
-    hubspot, google = (registry.load(registry.find(name).sandbox)() for name in names)
-    google.seed({"actions": dict.fromkeys(ACTIONS.values(), "UPLOAD_CLICKS"), "per_minute": 1_000_000})
-    with Server(hubspot) as one, Server(google) as other, _own_environment():
-        app = App(load_settings(_install(folder, {"hubspot": one.url, "google_ads": other.url})))
-        try:
-            stage = _Stage(Played(world, app, hubspot, google), folder, tell)
-            stage.play()
-            yield stage.result
-        finally:
-            app.store.close()
+    sandboxes = {name: registry.load(registry.find(name).sandbox)() for name in VENDORS}
+    sandboxes["ga4"].seed({"project": "harbour", "dataset": "analytics_4711"})
+    sandboxes["google_ads"].seed({"actions": dict.fromkeys(ACTIONS.values(), "UPLOAD_CLICKS"), "per_minute": 1_000_000})
+    with ExitStack() as stack:
+        stack.enter_context(_own_environment())
+        urls = {name: stack.enter_context(Server(sandbox)).url for name, sandbox in sandboxes.items()}
+        settings = _install(folder, urls)
+        app = App(load_settings(settings))
+        stack.callback(app.store.close)
+        process = stack.enter_context(Process(settings, list(sandboxes.values())))
+        result = Played(world, app, sandboxes["ga4"], sandboxes["hubspot"], sandboxes["google_ads"])
+        _Stage(result, folder, tell, process, Weather(world.seed, sandboxes, bad=faults)).play()
+        yield result
 
 
 @contextmanager
@@ -136,73 +164,82 @@ def _is_foreign(name: str) -> bool:
 
 
 def _install(folder: Path, urls: Mapping[str, str]) -> Path:
-    for name in ("site", "crm", "rules"):
+    for name in ("crm", "rules"):
         (folder / name).mkdir(parents=True)
     shutil.copy(rules_folder() / "demo.yaml", folder / "rules" / "demo.yaml")
-    (folder / "hubspot.token").write_text("a token of no worth\n", encoding="utf-8")
+    for name, secret in (("hubspot.token", "a token of no worth"), ("site.secret", SECRET)):
+        (folder / name).write_text(f"{secret}\n", encoding="utf-8")
     path = folder / FILE_NAME
     path.write_text(SETTINGS.format(**urls, **ACTIONS), encoding="utf-8")
     return path
 
 
 class _Stage:
-    """The flow as the daemon drives it, without its waiting."""
+    """The time of the play, and what comes when."""
 
-    def __init__(self, result: Played, folder: Path, tell: Tell) -> None:
+    def __init__(self, result: Played, folder: Path, tell: Tell, process: Process, weather: Weather) -> None:
         self.result = result
-        self._folder, self._tell = folder, tell
-        self._clock = FrozenClock(BEGIN)
+        self._folder, self._tell, self._process, self._weather = folder, tell, process, weather
         self._present: set[Place] = set()
+        self._seen = -1
+        self._pull_at = BEGIN
 
     def play(self) -> None:
-        app, drops = self.result.app, list(self.result.world.drops)
-        app.go_live(app.rules, BEGIN)
-        while True:
-            now = self._clock.now()
-            fresh = bool(drops) and drops[0].at <= now
-            if fresh:
-                drop = drops.pop(0)
-                put(drop, self._folder)
-                self._meet(drop.contacts)
-            due = app.pipeline.next_due()
-            if fresh or (due is not None and due <= now):
-                self._judge(now)
-            self._deliver(now)
-            later = [drops[0].at] if drops else []
-            later += [at for at in (app.pipeline.next_due(), app.pipeline.next_try()) if at is not None]
-            following = min(later, default=END)
+        drops, now = list(self.result.world.drops), BEGIN
+        self._process.start(now)
+        while now < END:
+            drop = drops.pop(0) if drops and drops[0].at <= now else None
+            due = self._turn(now, drop)
+            self._look(now)
+            following = min(due, drops[0].at) if drops else due
+            if following <= now:
+                following = self._weather.after(now)
             if following <= now:
                 raise LeadupError(f"The flow does not come to rest at {now.isoformat()}: it is due again at once.")
-            if following > END:
-                break
-            self._clock.set(following)
-            self._tell(f"{following:%d %B}", (following - BEGIN) / (END - BEGIN))
+            now = following
+            self._tell(f"{now:%d %B}", min((now - BEGIN) / (END - BEGIN), 1.0))
 
-    def _meet(self, contacts: tuple[str, ...]) -> None:
-        for address in contacts:
-            self.result.hubspot.add_contact(address)
+    def _turn(self, now: datetime, drop: Drop | None) -> datetime:
+        """Let come what comes, and have the daemon's jobs done; kill it on the way if that is in the play."""
+        pull = now >= self._pull_at or (drop is not None and bool(drop.tables or drop.files))
+        if drop is not None:
+            put(drop, self._folder)
+            for date, rows in drop.tables:
+                self.result.ga4.put_table(date, rows)
+            for address in drop.contacts:
+                self.result.hubspot.add_contact(address)
+        self._process.set_clock(now)
+        for body in drop.posts if drop is not None else ():
+            self._post(body)
+        self.result.turns += 1
+        self.result.faults += self._weather.turn(now)
+        answer = self._process.turn(now, pull=pull, kill_after=self._weather.kill_after(now))
+        while answer is None:
+            self._weather.killed()
+            self.result.kills += 1
+            self.result.again += self._on_their_way()
+            self._process.start(now)
+            answer = self._process.turn(now, pull=True)
+        self.result.troubles += [f"{now.isoformat()} {trouble}" for trouble in answer["troubles"]]
+        self._pull_at = now + PULL_AGAIN if answer["unread"] else END
+        due = [datetime.fromisoformat(answer["due"])] if answer["due"] else []
+        return min([*due, self._pull_at])
 
-    def _judge(self, now: datetime) -> None:
-        taken, errors = self.result.app.pull(now)
-        for name, one in taken.items():
-            self.result.taken[name] = self.result.taken.get(name, Taken())
-            self.result.taken[name] += one
-        self.result.errors += [f"{now.isoformat()} {name}: {error}" for name, error in errors.items()]
-        self.result.app.tick(now)
-        self.result.ticks += 1
+    def _post(self, body: bytes) -> None:
+        headers = {"Content-Type": "application/json", "X-Webhook-Secret": SECRET}
+        answer = requests.post(f"{self._process.url}/collect/site", data=body, headers=headers, timeout=30)
+        if answer.status_code != 204:
+            raise LeadupError(f"The collector answered {answer.status_code}: {answer.text}")
 
-    def _deliver(self, now: datetime) -> None:
-        app = self.result.app
-        if app.pipeline.has_work(now):
-            for one in app.deliver(now):
-                if one.error:
-                    self.result.errors.append(f"{now.isoformat()} {one.target.key}: {one.error}")
-        app.poll(now)
-        self._look(now)
+    def _on_their_way(self) -> int:
+        with self.result.app.store.read() as connection:
+            return connection.scalar(select(func.count()).where(outbox.c.state == "sending")) or 0
 
     def _look(self, now: datetime) -> None:
         """Note who came and went at the vendors since the last look."""
-        present = self.result.present()
+        if self._seen == (seen := self._process.requests()):
+            return
+        self._seen, present = seen, self.result.present()
         for place in sorted(present ^ self._present):
             self.result.diary.append(Moved(*place, place in present, now))
         self._present = present

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
 from leadup.clock import parse_instant
 from leadup.demo.play import ACTIONS, Played
-from leadup.demo.visitors import END, Visitor
+from leadup.demo.visitors import END, Visitor, instant
 from leadup.identity import people
 from leadup.insights.explain import explain
 from leadup.types import Json, to_us
@@ -50,32 +51,32 @@ def story(played: Played) -> list[Line]:
 
 
 def _deeds(her: Visitor) -> Iterator[Line]:
-    for event in [*her.events, *her.told]:
-        if what := _deed(event, event.get("properties", {})):
-            yield Line(event["at"], "she", what, "she comes by an ad" if _is_first(her, event) else "")
+    for deed in her.deeds:
+        if what := _deed(deed.name, deed.parameters):
+            yield Line(instant(deed.at), "she", what, "she comes by an ad" if deed.gclid else "")
+    for line in her.told:
+        if line.get("name") == "deal_won":
+            of = line["properties"]
+            yield Line(line["at"], "she", f"buys, for {of['amount']} {of['currency']}")
 
 
-def _is_first(her: Visitor, event: Mapping[str, Any]) -> bool:
-    return event is her.events[0] and "click_ids" in event
-
-
-def _deed(event: Mapping[str, Any], of: Mapping[str, Any]) -> str:
+def _deed(name: str, of: Mapping[str, Any]) -> str:
     """Say what she did, if a rule or the reader cares."""
-    match event.get("name", "fact"):
-        case "page_view" if of["path"] != "/pricing/teams":
-            return f"looks at {of['path']}"
-        case "video_progress" if of["percent"] == 75:
+    match name:
+        case "page_view" if "/pricing/teams" not in of["page_location"]:
+            return f"looks at {urlsplit(of['page_location']).path}"
+        case "video_progress" if of["video_percent"] == 75:
             return "has watched three quarters of the demo video"
+        case "consent_update":
+            return "agrees to the banner"
         case "file_download":
-            return f"takes the guide {of['name']!r}"
+            return f"takes the guide {of['link_text']!r}"
         case "sign_up":
             return "signs up with her e-mail address"
         case "form_start":
             return "begins the demo form"
         case "generate_lead":
             return "asks for a demo"
-        case "deal_won":
-            return f"buys, for {of['amount']} {of['currency']}"
     return ""
 
 

@@ -29,10 +29,12 @@ def summary(played: Played, checks: Sequence[Checked], seconds: float) -> dict[s
         "seconds": round(seconds, 1),
         "visitors": len(played.world.visitors),
         "people": stands["people"],
-        "instants": played.ticks,
+        "turns": played.turns,
+        "kills": played.kills,
+        "faults": played.faults,
         "came_in": [
-            {"connection": name, **{key: getattr(taken, key) for key in taken.__slots__}}
-            for name, taken in sorted(played.taken.items())
+            {"connection": one["connection"], "events": one["events"], "rejected": one["rejected"]}
+            for one in stands["sources"]
         ],
         "rejected": rejected,
         "audiences": _audiences(played, stands["audiences"]),

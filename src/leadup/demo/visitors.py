@@ -1,4 +1,4 @@
-"""One visitor: what she does on the site, and what must follow from it."""
+"""One visitor: what she does on the site, by which roads it comes, and what must follow from it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any, Final
 from leadup.demo.truth import FOREVER, POINTS, Points, Span, common, spans
 
 BEGIN: Final = datetime(2026, 3, 2, tzinfo=UTC)
-DAYS: Final = 28
+DAYS: Final = 30
 END: Final = BEGIN + timedelta(days=DAYS, hours=1)
 AFTER_MIDNIGHT: Final = timedelta(minutes=5)
-"""When the file of a day comes, after the day has ended."""
+"""When GA4's table of a day comes, after the day has ended."""
+A_DAY: Final = timedelta(days=1)
 TRIED_EVERY: Final = timedelta(hours=24)
 """How often leadup asks HubSpot again for a contact that it does not know."""
 
@@ -24,19 +25,51 @@ DEMO_VALUE: Final = 28_800
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """When what happens comes to be known."""
+    """When what happens comes to be known. What the tag server sends is known at once."""
 
     late: int
-    """The day (0 is the first) whose file comes a day late."""
+    """The day (0 is the first) whose table comes a day late."""
 
     def known(self, at: datetime) -> datetime:
-        """When the site's file with this instant comes."""
+        """When GA4's table with this instant comes."""
         day = (at - BEGIN).days
         return BEGIN + timedelta(days=day + 1 + (day == self.late)) + AFTER_MIDNIGHT
+
+    def late_known(self, at: datetime) -> datetime:
+        """When the table comes again, with the rows that were late."""
+        return self.known(at) + A_DAY
+
+    def gone(self, at: datetime) -> datetime:
+        """When the table comes once more, without the rows that GA4 has taken for spam since."""
+        return self.known(at) + 2 * A_DAY
 
     def told(self, at: datetime) -> datetime:
         """When the CRM's file with this instant comes; the CRM is never late."""
         return BEGIN + timedelta(days=max((at - BEGIN).days + 1, 0)) + (AFTER_MIDNIGHT if at >= BEGIN else timedelta(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something she did, in the site's own words: names and parameters are those of GA4."""
+
+    name: str
+    at: datetime
+    client: str
+    user: str = ""
+    email: str = ""
+    """As she typed it. GA4 must never see it: only the tag server does."""
+    gclid: str = ""
+    consent: bool | None = None
+    """What she has said to the banner by then."""
+    parameters: Mapping[str, Any]
+    live: bool = False
+    """Whether the tag server sends it, at once."""
+    exported: bool = True
+    """Whether GA4's export has it: what has both comes twice."""
+    late: bool = False
+    """Whether it is missing in the table at first."""
+    spam: bool = False
+    """Whether it is missing in the table in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +79,8 @@ class Conversion:
     action: str
     """``demo`` or ``won``."""
     at: datetime
-    minor: int
-    """Cents of euros."""
+    values: tuple[int, ...]
+    """Cents of euros: what was reported, and what it was restated to."""
     click_id: str
     identifiers: tuple[str, ...]
 
@@ -61,56 +94,102 @@ class Visitor:
     client: str
     user: str = ""
     email: str = ""
-    """As she types it; "" for who never tells."""
+    """"" for who never tells."""
     consent: bool | None = True
     """What she says to the banner; None: she was never asked."""
     hubspot: datetime | None = None
     """When HubSpot comes to know her; None: never."""
     signed_in: datetime = FOREVER
-    """From then on her events carry her user id and address."""
+    """From then on what she does carries her user id."""
     gclid: str = ""
-    events: list[dict[str, Any]] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     """Lines of the CRM's files."""
     segments: dict[str, list[Span]] = field(default_factory=dict)
     """By segment: when its rule holds for her, as far as is known at the time."""
     points: list[Points] = field(default_factory=list)
     conversions: list[Conversion] = field(default_factory=list)
+    landed: datetime = FOREVER
+    """When she came by an ad first."""
+    asked: datetime = FOREVER
+    """When she has said to the banner what she thinks of it."""
     refused: datetime = FOREVER
     """From when on it is known that she withdrew her consent."""
+    met: set[str] = field(default_factory=set)
+    """Browsers in which the banner has asked her."""
 
     # ------------------------------------------------------------ what she does
 
-    def does(self, name: str, at: datetime, /, *, client: str = "", click: bool = False, **properties: Any) -> None:
-        """Leave an event."""
-        identifiers = {"client_id": client or self.client}
-        if at >= self.signed_in:
-            identifiers |= {"user_id": self.user, "email": self.email}
-        event: dict[str, Any] = {"name": name, "at": instant(at), "identifiers": identifiers, "properties": properties}
-        if click and self.gclid:
-            event["click_ids"] = {"gclid": self.gclid}
-        if self.consent is not None:
-            word = "granted" if self.consent else "denied"
-            event["consent"] = {"ad_user_data": word, "ad_personalization": word}
-        self.events.append(event)
+    def does(
+        self,
+        name: str,
+        at: datetime,
+        /,
+        *,
+        client: str = "",
+        live: bool = False,
+        tells: bool = False,
+        lands: bool = False,
+        exported: bool = True,
+        late: bool = False,
+        spam: bool = False,
+        **parameters: Any,
+    ) -> None:
+        """Leave an event. ``live``: by the tag server, too; ``tells``: with her address; ``lands``: by an ad."""
+        client = client or self.client
+        if client not in self.met and self.consent is not None:
+            self.met.add(client)
+            self.asked = min(self.asked, at)
+            self._leave("consent_update", at, client, {}, live=True, exported=False)
+        self._leave(
+            name,
+            at,
+            client,
+            parameters,
+            live=live,
+            exported=exported,
+            late=late,
+            spam=spam,
+            gclid=self.gclid if lands else "",
+            email=self.email if tells else "",
+        )
 
-    def watches(self, at: datetime, *, client: str = "") -> datetime:
+    def _leave(self, name: str, at: datetime, client: str, parameters: Mapping[str, Any], **more: Any) -> None:
+        user = self.user if at >= self.signed_in else ""
+        deed = Deed(name=name, at=at, client=client, user=user, consent=self.consent, parameters=parameters, **more)
+        self.deeds.append(deed)
+
+    def looks(self, at: datetime, path: str, *, client: str = "") -> None:
+        """Look at a page; the first that an ad leads to is where she lands."""
+        lands = bool(self.gclid) and at < self.landed
+        if lands:
+            self.landed = at
+        self.does("page_view", at, client=client, live=lands, lands=lands, page_location=page(path))
+
+    def signs_in(self, at: datetime, *, client: str = "", name: str = "login") -> datetime:
+        """Tell who she is: user id and address, in one browser. It is known at once."""
+        self.signed_in = min(self.signed_in, at)
+        self.does(name, at, client=client, live=True, tells=True, method="email")
+        return at
+
+    def watches(self, at: datetime, *, client: str = "", late: bool = False) -> datetime:
         """Watch the demo video; ``at`` is when three quarters are reached. Returns when that is known."""
+        video: dict[str, Any] = {"video_title": "Product demo", "video_provider": "youtube"}
         for percent, minutes in ((25, -6), (50, -3), (75, 0)):
             when = at + timedelta(minutes=minutes)
-            self.does("video_progress", when, client=client, video_id="demo", percent=percent)
-        self.does("video_complete", at + timedelta(minutes=3), client=client, video_id="demo")
-        return self._counts("video", at)
+            self.does("video_progress", when, client=client, late=late, **video, video_percent=percent)
+        self.does("video_complete", at + timedelta(minutes=3), client=client, late=late, **video, video_percent=100)
+        return self._counts("video", at, late=late)
 
-    def compares(self, at: datetime) -> datetime:
+    def compares(self, at: datetime, *, client: str = "") -> datetime:
         """Look at the prices, twice within half an hour, which counts once."""
-        self.does("page_view", at, path="/pricing")
-        self.does("page_view", at + timedelta(minutes=4), path="/pricing/teams")
+        self.does("page_view", at, client=client, page_location=page("/pricing"))
+        self.does("page_view", at + timedelta(minutes=4), client=client, page_location=page("/pricing/teams?seats=40"))
         return self._counts("pricing", at)
 
     def downloads(self, at: datetime, name: str) -> datetime:
         """Take a guide."""
-        self.does("file_download", at, extension="pdf", name=name)
+        self.does("file_download", at, file_extension="pdf", file_name=f"/guides/{name}.pdf", link_text=name)
         return self._counts("guide", at)
 
     def begins(self, at: datetime) -> datetime:
@@ -118,22 +197,44 @@ class Visitor:
         self.does("form_start", at, form_id="demo")
         return self._counts("form", at)
 
-    def asks(self, at: datetime, *, twice: bool = False) -> datetime:
-        """Send the demo form; ``twice``: and again, which is the same request."""
-        self.does("generate_lead", at, click=True, form_id="demo")
+    def chats(self, at: datetime) -> datetime:
+        """Write to the chat, and leave an address there. It is known at once."""
+        self.does("chat_start", at, live=True, tells=True, exported=False, channel="site")
+        return at
+
+    def asks(
+        self, at: datetime, *, twice: bool = False, live: bool = True, late: bool = False, spam: bool = False
+    ) -> datetime:
+        """Send the demo form; ``twice``: and again, which is the same request. Returns when that is known.
+
+        ``live``: the tag server sends it at once, and GA4 has it, too. Otherwise only GA4 has it.
+        """
+        if self.gclid and self.landed > at:
+            self.looks(at - timedelta(minutes=2), "/demo")
+        how: dict[str, Any] = {"live": live, "tells": live and at >= self.signed_in, "late": late, "spam": spam}
+        self.does("generate_lead", at, **how, form_id="demo")
         if twice:
-            self.does("generate_lead", at + timedelta(minutes=3), click=True, form_id="demo")
-        known = self.calendar.known(at)
-        if self.consent and (self.gclid or at >= self.signed_in):
+            self.does("generate_lead", at + timedelta(minutes=3), **how, form_id="demo")
+        if self.consent and (self.landed <= at or at >= self.signed_in):
             identifiers = (self.hashed,) if at >= self.signed_in else ()
-            self.conversions.append(Conversion("demo", at, DEMO_VALUE, self.gclid, identifiers))
-        return known
+            values = (DEMO_VALUE, 0) if spam else (DEMO_VALUE,)
+            self.conversions.append(Conversion("demo", at, values, self.clicked(at), identifiers))
+        return at if live else self.calendar.late_known(at) if late else self.calendar.known(at)
+
+    def clicked(self, at: datetime) -> str:
+        """The click id that something she does then carries."""
+        return self.gclid if self.landed <= at else ""
 
     def becomes(self, stage: str, at: datetime) -> datetime:
         """Have the CRM give her another stage. Returns when that is known."""
-        facts = {"lifecycle_stage": stage}
-        self.told.append({"person": {"email": self.email}, "facts": facts, "at": instant(at)})
+        self.told.append({"person": {"email": self.email}, "facts": {"lifecycle_stage": stage}, "at": instant(at)})
         return self.calendar.told(at)
+
+    def has_account(self) -> None:
+        """Let the CRM know from the beginning which address her user id has."""
+        self.signed_in = BEGIN
+        person = {"user_id": self.user, "email": self.email}
+        self.told.append({"person": person, "facts": {"plan": "trial"}, "at": instant(BEGIN - A_DAY)})
 
     def buys(self, at: datetime, minor: int) -> datetime:
         """Win her as a customer, for so many cents. Returns when that is known."""
@@ -141,20 +242,19 @@ class Visitor:
         self.told.append(
             {"name": "deal_won", "at": instant(at), "identifiers": {"email": self.email}, "properties": properties}
         )
-        if held := self.consent and self.calendar.told(at) < self.refused:
-            assert held
-            self.conversions.append(Conversion("won", at, minor, "", (self.hashed,)))
+        if self.consent and self.calendar.told(at) < self.refused:
+            self.conversions.append(Conversion("won", at, (minor,), self.clicked(at), (self.hashed,)))
         return self.becomes("customer", at)
 
     def withdraws(self, at: datetime) -> datetime:
-        """Take her consent back. Returns when that is known."""
+        """Take her consent back. It is known at once."""
         self.consent = False
-        self.does("page_view", at, path="/privacy")
-        self.refused = self.calendar.known(at)
-        return self.refused
+        self.does("consent_update", at, live=True, exported=False)
+        self.refused = at
+        return at
 
-    def _counts(self, what: str, at: datetime) -> datetime:
-        known = self.calendar.known(at)
+    def _counts(self, what: str, at: datetime, *, late: bool = False) -> datetime:
+        known = self.calendar.late_known(at) if late else self.calendar.known(at)
         self.points.append(Points(at, known, POINTS[what]))
         return known
 
@@ -172,16 +272,14 @@ class Visitor:
     @property
     def reached(self) -> datetime:
         """From when on leadup has her address."""
-        return min(
-            (self.calendar.known(_at(e)) for e in self.events if "email" in e["identifiers"]),
-            default=FOREVER,
-        )
+        if self.signed_in == BEGIN:
+            return BEGIN
+        return min((deed.at for deed in self.deeds if deed.email), default=FOREVER)
 
     def in_google(self, segment: str) -> list[Span]:
         """When she must be in the Google list of a segment: address and consent are there."""
-        first = min((self.calendar.known(_at(e)) for e in self.events if "consent" in e), default=FOREVER)
-        stated = self.events[0].get("consent", {}).get("ad_user_data") == "granted"
-        allowed = [(max(first, self.reached), self.refused)] if stated else []
+        agreed = any(deed.consent for deed in self.deeds)
+        allowed = [(max(self.asked, self.reached), self.refused)] if agreed else []
         return common(self.segments.get(segment, []), allowed)
 
     def in_hubspot(self, segment: str) -> list[Span]:
@@ -196,10 +294,11 @@ class Visitor:
         return max(0, -((wanted - self.hubspot) // TRIED_EVERY))
 
 
+def page(path: str) -> str:
+    """The address of a page of the site."""
+    return f"https://harbour.example{path}"
+
+
 def instant(at: datetime) -> str:
     """ISO 8601 in UTC with ``Z``."""
     return at.isoformat().replace("+00:00", "Z")
-
-
-def _at(event: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(event["at"])

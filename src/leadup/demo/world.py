@@ -1,13 +1,12 @@
-"""The invented site: a seeded cast of visitors, and the files that tell of them, day by day."""
+"""The invented site: a seeded cast of visitors, and all that tells of them: GA4's tables, the tag server, the CRM."""
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from leadup.demo.cast import CAST, becomes_a_story
 from leadup.demo.truth import FOREVER
-from leadup.demo.visitors import BEGIN, DAYS, Calendar, Visitor
+from leadup.demo.visitors import A_DAY, BEGIN, DAYS, Calendar, Deed, Visitor, page
 
 FIRST: Final = (
     "alma", "bo", "cleo", "dag", "edda", "finn", "greta", "hugo", "ines", "jonas", "kaja", "leo",
@@ -34,8 +33,12 @@ class Drop:
     """What comes at one instant."""
 
     at: datetime
+    tables: tuple[tuple[str, list[dict[str, Any]]], ...] = ()
+    """GA4's tables, by date: each is written anew, whole."""
+    posts: tuple[bytes, ...] = ()
+    """What the tag server sends."""
     files: tuple[tuple[str, bytes], ...] = ()
-    """Name in the watched folder, and content."""
+    """The CRM's files: name in the watched folder, and content."""
     contacts: tuple[str, ...] = ()
     """Addresses that HubSpot comes to know."""
 
@@ -50,11 +53,11 @@ class World:
     rejected: tuple[str, ...]
     """Why the bad rows must be rejected, in part."""
     repeated: int
-    """Rows that come twice."""
+    """Requests that the tag server sends twice."""
     nobody: int
     """Events that tell nobody."""
-    events: int
-    """Events, each once."""
+    events: dict[str, int]
+    """By connection, how many events it has told of in the end, each once."""
     facts: int
 
     @property
@@ -68,18 +71,25 @@ def make_world(seed: int, visitors: int = VISITORS) -> World:
     rng = random.Random(f"leadup demo {seed}")  # noqa: S311 - invented people, no secrets
     calendar = Calendar(late=rng.randrange(9, 19))
     cast = _cast(rng, calendar, visitors / VISITORS)
-    rows = _rows(cast)
-    nobody = _nameless(rng, rows)
-    rejected = _spoil(rng, rows)
-    repeated = _repeat(rng, rows, calendar)
+    deeds = sorted((deed for her in cast for deed in her.deeds), key=lambda deed: (deed.at, deed.client, deed.name))
+    numbered = list(enumerate(deeds, 1))
+    drops: dict[datetime, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    nobody = _export(rng, calendar, numbered, drops)
+    repeated = _send(rng, numbered, drops)
+    rejected = _tell(rng, calendar, cast, drops)
+    _introduce(cast, drops)
     return World(
         seed=seed,
         visitors=tuple(cast),
-        drops=tuple(_drops(cast, rows, calendar)),
+        drops=tuple(Drop(at, **{what: tuple(come) for what, come in drops[at].items()}) for at in sorted(drops)),
         rejected=rejected,
         repeated=repeated,
         nobody=nobody,
-        events=sum(len(her.events) + sum("name" in line for line in her.told) for her in cast) + nobody,
+        events={
+            "ga4": sum(deed.exported and not deed.spam for deed in deeds) + nobody,
+            "site": sum(deed.live for deed in deeds),
+            "crm": sum("name" in line for her in cast for line in her.told),
+        },
         facts=sum("facts" in line for her in cast for line in her.told),
     )
 
@@ -119,12 +129,14 @@ def _visitor(rng: random.Random, calendar: Calendar, kind: str, number: int, nam
     her.consent = rng.choices((True, False, None), (70, 15, 15))[0]
     told = kind != "passer-by" and (rng.random() < 0.75 or kind in _TELLS)
     if told:
-        her.user, her.email, her.signed_in = f"u.{number}", next(names), BEGIN
+        her.user, her.email = f"u.{number}", next(names)
+        if kind not in _STRANGERS_AT_FIRST:
+            her.has_account()
         later = BEGIN + timedelta(days=rng.randrange(8, 20), hours=rng.randrange(8, 18), minutes=rng.randrange(60))
         her.hubspot = rng.choices((BEGIN, later, None), (80, 6, 14))[0]
         if her.hubspot == BEGIN and rng.random() < 0.5:
             her.becomes("lead", BEGIN - timedelta(days=rng.randrange(60, 300)))
-    if kind == "who withdraws consent":
+    if kind in ("who withdraws consent", "who is taken for spam"):
         her.consent = True
     if kind == "quick finisher" and not told:
         her.gclid, her.consent = f"Cj0-{number}", True
@@ -137,11 +149,17 @@ _TELLS: Final = frozenset(
         "watching customer",
         "watcher who signs in later",
         "watcher with a phone",
+        "watcher who chats",
+        "who turns out to be one",
+        "who is taken for spam",
         "who withdraws consent",
         "who wants it",
     }
 )
 """Kinds that can not be played by somebody who never tells who she is."""
+_STRANGERS_AT_FIRST: Final = frozenset(
+    {"watcher who signs in later", "watcher with a phone", "watcher who chats", "who turns out to be one"}
+)
 
 
 def _pair(rng: random.Random, calendar: Calendar, number: int, names: Iterator[str]) -> tuple[Visitor, Visitor]:
@@ -154,12 +172,10 @@ def _pair(rng: random.Random, calendar: Calendar, number: int, names: Iterator[s
     hers = Visitor("first at a shared browser", calendar, client, f"u.first-{number}", next(names), hubspot=BEGIN)
     his = Visitor("second at a shared browser", calendar, client, f"u.second-{number}", next(names), hubspot=BEGIN)
     seen = hers.watches(at(0, 15))
-    hers.signed_in = at(1, 9)
-    hers.does("login", hers.signed_in)
+    hers.signs_in(at(1, 9))
     hers.expect("watched_no_demo", (seen, FOREVER))
     login, first, second = at(2, 9), at(2, 15), at(4, 15)
-    his.signed_in = login
-    his.does("login", login)
+    his.signs_in(login)
     his.compares(first)
     his.signed_in = FOREVER
     known = his.compares(second)  # without a login: the browser is his by now
@@ -171,83 +187,133 @@ def _on(day: int) -> datetime:
     return BEGIN + timedelta(days=day)
 
 
-# ---------------------------------------------------------------- rows
+# ---------------------------------------------------------------- GA4's export
 
 
-def _rows(visitors: Sequence[Visitor]) -> dict[int, list[str]]:
-    """Lines of the site's files by day; ids in the order of time."""
-    events = sorted((e for her in visitors for e in her.events), key=lambda e: (e["at"], e["identifiers"]["client_id"]))
-    rows: dict[int, list[str]] = defaultdict(list)
-    for number, event in enumerate(events, 1):
-        day = (datetime.fromisoformat(event["at"]) - BEGIN).days
-        rows[day].append(_line({"id": f"e{number}", **event}))
-    return rows
+def _export(
+    rng: random.Random,
+    calendar: Calendar,
+    deeds: Sequence[tuple[int, Deed]],
+    drops: dict[datetime, dict[str, list[Any]]],
+) -> int:
+    """Write each day's table in the night after it, and anew when late rows come or spam goes.
+
+    Returns how many rows tell nobody, because the visitor wanted no cookie.
+    """
+    rows: dict[int, list[tuple[Deed | None, dict[str, Any]]]] = defaultdict(list)
+    for number, deed in deeds:
+        if deed.exported:
+            rows[(deed.at - BEGIN).days].append((deed, _row(number, deed)))
+    nameless = sorted(rng.sample(range(DAYS), 4))
+    for number, day in enumerate(nameless, 1):
+        at = _on(day) + timedelta(hours=12, seconds=number)
+        deed = Deed(name="page_view", at=at, client="", parameters={"page_location": page("/pricing")})
+        rows[day].append((None, _row(-number, deed)))
+    for day in range(DAYS):
+        date, midday = f"{_on(day):%Y%m%d}", _on(day) + timedelta(hours=12)
+        first = [row for deed, row in rows[day] if deed is None or not deed.late]
+        second = [row for _, row in rows[day]]
+        third = [row for deed, row in rows[day] if deed is None or not deed.spam]
+        drops[calendar.known(midday)]["tables"].append((date, first))
+        if second != first:
+            drops[calendar.late_known(midday)]["tables"].append((date, second))
+        if third != second:
+            drops[calendar.gone(midday)]["tables"].append((date, third))
+    return len(nameless)
 
 
-def _nameless(rng: random.Random, rows: dict[int, list[str]]) -> int:
-    """Add events of a browser whose client id got lost."""
-    for number, day in enumerate(days := sorted(rng.sample(range(DAYS), 4)), 1):
-        at = (_on(day) + timedelta(hours=12, seconds=number)).isoformat()
-        event = {"id": f"n{number}", "name": "page_view", "at": at, "identifiers": {"client_id": "undefined"}}
-        rows[day].append(_line({**event, "properties": {"path": "/pricing"}}))
-    return len(days)
+def _row(number: int, deed: Deed) -> dict[str, Any]:
+    """One row as GA4 exports it. Types drift, as they do: now and then a number comes as text."""
+    parameters = {"ga_session_id": int((deed.at - BEGIN) / A_DAY) + 1_772_000_000, **deed.parameters}
+    if deed.live:
+        parameters["event_id"] = f"ev-{number}"
+    if deed.gclid:
+        parameters["page_location"] += f"?utm_source=google&gclid={deed.gclid}"
+    return {
+        "event_date": f"{deed.at:%Y%m%d}",
+        "event_timestamp": str(int(deed.at.timestamp()) * 1_000_000),
+        "event_name": deed.name,
+        "event_params": [{"key": key, "value": _typed(value, number)} for key, value in parameters.items()],
+        "event_bundle_sequence_id": str(number + 1_000),
+        "user_id": deed.user or None,
+        "user_pseudo_id": deed.client or None,
+        "privacy_info": {"analytics_storage": "Yes" if deed.client else "No", "ads_storage": None},
+        "collected_traffic_source": {"gclid": deed.gclid, "manual_source": "google"} if deed.gclid else None,
+        "device": {"category": "mobile" if deed.client.endswith("-phone") else "desktop"},
+        "stream_id": "4711",
+        "platform": "WEB",
+    }
 
 
-def _spoil(rng: random.Random, rows: dict[int, list[str]]) -> tuple[str, ...]:
-    """Add a row that breaks off, and one without a time."""
-    first, second = rng.sample(range(DAYS), 2)
-    rows[first].insert(rng.randint(0, len(rows[first])), '{"id": "b1", "name": "page_view", "at": "2026-03-')
-    rows[second].append(_line({"id": "b2", "name": "page_view", "identifiers": {"client_id": "c.1"}}))
+def _typed(value: Any, number: int) -> dict[str, Any]:
+    if isinstance(value, int) and number % 3:
+        return {"int_value": str(value)}
+    return {"string_value": str(value)}
+
+
+# ---------------------------------------------------------------- the tag server
+
+
+def _send(rng: random.Random, deeds: Sequence[tuple[int, Deed]], drops: dict[datetime, dict[str, list[Any]]]) -> int:
+    """Send what is sent live; return how many requests come twice, since a sender saw no answer."""
+    live = [(number, deed) for number, deed in deeds if deed.live]
+    twice = {number for number, _ in rng.sample(live, 3)}
+    for number, deed in live:
+        body = json.dumps(_body(number, deed)).encode()
+        drops[deed.at]["posts"] += [body] * (1 + (number in twice))
+    return len(twice)
+
+
+def _body(number: int, deed: Deed) -> dict[str, Any]:
+    """One request as a GTM server container sends it."""
+    body: dict[str, Any] = {
+        "event_name": deed.name,
+        "event_id": f"ev-{number}",
+        "event_time_ms": int(deed.at.timestamp()) * 1_000,
+        "client_id": deed.client,
+        **deed.parameters,
+    }
+    if deed.gclid:
+        body["page_location"] += f"?utm_source=google&gclid={deed.gclid}"
+    if deed.user:
+        body["user_id"] = deed.user
+    if deed.email:
+        body["user_data"] = {"email_address": deed.email}
+    if deed.consent is not None:
+        body["x_ga_gcs"] = "G111" if deed.consent else "G100"
+    return body
+
+
+# ---------------------------------------------------------------- the CRM, and HubSpot
+
+
+def _tell(
+    rng: random.Random, calendar: Calendar, cast: Sequence[Visitor], drops: dict[datetime, dict[str, list[Any]]]
+) -> tuple[str, ...]:
+    """Write the CRM's files, among their lines one that breaks off and one without a time."""
+    lines: dict[datetime, list[tuple[str, str]]] = defaultdict(list)
+    for her in cast:
+        for line in her.told:
+            lines[calendar.told(datetime.fromisoformat(line["at"]))].append((line["at"], json.dumps(line)))
+    first, second = rng.sample(sorted(lines), 2)
+    lines[first].append(("~", '{"name": "deal_won", "at": "2026-03-'))
+    lines[second].append(("~", json.dumps({"name": "deal_won", "identifiers": {"email": "x@tidewater.example"}})))
+    for at, told in lines.items():
+        content = "".join(f"{line}\n" for _, line in sorted(told)).encode()
+        drops[at]["files"].append((f"crm/{at:%Y-%m-%d}.jsonl", content))
     return ("not JSON", '"at" is missing')
 
 
-def _repeat(rng: random.Random, rows: dict[int, list[str]], calendar: Calendar) -> int:
-    """Repeat a day's last demo request in the next day's file."""
-    days = [day for day in range(DAYS - 1) if calendar.late not in (day, day + 1) and _requests(rows[day])]
-    day = rng.choice(days)
-    rows[day + 1].insert(0, _requests(rows[day])[-1])
-    return 1
-
-
-def _requests(lines: Iterable[str]) -> list[str]:
-    return [line for line in lines if '"generate_lead"' in line]
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False)
-
-
-# ---------------------------------------------------------------- files
-
-
-def _drops(visitors: Sequence[Visitor], rows: dict[int, list[str]], calendar: Calendar) -> list[Drop]:
-    """Each day's file in the night after it; every third is gzipped, and one comes a day late."""
-    files: dict[datetime, list[tuple[str, bytes]]] = defaultdict(list)
-    contacts: dict[datetime, list[str]] = defaultdict(list)
-    for day in range(DAYS):
-        packed = day % 3 == 2
-        name = f"site/{_on(day):%Y-%m-%d}.jsonl{'.gz' if packed else ''}"
-        files[calendar.known(_on(day))].append((name, _content(rows[day], packed=packed)))
-    told: dict[datetime, list[tuple[str, str]]] = defaultdict(list)
-    for her in visitors:
-        for line in her.told:
-            told[calendar.told(datetime.fromisoformat(line["at"]))].append((line["at"], _line(line)))
+def _introduce(cast: Sequence[Visitor], drops: dict[datetime, dict[str, list[Any]]]) -> None:
+    """Let HubSpot come to know people, some of whom never visit the site."""
+    for her in cast:
         if her.hubspot is not None:
-            contacts[her.hubspot].append(her.email)
-    contacts[BEGIN] += [f"contact{number}@harbour.example" for number in range(STRANGERS)]
-    for at, lines in told.items():
-        files[at].append((f"crm/{at:%Y-%m-%d}.jsonl", _content([line for _, line in sorted(lines)], packed=False)))
-    instants = sorted({*files, *contacts})
-    return [Drop(at, tuple(sorted(files[at])), tuple(contacts[at])) for at in instants]
-
-
-def _content(lines: Sequence[str], *, packed: bool) -> bytes:
-    content = "".join(f"{line}\n" for line in lines).encode()
-    return gzip.compress(content, mtime=0) if packed else content
+            drops[her.hubspot]["contacts"].append(her.email)
+    drops[BEGIN]["contacts"] += [f"contact{number}@harbour.example" for number in range(STRANGERS)]
 
 
 def put(drop: Drop, folder: Path) -> None:
-    """Let the files appear in the folder, each whole or not at all."""
+    """Let the CRM's files appear in the folder, each whole or not at all."""
     for name, content in drop.files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
