@@ -178,21 +178,21 @@ class History:
             wake[person[~seen][::-1]] = at[~seen][::-1]
             row, person, at = row[seen], person[seen], at[seen]
         first = self._occurrence(pattern, row, person, at)
-        counts = first == np.arange(len(first))
         self._first[pattern] = row, first
-        starts = np.concatenate(([0], np.cumsum(np.bincount(person[counts], minlength=persons))))
-        return Occurrences(np.append(at[counts], EVER), starts, wake)
+        every = Occurrences(np.append(at, EVER), person, persons, wake)
+        counts = first == np.arange(len(first))
+        return every if counts.all() else every.only(counts)
 
     def _occurrence(self, pattern: str, row: Rows, person: Rows, at: Instants) -> Rows:
         """Return, for each row, the row it counts with."""
-        first = np.arange(len(row))
-        ids = self._signals.event_ids(row)
-        if ids is not None:
-            named = np.flatnonzero(ids >= 0)
-            same = person[named] * np.int64(2**31) + ids[named]
-            _, of_each, group = np.unique(same, return_index=True, return_inverse=True)
-            first[named] = named[of_each[group]]
         within = self._patterns[pattern].same_within
+        ids = self._signals.event_ids(row)
+        if ids is None:
+            return first_of_each(person, at, within)
+        first, named = np.arange(len(row)), np.flatnonzero(ids >= 0)
+        same = person[named] * np.int64(2**31) + ids[named]
+        _, of_each, group = np.unique(same, return_index=True, return_inverse=True)
+        first[named] = named[of_each[group]]
         own = np.flatnonzero(first == np.arange(len(row)))
         first[own] = own[first_of_each(person[own], at[own], within)]
         return first[first]
@@ -201,15 +201,26 @@ class History:
         self.of(pattern)
         row, first = self._first[pattern]
         counts = np.flatnonzero(first == np.arange(len(first)))
-        columns = {}
+        columns = _Taken(self._signals)
         for name in {test.property for test in where}:
             there = np.flatnonzero(self._signals.present(name)[row])[::-1]
             source = np.full(len(row), -1)
             source[first[there]] = row[there]  # of equal indices the last assignment stays: that of the earliest row
-            wanted = pa.array(source[counts], mask=source[counts] < 0)
-            for kind in ("text", "num"):
-                columns[f"{kind}:{name}"] = self._signals.column(f"{kind}:{name}").take(wanted)
+            columns.rows[name] = pa.array(source[counts], mask=source[counts] < 0)
         return passes(where, columns, len(counts))
+
+
+class _Taken(dict[str, pa.Array]):
+    """Columns of properties at certain rows of the signals, each taken when first asked for."""
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+        self.rows: dict[str, pa.Array] = {}
+        """By property."""
+
+    def __missing__(self, name: str) -> pa.Array:
+        self[name] = self._signals.column(name).take(self.rows[name.partition(":")[2]])
+        return self[name]
 
 
 class Facts:
@@ -220,6 +231,7 @@ class Facts:
         self._person = people.row_of(column(table, "person").to_numpy())
         self._at = column(table, "at").to_numpy()
         self._made: dict[str, tuple[pa.Array, pa.Array, Instants]] = {}
+        self._judged: dict[str, tuple[Mask, Instants]] = {}
 
     def of(self, trait: str) -> tuple[pa.Array, pa.Array, Instants]:
         """Return the trait's text and number of every person, and the instant of the next fact dated ahead."""
@@ -233,13 +245,16 @@ class Facts:
             wake[self._person[row[~seen][::-1]]] = self._at[row[~seen][::-1]]
             wanted = pa.array(last, mask=last < 0)
             text, number = (column(self._table, name).take(wanted) for name in ("text", "num"))
-            self._made[trait] = text, number, wake
+            self._made[trait] = _encoded(text), number, wake
         return self._made[trait]
 
     def judge(self, where: Where) -> tuple[Mask, Instants]:
         """Return who passes all the tests (their properties are traits), and until when that stands."""
-        columns, wake = {}, np.full(self._persons, NEVER)
-        for test in where:
-            columns[f"text:{test.property}"], columns[f"num:{test.property}"], due = self.of(test.property)
-            wake = np.minimum(wake, due)
-        return passes(where, columns, self._persons), wake
+        key = repr(where)  # not the tests themselves, of which 1 and True would be equal
+        if key not in self._judged:
+            columns, wake = {}, np.full(self._persons, NEVER)
+            for test in where:
+                columns[f"text:{test.property}"], columns[f"num:{test.property}"], due = self.of(test.property)
+                wake = np.minimum(wake, due)
+            self._judged[key] = passes(where, columns, self._persons), wake
+        return self._judged[key]

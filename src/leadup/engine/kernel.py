@@ -71,8 +71,10 @@ def judge(
         history = History(sorted_signals, program.patterns, begin, end, at=at)
         judgement = _Judgement(program, history, current, begin, end, at=at, watermarks=watermarks)
         verdicts = judgement.columns(known_from[begin:end])
-        persons = column(people, "person").slice(begin, end - begin)
-        tables.append(pa.table({"person": persons, **{name: _arrow(values) for name, values in verdicts.items()}}))
+        arrays = {id(values): values for values in verdicts.values()}  # many columns are one array
+        arrow = {key: _arrow(values) for key, values in arrays.items()}
+        columns = {name: arrow[id(values)] for name, values in verdicts.items()}
+        tables.append(pa.table({"person": column(people, "person").slice(begin, end - begin), **columns}))
     return pa.concat_tables(tables)
 
 

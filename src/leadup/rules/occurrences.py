@@ -1,4 +1,4 @@
-"""Signals of one pattern as arrays: each person's instants in order, and pointers to where they begin."""
+"""Signals of one pattern as arrays: each person's instants in order."""
 
 from __future__ import annotations
 
@@ -13,59 +13,60 @@ from leadup.types import EVER
 
 @dataclass(frozen=True)
 class Occurrences:
-    """What persons 0 to P - 1 did of one pattern up to the moment of judging, each occurrence once."""
+    """What persons 0 to ``persons - 1`` did of one pattern up to the moment of judging, each occurrence once.
+
+    Rules share them and all that they return: read only.
+    """
 
     at: Instants
     """Ascending within a person. One ``EVER`` more at the very end, so that "no such row" has a place to point to."""
-    starts: Instants
-    """P + 1 pointers: those of person p are ``at[starts[p]:starts[p + 1]]``."""
+    person: Instants
+    """The person of each row, ascending."""
+    persons: int
     wake: Instants | None
-    """P instants: the person's next signal dated after the moment of judging, which no condition sees yet. ``None``
-    if nobody has one."""
+    """Of each person, the next signal dated after the moment of judging, which no condition sees yet. ``None`` if
+    nobody has one."""
     _latest: dict[int, Instants] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def begin(self) -> Instants:
-        """Of each person, the pointer to the first."""
-        return self.starts[:-1]
-
-    @property
-    def end(self) -> Instants:
-        """Of each person, the pointer past the last."""
-        return self.starts[1:]
-
-    @property
-    def rows(self) -> int:
-        """How many there are, of all persons."""
-        return len(self.at) - 1
-
-    @property
-    def persons(self) -> int:
-        """How many persons."""
-        return len(self.starts) - 1
 
     @cached_property
     def count(self) -> Instants:
         """How many each person has."""
-        return np.diff(self.starts)
+        return np.bincount(self.person, minlength=self.persons)
 
     @cached_property
-    def person(self) -> Instants:
-        """The person of each row."""
-        return np.repeat(np.arange(self.persons), self.count)
+    def _starts(self) -> Instants:
+        return np.append(0, np.cumsum(self.count))
+
+    @property
+    def begin(self) -> Instants:
+        """Of each person, the pointer to the first: his are ``at[begin:end]``."""
+        return self._starts[:-1]
+
+    @property
+    def end(self) -> Instants:
+        """Of each person, the pointer past the last."""
+        return self._starts[1:]
+
+    @property
+    def rows(self) -> int:
+        """How many there are, of all persons."""
+        return len(self.person)
 
     def latest(self, n: int) -> Instants:
-        """Return each person's n-th latest instant; ``EVER`` where there are fewer. Rules share one array: read it."""
+        """Return each person's n-th latest instant; ``EVER`` where there are fewer."""
         if n not in self._latest:
-            self._latest[n] = np.full(self.persons, EVER)
-            enough = np.flatnonzero(self.count >= n)  # most persons never did most things
-            self._latest[n][enough] = self.at[self.end[enough] - n]
+            latest = np.full(self.persons, EVER)
+            if n == 1:
+                latest[self.person] = self.at[:-1]  # of equal indices the last assignment stays
+            else:
+                enough = np.flatnonzero(self.count >= n)
+                latest[enough] = self.at[self.end[enough] - n]
+            self._latest[n] = latest
         return self._latest[n]
 
     def only(self, mask: Mask) -> Occurrences:
         """Keep the rows of ``mask``."""
-        starts = np.concatenate(([0], np.cumsum(mask)))[self.starts]
-        return Occurrences(np.append(self.at[:-1][mask], EVER), starts, self.wake)
+        return Occurrences(np.append(self.at[:-1][mask], EVER), self.person[mask], self.persons, self.wake)
 
 
 def past(at: Instants, begin: Instants, end: Instants, instant: Instants | int) -> Instants:
@@ -100,6 +101,8 @@ def first_of_each(person: Instants, at: Instants, same_within: int) -> Instants:
     # A row far enough from the one before it counts whatever came earlier, so each run of close rows stands alone.
     counts = np.ones(len(at), bool)
     counts[1:] = (person[1:] != person[:-1]) | (at[1:] - at[:-1] >= same_within)
+    if counts.all():
+        return rows
     begin = np.flatnonzero(counts)
     end = np.append(begin[1:], len(at))
     while len(begin):

@@ -83,25 +83,28 @@ def property_columns(properties: Sequence[Mapping[str, Json]], wanted: Iterable[
 def passes(where: Where, columns: Mapping[str, pa.Array], rows: int) -> Mask:
     """Return, for each of ``rows`` rows, whether all tests hold; ``columns`` are those of :func:`property_columns`.
 
+    A ``text:NAME`` may be a dictionary: then each text is tested once. Only columns that tests read are asked for.
+
     A number in a rule compares with the property's number, text with its text (by code point, so that ISO dates
     sort), a boolean with ``true`` and ``false``. ``contains``, ``starts_with`` and ``matches`` read the text.
     ``contains`` finds a part of a text, or one whole element of a list. ``matches`` is an RE2 search anywhere in the
     text (source: RE2's syntax page). ``ne`` is not ``eq``: a missing property satisfies ``ne`` and ``exists: false``
-    and fails every other test. A ``text:NAME`` that is a dictionary is the same, and fast: each text is tested once.
+    and fails every other test.
     """
     mask: Mask = np.ones(rows, bool)
     for test in where:
-        mask &= _pass(test, columns[f"text:{test.property}"], columns[f"num:{test.property}"])
+        mask &= _pass(test, columns, rows)
     return mask
 
 
-def _pass(test: Test, text: pa.Array, number: pa.Array) -> Mask:
-    mask: Mask = np.zeros(len(text), bool)
+def _pass(test: Test, columns: Mapping[str, pa.Array], rows: int) -> Mask:
+    mask: Mask = np.zeros(rows, bool)
     for value in test.value if isinstance(test.value, tuple) else (test.value,):
         if test.op in _FUNCTION and isinstance(value, int | float) and not isinstance(value, bool):
-            mask |= _mask(pc.call_function(_FUNCTION[test.op], [number, pa.scalar(float(value), pa.float64())]))
+            compared = [columns[f"num:{test.property}"], pa.scalar(float(value), pa.float64())]
+            mask |= _mask(pc.call_function(_FUNCTION[test.op], compared))
         else:
-            mask |= _each(text, partial(_pass_text, test.op, _text(value)))
+            mask |= _each(columns[f"text:{test.property}"], partial(_pass_text, test.op, _text(value)))
     return ~mask if test.op == "ne" or (test.op == "exists" and not test.value) else mask
 
 
