@@ -19,9 +19,9 @@ from urllib.parse import quote
 import google.auth
 import requests
 import tenacity
-from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.credentials import Credentials
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession
-from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceAccount
 
 from leadup.errors import LeadupError, NeedsHuman, TryLater
@@ -222,8 +222,7 @@ def _credentials(connection: str, settings: GA4Settings) -> Any:
             account = ServiceAccount.from_service_account_info(key, scopes=[SCOPE])
             return account.with_token_uri(token_uri) if settings.is_local else account
         if settings.is_local:
-            worthless = dict.fromkeys(("refresh_token", "client_id", "client_secret"), "emulator")
-            return Credentials(token=None, token_uri=token_uri, **worthless)
+            return _Emulated(token_uri)
         return google.auth.default(scopes=[SCOPE])[0]
     except (TypeError, AttributeError, ValueError, GoogleAuthError) as error:
         which = "the service account's key" if settings.credentials else "application default credentials"
@@ -232,6 +231,20 @@ def _credentials(connection: str, settings: GA4Settings) -> Any:
             todo=f"let connections.{connection}.credentials_file name a service account's JSON key, or run "
             f"gcloud auth application-default login --scopes={SCOPE},https://www.googleapis.com/auth/cloud-platform",
         ) from None
+
+
+class _Emulated(Credentials):  # type: ignore[misc]  # google-auth has no types here
+    """Takes the tokens of an emulator, which asks for no secret."""
+
+    def __init__(self, token_uri: str) -> None:
+        super().__init__()
+        self._token_uri = token_uri
+
+    def refresh(self, request: Any) -> None:
+        answer = request(url=self._token_uri, method="POST")
+        if answer.status != 200:
+            raise RefreshError(f"{answer.status}", retryable=answer.status == 429 or answer.status >= 500)
+        self.token = json.loads(answer.data)["access_token"]
 
 
 def _parse(raw: bytes, doing: str) -> Mapping[str, Any]:

@@ -5,7 +5,8 @@
 ...     def feed(self): ...                          # a Feed: the other end, with nothing in it yet
 
 The suite speaks of no vendor. It adds events at the other end, pulls, stops at every page, and looks whether each event
-came exactly once.
+came exactly once. A source whose other end writes parts again also keeps :class:`RewrittenPartsContract`, one that is
+read over a line that can break :class:`BrokenLineContract`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 import pytest
 
+from leadup.errors import TryLater
 from leadup.kit import Source
+from leadup.sandbox import FaultKind, Weather
 from leadup.types import Cursor, Event, Fact, Page
 
 
@@ -30,6 +34,21 @@ class Feed(Protocol):
 
     def add(self, count: int) -> Sequence[Hashable]:
         """Let ``count`` more events happen; return what :meth:`SourceContract.key` will say of each."""
+
+
+class RewritableFeed(Feed, Protocol):
+    """The other end of a source that says of what part its events are (``Page.part``)."""
+
+    def take_back(self, count: int) -> Sequence[Hashable]:
+        """Write parts again without ``count`` of the events that are in them; return the keys of those."""
+
+
+class ServedFeed(Feed, Protocol):
+    """The other end of a source, served by an emulator. The source should not wait between its tries."""
+
+    @property
+    def weather(self) -> Weather:
+        """The emulator's."""
 
 
 class SourceContract:
@@ -47,6 +66,10 @@ class SourceContract:
         """The other end, empty."""
         raise NotImplementedError
 
+    def complete(self, until: datetime, *, empty: bool = False) -> datetime | None:
+        """What the last page of a pull at ``until`` says is complete; ``empty``: nothing was ever there."""
+        return until
+
     def key(self, record: Event | Fact) -> Hashable:
         """What tells one record from another; by default the event's id."""
         assert isinstance(record, Event)
@@ -55,10 +78,20 @@ class SourceContract:
     def test_an_empty_source_is_read_completely(self, feed: Feed) -> None:
         feed.source().check()
         (page,) = feed.source().pull(None, self.until)
-        assert (page.records, page.rejected) == ([], [])
-        assert page.complete_until == self.until
+        assert (*page.records, *page.rejected) == ()
+        complete = self.complete(self.until, empty=True)
+        assert page.complete_until == complete
         (again,) = feed.source().pull(_stored(page.cursor), self.until)
-        assert (again.records, again.complete_until) == ([], self.until)
+        assert (*again.records, again.complete_until) == (complete,)
+
+    def test_when_there_is_nothing_new_one_empty_page_says_so(self, feed: Feed) -> None:
+        feed.add(self.several_pages)
+        *_, last = feed.source().pull(None, self.until)
+        for _ in range(2):
+            (page,) = feed.source().pull(_stored(last.cursor), self.until)
+            assert (*page.records, *page.rejected, page.more) == (False,)
+            assert page.complete_until == self.complete(self.until)
+            last = page
 
     def test_everything_comes_exactly_once(self, feed: Feed) -> None:
         keys = feed.add(self.several_pages)
@@ -80,7 +113,7 @@ class SourceContract:
         pages = list(feed.source().pull(None, self.until))
         assert len(pages) > 2, "the feed's source should have small pages"
         assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
-        assert [page.complete_until for page in pages] == [None] * (len(pages) - 1) + [self.until]
+        assert [page.complete_until for page in pages] == [None] * (len(pages) - 1) + [self.complete(self.until)]
         shares = [page.progress for page in pages if page.progress is not None]
         assert shares == sorted(shares)
         assert all(0 <= share <= 1 for share in shares)
@@ -109,7 +142,7 @@ class SourceContract:
             seen = [*seen, *feed.add(count)]
             until = self.until + timedelta(hours=hours)
             new = list(feed.source().pull(_stored(pages[-1].cursor), until))
-            assert new[-1].complete_until == until
+            assert new[-1].complete_until == self.complete(until)
             pages += new
         assert self._once(pages) == Counter(seen)
 
@@ -128,6 +161,145 @@ class SourceContract:
     def _once(self, pages: Iterable[Page]) -> Counter[Hashable]:
         keys = self._keys(pages)
         return Counter(keys.keys()) if self.reads_again else keys
+
+
+class RewrittenPartsContract(SourceContract):
+    """What a source owes besides when its other end writes parts again: who keeps to ``Page.part`` is never wrong."""
+
+    reads_again = True
+
+    @pytest.fixture
+    def feed(self) -> RewritableFeed:
+        """The other end, empty."""
+        raise NotImplementedError
+
+    def test_each_reading_of_a_part_ends_once(self, feed: RewritableFeed) -> None:
+        feed.add(self.several_pages)
+        readings = [page.part for page in feed.source().pull(None, self.until) if page.records]
+        assert all(part is not None for part in readings)
+        of = [(part.name, part.reading) for part in readings if part is not None]
+        ends = [(part.name, part.reading) for part in readings if part is not None and part.last]
+        assert ends == list(dict.fromkeys(of))
+
+    def test_what_a_rewritten_part_does_not_bring_again_is_taken_back(self, feed: RewritableFeed) -> None:
+        held = _Held(self)
+        keys = set(feed.add(self.several_pages))
+        cursor = held.take(feed.source().pull(None, self.until))
+        assert held.keys() == keys
+        keys -= set(feed.take_back(5))
+        cursor = held.take(feed.source().pull(cursor, self.until))
+        assert held.keys() == keys
+        keys = (keys | set(feed.add(3))) - set(feed.take_back(1))
+        held.take(feed.source().pull(cursor, self.until))
+        assert held.keys() == keys
+
+    def test_late_events_come_with_the_parts_they_belong_to(self, feed: RewritableFeed) -> None:
+        held = _Held(self)
+        keys = set(feed.add(self.several_pages))
+        cursor = held.take(feed.source().pull(None, self.until))
+        keys |= set(feed.add(self.several_pages))
+        held.take(feed.source().pull(cursor, self.until + timedelta(hours=1)))
+        assert held.keys() == keys
+
+    def test_a_part_rewritten_while_it_is_read_is_read_from_its_start(self, feed: RewritableFeed) -> None:
+        feed.add(self.several_pages)
+        stops = len(list(feed.source().pull(None, self.until)))
+        for stop in range(1, stops):
+            held, keys = _Held(self), set(self._keys(feed.source().pull(None, self.until)))
+            pull = iter(feed.source().pull(None, self.until))
+            held.take(islice(pull, stop))
+            keys -= set(feed.take_back(1))
+            keys |= set(feed.add(2))
+            cursor = held.take(pull)
+            held.take(feed.source().pull(cursor, self.until))
+            assert held.keys() == keys, f"rewritten after page {stop}"
+
+    def test_a_part_rewritten_between_two_pulls_is_read_from_its_start(self, feed: RewritableFeed) -> None:
+        feed.add(self.several_pages)
+        stops = len(list(feed.source().pull(None, self.until)))
+        for stop in range(1, stops):
+            held, keys = _Held(self), set(self._keys(feed.source().pull(None, self.until)))
+            pull = iter(feed.source().pull(None, self.until))
+            cursor = held.take(islice(pull, stop))
+            keys -= set(feed.take_back(1))
+            held.take(feed.source().pull(cursor, self.until))
+            assert held.keys() == keys, f"rewritten after page {stop}"
+
+
+class BrokenLineContract(SourceContract):
+    """What a source owes besides when it is read over a line that can break, from a vendor who can be busy."""
+
+    @pytest.fixture
+    def feed(self) -> ServedFeed:
+        """The other end, empty."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("kind", ["lose_answer", "fail", "rate_limit"])
+    def test_a_fault_at_any_request_loses_nothing_and_doubles_nothing(self, feed: ServedFeed, kind: FaultKind) -> None:
+        keys = feed.add(self.several_pages)
+        for number in range(self._requests(feed)):
+            feed.weather.add(kind=kind, after=number)
+            pages = self._pull_with_patience(feed)
+            feed.weather.clear()
+            assert self._keys(pages) == Counter(keys), f"{kind} at request {number + 1}"
+
+    @pytest.mark.parametrize("kind", ["lose_answer", "fail", "rate_limit"])
+    def test_faults_that_last_end_in_try_later(self, feed: ServedFeed, kind: FaultKind) -> None:
+        keys = feed.add(self.several_pages)
+        for number in range(self._requests(feed)):
+            feed.weather.add(kind=kind, after=number, times=-1)
+            pages: list[Page] = []
+            with pytest.raises(TryLater):
+                pages.extend(feed.source().pull(None, self.until))  # keeps what came before the error
+            feed.weather.clear()
+            cursor = _stored(pages[-1].cursor) if pages else None
+            pages.extend(feed.source().pull(cursor, self.until))
+            assert self._keys(pages) == Counter(keys), f"{kind} from request {number + 1} on"
+
+    def _requests(self, feed: ServedFeed) -> int:
+        before = len(feed.weather.log)
+        list(feed.source().pull(None, self.until))
+        return len(feed.weather.log) - before
+
+    def _pull_with_patience(self, feed: ServedFeed) -> list[Page]:
+        pages: list[Page] = []
+        for _ in range(10):
+            try:
+                pages.extend(feed.source().pull(_stored(pages[-1].cursor) if pages else None, self.until))
+            except TryLater:
+                continue
+            return pages
+        raise AssertionError("it never gets through")
+
+
+class _Held:
+    """What a reader has who keeps to ``Page.part``."""
+
+    def __init__(self, contract: SourceContract) -> None:
+        self._key = contract.key
+        self._parts: dict[str, dict[Hashable, str]] = {}
+        self._settled: set[str] = set()
+
+    def take(self, pages: Iterable[Page]) -> Cursor:
+        """Take pages in and return the last one's cursor, as it is stored."""
+        cursor: Cursor = {}
+        for page in pages:
+            cursor = page.cursor
+            self._settled.update(page.settled)
+            if page.part is None:
+                assert not page.records
+                continue
+            assert page.part.name not in self._settled, "a part was settled too early"
+            brought = self._parts.setdefault(page.part.name, {})
+            brought.update((self._key(record), page.part.reading) for record in page.records)
+            if page.part.last:
+                gone = [key for key, reading in brought.items() if reading != page.part.reading]
+                for key in gone:
+                    del brought[key]
+        return _stored(cursor)
+
+    def keys(self) -> set[Hashable]:
+        return {key for brought in self._parts.values() for key in brought}
 
 
 def _records(pages: Iterable[Page]) -> list[Event | Fact]:
