@@ -63,7 +63,10 @@ class Step:
 
 
 def retraction(currency: str | None) -> Json:
-    """The amount of a conversion that was taken back: what was sent is restated to it, what was not stays unsent."""
+    """The amount of a conversion that was taken back: what was, or may have been, counted is restated to it.
+
+    What was not stays unsent.
+    """
     return {"minor": 0, "currency": currency, "retracted": True}
 
 
@@ -79,7 +82,9 @@ def verb(use: Use, row: Row) -> str | None:
         return "upsert"
     if row.stands is not None:
         return "restate"
-    return None if isinstance(row.want, Mapping) and row.want.get("retracted") else "convert"
+    if isinstance(row.want, Mapping) and row.want.get("retracted"):
+        return None if row.standing is Standing.ABSENT else "restate"
+    return "convert"
 
 
 def steps(use: Use, rows: Sequence[Row]) -> list[Step]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from delivery.scripted_vendor import Crash, Vendor
-from delivery.world import GRANTED, World, email
+from delivery.world import DENIED, GRANTED, World, email
 from leadup.errors import NeedsHuman, TryLater
 from leadup.insights.status import status
 from leadup.state.tables import outbox
@@ -83,3 +83,46 @@ def test_the_status_says_of_accepted_rows_that_and_why_nothing_was_heard_of_them
     late.vendor.work()
     late.courier.poll(late.now, force=True)
     assert late.states("join") == ["processed"]
+
+
+def test_what_may_count_is_restated_to_0_only_once_consent_is_back(late: World) -> None:
+    """A restatement of what the vendor does not know would report it, so it needs consent."""
+    late.did("bought", "b1", email("ada"), consent=GRANTED, amount=10, currency="EUR")
+    late.vendor.faults = ["lost"]
+    late.sync()
+    late.later(minutes=5)
+    late.tell(email("ada"), consent=DENIED)
+    late.did("returned", "b1", email("ada"))
+    late.sync()
+    assert late.states("convert") == ["withheld"]
+    late.later(hours=1)
+    late.sync()
+    assert late.rows(outbox, outbox.c.verb == "restate") == []
+    late.later(hours=1)
+    late.tell(email("ada"), consent=GRANTED)
+    late.sync()
+    [told] = late.vendor.conversions.values()
+    assert told == [(1000, "EUR"), (0, "EUR")]
+    late.later(hours=1)
+    late.did("bought", "b1", email("ada"), amount=10, currency="EUR")
+    late.sync()
+    assert told[-1] == (1000, "EUR")
+
+
+def test_of_a_batch_that_failed_in_part_nothing_is_restated_without_consent(late: World) -> None:
+    late.did("bought", "b1", email("ada"), consent=GRANTED, amount=10, currency="EUR")
+    late.later(hours=1)
+    late.did("bought", "b2", email("ada"), amount=20, currency="EUR")
+    late.vendor.fates = ["partial"]
+    late.sync()
+    assert late.states("convert") == ["uncertain", "uncertain"]
+    late.later(hours=1)
+    late.tell(email("ada"), consent=DENIED)
+    late.did("returned", "b1", email("ada"))
+    late.did("returned", "b2", email("ada"))
+    late.sync()
+    assert late.changes("restate") == []
+    late.later(hours=1)
+    late.tell(email("ada"), consent=GRANTED)
+    late.sync()
+    assert [told[-1] for told in late.vendor.conversions.values()] == [(0, "EUR"), (0, "EUR")]

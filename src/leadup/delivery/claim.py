@@ -13,6 +13,7 @@ from leadup.delivery.book import TargetRow
 from leadup.delivery.remote import Pair, holders
 from leadup.delivery.states import Row, States
 from leadup.identity import people
+from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, remote_ids, standings
 from leadup.types import Address, Purpose, Unreachable, Use
@@ -66,11 +67,15 @@ def claim(
 
 
 def may_leave(row: Row, states: States, allowed: Permission) -> bool:
-    """Whether consent lets a row leave. A leave always may, and so may a restatement that takes value away."""
+    """Whether consent lets a row leave. A leave always may, and so may a restatement that takes value away.
+
+    That is, from what surely stands there: a restatement of what the vendor does not know would report it.
+    """
     if allowed.granted or row["verb"] == "leave":
         return True
-    stands = states.standing(row)["stands"]
-    if row["verb"] != "restate" or not stands:
+    standing = states.standing(row)
+    stands = standing["stands"]
+    if row["verb"] != "restate" or not stands or standing["standing"] != Standing.PRESENT:
         return False
     return (row["want"]["minor"] or 0) <= (stands["minor"] or 0) and row["want"]["currency"] == stands["currency"]
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from leadup.consent import permission
+from leadup.consent import Permission, permission
 from leadup.delivery.book import TargetRow, Want, standings_of
 from leadup.plan import Standing, retraction
 from leadup.rules.program import Program
 from leadup.state.store import chunks
-from leadup.state.tables import clicks, conversions, signals, spans
+from leadup.state.tables import clicks, conversions, outbox, signals, spans
 from leadup.types import Consent, Identifier, Json, Money, Purpose
 from leadup.values.occurrences import Happened, Occurrence, mint, occurrences
 
@@ -189,29 +189,48 @@ def reports(
 ) -> list[Want]:
     """What should stand at a target for each occurrence, given with its person; and of each that should not, why."""
     standing = standings_of(connection, target.id, (occurrence.transaction_id for _, occurrence in happened))
+    sent = _sent(connection, standing.values())
     wants = []
     for person, occurrence in happened:
         row = standing.get(occurrence.transaction_id)
-        amount, reason = _amount(target, occurrence, row, who.get(person, ()), consent.get(person, {}), at_us)
+        stands = row["stands"] if row else None
+        own = {Purpose(name): granted for name, granted in occurrence.consent}
+        allowed = permission(target.terms.purposes, consent.get(person, {}), own)
+        if occurrence.retracted:
+            amount, reason = _taken_back(stands, sent.get(row["sent"]) if row else None, allowed)
+        else:
+            amount, reason = _amount(target, occurrence, stands, who.get(person, ()), allowed, at_us)
         wants.append(Want(occurrence.transaction_id, person, amount, reason))
     return wants
+
+
+def _sent(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[int, Json]:
+    """By outbox row, the amounts that may be counted: they were sent, and the vendor has not answered."""
+    unknown = [row["sent"] for row in rows if row["stands"] is None and row["standing"] != Standing.ABSENT]
+    found: dict[int, Json] = {}
+    for part in chunks(sent for sent in unknown if sent is not None):
+        query = select(outbox.c.id, outbox.c.want).where(outbox.c.id.in_(part))
+        found |= {row.id: row.want for row in connection.execute(query)}
+    return found
+
+
+def _taken_back(stands: Any, sent: Any, allowed: Permission) -> tuple[Json, str]:
+    """What stands is restated to 0. So is what only may stand, if consent allows: the vendor may not know of it yet."""
+    if stands is None and sent is not None and not allowed.granted:
+        return None, f"the events that reported it were taken back before the vendor answered, but {allowed.because}"
+    last = stands or sent
+    return (retraction(last["currency"]) if last else None), "the events that reported it were taken back"
 
 
 def _amount(
     target: TargetRow,
     occurrence: Occurrence,
-    row: Mapping[str, Any] | None,
+    stands: Json,
     identifiers: Sequence[Identifier],
-    consent: Consent,
+    allowed: Permission,
     at_us: int,
 ) -> tuple[Json, str]:
     """What should stand for one occurrence, and why. What was sent is only ever restated, never taken for unsent."""
-    stands = row["stands"] if row else None
-    if occurrence.retracted:
-        last = stands or (row["want"] if row and row["standing"] != Standing.ABSENT else None)
-        return (retraction(last["currency"]) if last else None), "the events that reported it were taken back"
-    own = {Purpose(name): granted for name, granted in occurrence.consent}
-    allowed = permission(target.terms.purposes, consent, own)
     if not allowed.granted:
         return None, f"happened, but {allowed.because}"
     value = occurrence.value
