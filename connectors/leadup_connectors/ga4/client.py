@@ -159,20 +159,16 @@ class BigQuery:
         timeouts = (self._settings.connect_timeout, self._settings.read_timeout)
         try:
             answer = self._session.get(f"{self._settings.base_url}{path}", params=asked, timeout=timeouts)
-        except TransportError as error:
-            raise TryLater(f"BigQuery, asked to {doing}: no token could be fetched ({type(error).__name__})") from None
-        except GoogleAuthError as error:
-            if error.retryable:
-                raise TryLater(
-                    f"BigQuery, asked to {doing}: no token could be fetched ({type(error).__name__})"
-                ) from None
-            raise self._not_taken(doing, type(error).__name__) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, TransportError) as error:
             raise TryLater(
                 f"BigQuery ({self._settings.base_url}) did not answer when asked to {doing}: {type(error).__name__}.\n"
                 "  What to do: nothing if it passes, since it is tried again; else check the network, any proxy and "
                 f"base_url of connection {self._connection!r}."
             ) from None
+        except GoogleAuthError as error:
+            if error.retryable:
+                raise TryLater(f"BigQuery, asked to {doing}: Google gave no token ({type(error).__name__})") from None
+            raise self._not_taken(doing, type(error).__name__) from None
         if answer.status_code == 200:
             return bytes(answer.content)
         raise self._family(doing, answer, asked)
@@ -225,7 +221,7 @@ def _credentials(connection: str, settings: GA4Settings) -> Any:
             return _Emulated(token_uri)
         return google.auth.default(scopes=[SCOPE])[0]
     except (TypeError, AttributeError, ValueError, GoogleAuthError) as error:
-        which = "the service account's key" if settings.credentials else "application default credentials"
+        which = "application default credentials" if settings.credentials is None else "the service account's key"
         raise NeedsHuman(
             f"No credentials for Google: {which} could not be used ({type(error).__name__})",
             todo=f"let connections.{connection}.credentials_file name a service account's JSON key, or run "
