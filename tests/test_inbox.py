@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 
 from collecting import NOON
 from leadup.clock import FrozenClock
-from leadup.errors import SettingsError
+from leadup.errors import SettingsError, TryLater
 from leadup.identity.vault import Vault, load_key
 from leadup.inbox import FORGET, PAGE_BYTES, Inbox, InboxSource, Sent
 from leadup.types import Cursor, Event, Fact, Identifier, Incoming, Kind, Page, Rejected
@@ -197,6 +197,16 @@ def test_a_file_of_a_newer_version_is_not_touched(inbox: Inbox, tmp_path: Path) 
         connection.execute("PRAGMA user_version = 2")
     with pytest.raises(SettingsError, match="written by a newer leadup"):
         InboxSource("c", Names(), inbox).check()
+
+
+def test_a_file_that_can_not_be_read_is_tried_again_later(inbox: Inbox, clock: FrozenClock, tmp_path: Path) -> None:
+    send(inbox, clock, "a")
+    with closing(sqlite3.connect(tmp_path / "inbox.db")) as connection:
+        connection.execute("ALTER TABLE requests RENAME TO elsewhere")
+        with pytest.raises(TryLater, match=r"inbox.db can not be read: no such table"):
+            pull(inbox)
+        connection.execute("ALTER TABLE elsewhere RENAME TO requests")
+    assert keys(pull(inbox)) == ["a"]
 
 
 def test_the_cursor_is_json(inbox: Inbox, clock: FrozenClock) -> None:

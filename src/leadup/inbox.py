@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from leadup.clock import Clock
-from leadup.errors import SettingsError
+from leadup.errors import SettingsError, TryLater
 from leadup.identity.vault import Vault
 from leadup.kit import PushSource
 from leadup.types import Cursor, Event, Fact, Incoming, Page, Rejected, from_us, to_us
@@ -61,7 +61,7 @@ class Inbox:
     """The file. Every method opens it anew, and may be called from any thread and process."""
 
     def __init__(self, path: Path, vault: Vault) -> None:
-        self._path = path
+        self.path = path
         self._vault = vault
 
     def open(self) -> sqlite3.Connection:
@@ -70,8 +70,8 @@ class Inbox:
         Raises:
             SettingsError: a newer leadup has written it.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -84,7 +84,7 @@ class Inbox:
             raise
         connection.close()
         raise SettingsError(
-            f"{self._path} was written by a newer leadup.\n  What to do: run that version, or let it read what waits "
+            f"{self.path} was written by a newer leadup.\n  What to do: run that version, or let it read what waits "
             "there, stop it, and delete the file."
         )
 
@@ -182,7 +182,14 @@ class InboxSource:
 
         Raises:
             SettingsError: the inbox was encrypted with another key.
+            TryLater: its file can not be read or written now.
         """
+        try:
+            yield from self._pages(since, until)
+        except sqlite3.Error as error:
+            raise TryLater(f"The inbox {self._inbox.path} can not be read: {error}.") from error
+
+    def _pages(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
         with closing(self._inbox.open()) as opened:
             name = _name(opened)
             began = at = _number(since, name)
