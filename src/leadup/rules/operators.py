@@ -38,7 +38,7 @@ def _became_fewer(done: Occurrences, n: int, within: int) -> Instants:
     """Return when the window last went from ``n`` to fewer; ``EVER`` if it never held so many."""
     row = np.arange(done.rows)
     last = row + (n - 1)
-    full = last < np.repeat(done.end, done.end - done.begin)
+    full = last < done.end[done.person]
     full[full] = done.at[last[full]] - done.at[row[full]] < within
     held = np.append(np.maximum.accumulate(np.where(full, row, -1)), -1)[done.end - 1]
     return np.where(held >= done.begin, done.at[held] + within, EVER)
@@ -87,21 +87,23 @@ def started(
         return known(holds != negate, until)
     if negate:
         return absent(~holds, until, _lapsed(begun, ended, c, aged), watermark)
-    return absent(holds, until, _came_of_age(begun, last_end, c, aged), end_watermark)
+    since = np.full(len(holds), EVER)
+    since[holds] = _came_of_age(begun, last_end, c, aged, np.flatnonzero(holds))
+    return absent(holds, until, since, end_watermark)
 
 
-def _came_of_age(begun: Occurrences, last_end: Instants, c: Started, aged: Instants) -> Instants:
-    """Return since when a condition that holds has held without a break.
+def _came_of_age(begun: Occurrences, last_end: Instants, c: Started, aged: Instants, who: Instants) -> Instants:
+    """Return of persons for whom the condition holds since when it has held without a break.
 
     A later beginning carries on if it comes of age no later than the earlier one leaves the window.
     """
-    first = past(begun.at, begun.begin, begun.end, last_end)
+    first = past(begun.at, begun.begin[who], begun.end[who], last_end[who])
     if c.within is not None:
         rows = np.arange(begun.rows)
         breaks = np.diff(begun.at[:-1], prepend=EVER) > c.within - c.wait
-        breaks[begun.begin[begun.begin < begun.end]] = True
+        breaks[begun.begin[begun.count > 0]] = True
         run = np.append(np.maximum.accumulate(np.where(breaks, rows, 0)), 0)
-        first = np.maximum(first, run[aged - 1])
+        first = np.maximum(first, run[aged[who] - 1])
     return begun.at[first] + c.wait
 
 

@@ -192,7 +192,7 @@ class Scoring:
             return fell
         most = np.zeros(len(below))
         for points, done in self._parts:
-            count = done.end - done.begin
+            count = done.count
             most += max(points.points, 0.0) * (count if points.at_most is None else np.minimum(count, points.at_most))
         who = np.flatnonzero(below & (most >= threshold * (1 - 1e-9)))
         limit, later = np.full(len(who), self._at), np.full(len(who), NEVER)

@@ -49,10 +49,12 @@ def absent(holds: Mask, until: Instants, since: Instants, watermark: int) -> Ver
     Where it holds on what is known, it has done so since ``since``; it is given once the sources have been read up
     to there, and those who wait for that carry the instant in ``waits``.
     """
-    early = holds & (since > watermark)
-    if not early.any():
+    early = np.flatnonzero(holds & (since > watermark))
+    if not len(early):
         return known(holds, until)
-    return Verdicts(holds & ~early, until, np.where(early, since, NEVER))
+    holds, waits = holds.copy(), np.full(len(holds), NEVER)
+    holds[early], waits[early] = False, since[early]
+    return Verdicts(holds, until, waits)
 
 
 def every(parts: Sequence[Verdicts], persons: int) -> Verdicts:
@@ -77,17 +79,18 @@ def _join(a: Verdicts, b: Verdicts, *, decisive: bool) -> Verdicts:
     Of two decisive parts the one that stands longer vouches. Without one, the first change of either counts.
     """
     holds = (a.holds | b.holds) if decisive else (a.holds & b.holds)
-    if a.waits is None and b.waits is None:
-        agreed = np.where(holds == decisive, np.maximum(a.until, b.until), np.minimum(a.until, b.until))
-        differ = np.where(a.holds == decisive, a.until, b.until)
-        return known(holds, np.where(a.holds == b.holds, agreed, differ))
-    a_waits, b_waits = (np.full(len(holds), NEVER) if part.waits is None else part.waits for part in (a, b))
-    a_decides, b_decides = a.holds == decisive, b.holds == decisive
-    longer = (a.until > b.until) | ((a.until == b.until) & (a_waits >= b_waits))
-    by_a = a_decides & (longer | ~b_decides)
-    undecided = ~(a_decides | b_decides)
-    until = np.where(by_a, a.until, b.until)
-    waits = np.where(by_a, a_waits, b_waits)
-    np.minimum(a.until, b.until, out=until, where=undecided)
-    np.minimum(a_waits, b_waits, out=waits, where=undecided)
+    agreed = np.where(holds == decisive, np.maximum(a.until, b.until), np.minimum(a.until, b.until))
+    until = np.where(a.holds == b.holds, agreed, np.where(a.holds == decisive, a.until, b.until))
+    waits = sooner(a.waits, b.waits)
+    if waits is None:
+        return known(holds, until)
+    # That is all of it for whoever waits for no watermark, and those who wait are few.
+    some_ = np.flatnonzero(waits < NEVER)
+    a_until, b_until, waits = a.until[some_], b.until[some_], np.full(len(holds), NEVER)
+    a_waits, b_waits = (waits[some_] if part.waits is None else part.waits[some_] for part in (a, b))
+    longer = (a_until > b_until) | ((a_until == b_until) & (a_waits >= b_waits))
+    a_decides, b_decides = a.holds[some_] == decisive, b.holds[some_] == decisive
+    by_a, undecided = a_decides & (longer | ~b_decides), ~(a_decides | b_decides)
+    until[some_] = np.where(undecided, np.minimum(a_until, b_until), np.where(by_a, a_until, b_until))
+    waits[some_] = np.where(undecided, np.minimum(a_waits, b_waits), np.where(by_a, a_waits, b_waits))
     return Verdicts(holds, until, waits)
