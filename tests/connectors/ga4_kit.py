@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from leadup.sandbox import Server, Weather
 from leadup.types import to_us
@@ -43,8 +42,8 @@ def row(number: int, name: str = "page_view", *, at: datetime | None = None, **c
 class Property:
     """A property that is exported to an emulator; new events go to each day in turn."""
 
-    def __init__(self, server: Server, sandbox: GA4Sandbox) -> None:
-        self.server, self.sandbox = server, sandbox
+    def __init__(self, server: Server) -> None:
+        self.server, self.sandbox = server, cast("GA4Sandbox", server.sandbox)
         self.rows: dict[str, list[Mapping[str, Any]]] = {}
         self._count = 0
 
@@ -86,11 +85,3 @@ class Property:
                 self.rows[day] = self.rows[day][len(part) :]
                 self.sandbox.put_table(day, self.rows[day])
         return gone
-
-
-@contextmanager
-def exported() -> Iterator[Property]:
-    """A property whose export is served."""
-    sandbox = GA4Sandbox()
-    with Server(sandbox) as server:
-        yield Property(server, sandbox)

@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from ga4_kit import exported, row
+from ga4_kit import Property, row
 
+from installation import Stage
 from leadup.kit import Source
 from leadup.testing.sources import BrokenLineContract, RewritableFeed, RewrittenPartsContract, ServedFeed
 from leadup.types import Event, Fact, Kind
 from leadup_connectors.ga4.settings import GA4Settings
 from leadup_connectors.ga4.source import GA4Source
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage("ga4") as stage:
+        yield stage
 
 
 def client_of(record: Event | Fact) -> str:
@@ -29,9 +36,8 @@ class Exported(RewritableFeed, ServedFeed, Protocol):
 
 class TestDataset(RewrittenPartsContract, BrokenLineContract):
     @pytest.fixture
-    def feed(self) -> Iterator[Exported]:
-        with exported() as site:
-            yield site
+    def feed(self, stage: Stage) -> Exported:
+        return Property(stage.play())
 
     def key(self, record: Event | Fact) -> Hashable:
         return client_of(record)

@@ -11,19 +11,28 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from ga4_kit import NOON, Property, exported
+from ga4_kit import NOON, Property
 from pydantic import ValidationError
 
+from installation import Stage
 from leadup.errors import NeedsHuman, TryLater
+from leadup.sandbox import Server
+from leadup_connectors.ga4.sandbox import GA4Sandbox
 from leadup_connectors.ga4.settings import GA4Settings
 from leadup_connectors.ga4.source import GA4Source
 
 
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage("ga4") as stage:
+        yield stage
+
+
 @pytest.fixture
-def site() -> Iterator[Property]:
-    with exported() as site:
-        site.add(9)
-        yield site
+def site(stage: Stage) -> Property:
+    site = Property(stage.play())
+    site.add(9)
+    return site
 
 
 def pulled(site: Property, **settings: Any) -> int:
@@ -105,9 +114,9 @@ def test_another_refusal_needs_a_human(site: Property) -> None:
     assert "connection 'feed'" in error.value.todo
 
 
-def test_an_address_where_nothing_answers(site: Property) -> None:
-    source = site.source()
-    site.server.stop()
+def test_an_address_where_nothing_answers() -> None:
+    with Server(GA4Sandbox()) as server:
+        source = Property(server).source()
     with pytest.raises(TryLater, match="did not answer when asked to list tables: TransportError") as error:
         source.check()
     assert "base_url of connection 'feed'" in str(error.value)

@@ -8,16 +8,22 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import structlog
-from ga4_kit import NOON, Property, exported, params, row
+from ga4_kit import NOON, Property, params, row
 
+from installation import Stage
 from leadup.errors import TryLater
 from leadup.types import Cursor, Event, Page
 
 
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage("ga4") as stage:
+        yield stage
+
+
 @pytest.fixture
-def site() -> Iterator[Property]:
-    with exported() as site:
-        yield site
+def site(stage: Stage) -> Property:
+    return Property(stage.play())
 
 
 def events(pages: list[Page]) -> list[Event]:
