@@ -217,6 +217,20 @@ def test_an_inbox_that_can_not_be_written_loses_nothing_in_silence(door: Door) -
     assert ids(door) == ["before", "e1"]
 
 
+def test_nobody_is_answered_before_the_commit(door: Door) -> None:
+    statuses: list[int] = []
+    sender = threading.Thread(target=lambda: statuses.append(door.post(record("e1")).status))
+    with closing(sqlite3.connect(door.folder / "inbox.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        sender.start()
+        sender.join(0.3)
+        assert statuses == []
+        other.execute("ROLLBACK")
+    sender.join(60)
+    assert statuses == [204]
+    assert ids(door) == ["e1"]
+
+
 def test_secrets_and_addresses_are_written_nowhere(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
