@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=5, help="of each person, on average")
     parser.add_argument("--rules", type=int, default=20)
     parser.add_argument("--dirty", type=int, default=5_000, help="persons with news")
-    parser.add_argument("--times", type=int, default=3, help="ticks of each kind, of which the fastest counts")
+    parser.add_argument("--times", type=int, default=2, help="ticks of each kind, of which the fastest counts")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
