@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from hashlib import blake2b
 from typing import Any, Final
 
 from leadup.errors import TurnedAway
 from leadup.kit import Item, clip, needs_id, parse_record, read_body
 from leadup.types import Event, Fact, Incoming, Rejected
 from leadup_connectors.collector import gtm_server
+from leadup_connectors.collector.receipt import dated, known_by
 from leadup_connectors.collector.settings import CollectorSettings
 
-AHEAD: Final = timedelta(minutes=5)
-"""How far a sender's clock may be ahead. What is dated later happened when it was received."""
 _BEARER: Final = "bearer "
 
 
@@ -26,8 +22,7 @@ class Collector:
 
     keeps: Collection[str] = frozenset()
 
-    def __init__(self, connection: str, settings: CollectorSettings) -> None:
-        self._connection = connection
+    def __init__(self, _: str, settings: CollectorSettings) -> None:
         self._settings = settings
         live = (settings.secret, settings.secret_before)
         self._secrets = [secret.get_secret_value().encode() for secret in live if secret is not None]
@@ -58,31 +53,18 @@ class Collector:
     def _record(self, request: Incoming, item: Item) -> Event | Fact:
         if item.problem:
             raise ValueError(item.problem)
-        obj = item.value
-        if not isinstance(obj, dict):
+        if not isinstance(item.value, dict):
             raise ValueError("not a JSON object {...}")  # noqa: TRY004 - the data's mistake
         if self._settings.format == "gtm_server":
-            obj = gtm_server.as_record(obj, storage_grants=self._settings.consent_from_ads_storage == "grants")
-        return _dated(obj, request, item.number, self._connection)
+            grants = self._settings.consent_from_ads_storage == "grants"
+            return gtm_server.as_event(item.value, request, item.number, storage_grants=grants)
+        return _as_record(item.value, request, item.number)
 
 
-def _dated(obj: Mapping[str, Any], request: Incoming, number: int, connection: str) -> Event | Fact:
-    """Make a record, whose time and id are those of the receipt where it brings none of its own.
-
-    An event that brings a time but no id is known by its content: sent again, it is the same. One that brings neither
-    is known by its place in the inbox: each time it is sent it is another.
-    """
-    has_time = obj.get("at") not in (None, "")
+def _as_record(data: Mapping[str, Any], request: Incoming, number: int) -> Event | Fact:
+    has_time = data.get("at") not in (None, "")
+    fallback = known_by(data, request, number, has_time=has_time) if needs_id(data) else ""
     if not has_time:
-        obj = {**obj, "at": request.received_at.isoformat()}
-    known_by = ""
-    if needs_id(obj):
-        known_by = _digest(obj) if has_time else f"{request.id}-{number}"
-    record = parse_record(obj, source=connection, fallback_id=known_by)
-    if record.at > request.received_at + AHEAD:
-        record = replace(record, at=request.received_at)
-    return record
-
-
-def _digest(obj: Mapping[str, Any]) -> str:
-    return blake2b(json.dumps(obj, sort_keys=True).encode(), digest_size=16).hexdigest()
+        data = {**data, "at": request.received_at.isoformat()}
+    record = parse_record(data, source=request.connection, fallback_id=fallback)
+    return replace(record, at=dated(record.at, request))
