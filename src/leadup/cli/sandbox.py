@@ -28,7 +28,7 @@ def sandbox(names: Sequence[str], port: int, seed: Path | None) -> None:
     (requests), and takes faults (POST faults), e.g. {"kind": "rate_limit", "times": 3}.
 
     A seed file says what a vendor holds at first: {"hubspot": {"unique": ["external_id"], "contacts": [{"email":
-    "ada@example.com"}]}, "google_ads": {"actions": {"7001": "UPLOAD_CLICKS"}}}.
+    "ada@example.com"}]}, "google_ads": {"actions": {"7001": "UPLOAD_CLICKS"}}, "ga4": {"tables": {"20260301": []}}}.
     """
     import json
 
