@@ -63,6 +63,8 @@ class App:
         """Held by whoever takes pages or ticks in this process."""
         self.sending = RLock()
         """Held by whoever delivers in this process."""
+        self._unwritten = False
+        """Whether rows were rejected that the rejects files do not have yet."""
 
     @cached_property
     def store(self) -> Store:
@@ -176,7 +178,10 @@ class App:
     def pull(
         self, now: datetime, tell: Tell = _silent, only: Collection[str] | None = None
     ) -> tuple[dict[str, Taken], dict[str, str]]:
-        """Read all sources, or ``only`` these connections. One that fails is noted and does not stop the others."""
+        """Read all sources, or ``only`` these connections. One that fails is noted and does not stop the others.
+
+        Rejects files are written when all are read: some are read every second, and the files are written whole.
+        """
         taken, errors = {}, {}
         for name, source in self.sources.items():
             if only is not None and name not in only:
@@ -193,8 +198,10 @@ class App:
                 errors[name] = str(error)
                 with self.store.write() as connection:
                     connection.execute(update(sources).where(sources.c.connection == name).values(error=str(error)))
-        if any(one.rejected for one in taken.values()):
+        self._unwritten = self._unwritten or any(one.rejected for one in taken.values())
+        if self._unwritten and only is None:
             self.write_rejects()
+            self._unwritten = False
         return taken, errors
 
     def tick(self, now: datetime, tell: Tell = _silent) -> Ticked:

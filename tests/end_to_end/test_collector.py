@@ -72,6 +72,7 @@ def test_what_is_sent_reaches_a_list_without_a_pull_in_between(site: Installatio
         daemon.wait_for(lambda: waiting(site) == {"push": 0, "gtm": 0}, "nothing waits")
         sources = {one["connection"]: (one["events"], one["rejected"]) for one in site.status()["sources"]}
         assert sources == {"push": (1, 1), "gtm": (1, 0), "site": (0, 0)}
+        assert site.cli("sync").exit_code == 0
         code, took = daemon.end()
         assert (code, took) == (0, pytest.approx(0, abs=10))
         assert "job failed" not in daemon.said()
