@@ -75,14 +75,14 @@ class Signals:
         part = slice(*np.searchsorted(self._person, (begin, end)))
         # Sorting the few rows of a block is faster than sorting all of them: its columns stay in the cache.
         order = np.argsort(self._code_of[part], kind="stable")
-        row, person = self._row[part][order], self._person[part][order]
-        at, code = self._at[part][order], self._code_of[part][order]
-        tied = _tied(code, person, at)
-        if tied is not None and tied.any():  # equal in all of these, so that only the rows change their order
-            row = _by_key(row, tied, self.column("key"))
-        person -= begin
-        bounds = np.searchsorted(code, np.arange(len(self._code) + 1)).tolist()
-        parts = map(slice, bounds, bounds[1:])
+        row, person, at = self._row[part][order], self._person[part][order] - begin, self._at[part][order]
+        bounds = np.append(0, np.cumsum(np.bincount(self._code_of[part], minlength=len(self._code))))
+        tied = at[1:] == at[:-1]
+        if tied.any():
+            tied &= person[1:] == person[:-1]
+            tied[bounds[(bounds > 0) & (bounds < len(row))] - 1] = False
+            row = _by_key(row, tied, self.column("key"))  # equal in all else, so that only the rows change their order
+        parts = map(slice, bounds[:-1].tolist(), bounds[1:].tolist())
         return {name: (row[of], person[of], at[of]) for name, of in zip(self._code, parts, strict=True)}
 
     def event_ids(self, row: Rows) -> npt.NDArray[np.int32] | None:

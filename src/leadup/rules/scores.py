@@ -9,7 +9,7 @@ are positive.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from leadup.rules.verdicts import Instants, Mask, Verdicts, absent, every, known
 from leadup.types import EVER, NEVER
 
 Values = npt.NDArray[np.float64]
+_Held: TypeAlias = tuple[float, Instants, Instants]
+"""Of a pattern: the points of a signal, and of each signal that counts its owner (a place among the persons who are
+looked at) and its instant."""
 
 SECOND: Final = 1_000_000
 HALF_LIVES: Final = 10
@@ -39,7 +42,8 @@ class Scoring:
         self._lookback = HALF_LIVES * score.half_life
         self._now = np.full(persons, at // SECOND)
         everyone = np.arange(persons)
-        self.value: Values = self._values(everyone, self._now, None)
+        self._everyone = [self._of_everyone(points, done) for points, done in self._parts]
+        self.value: Values = self._sum(self._everyone, self._now)
         # Until then the score can only fall: neither a signal dated ahead nor the end of negative points lifts it.
         rises = self._forgets(everyone, self._now, None)
         self._wake: Instants = np.where(rises < _NEVER, rises * SECOND, NEVER)
@@ -58,7 +62,9 @@ class Scoring:
     def next_tier(self) -> Instants:
         """Return when the score falls out of its tier by itself; it has then reached the next lower one, or none."""
         thresholds = np.array([threshold for _, threshold in self._score.tiers])
-        tier = np.searchsorted(thresholds, self.value, side="right")
+        tier = np.zeros(len(self.value), np.intp)
+        for threshold in thresholds:  # they are few, and ascend
+            tier += self.value >= threshold
         who = np.flatnonzero(tier)
         until = self._wake.copy()
         falls = self._falls(who, self._now[who], None, self.value[who], thresholds[tier[who] - 1])
@@ -88,12 +94,22 @@ class Scoring:
         """
         return self._sum(self._held(who, cut), second)
 
-    def _held(self, who: Instants, cut: Instants | None) -> list[tuple[float, Instants, Instants]]:
-        """Return of each of the points: how many they are, and of each signal that counts the owner and the instant.
+    def _of_everyone(self, points: Points, done: Occurrences) -> _Held:
+        if points.at_most is None:
+            return points.points, done.person, done.at[:-1]
+        counts = np.arange(done.rows) >= (done.end - points.at_most)[done.person]
+        return points.points, done.person[counts], done.at[:-1][counts]
 
-        The owner is a place in ``who``. A search that asks for many seconds needs this only once.
-        """
-        held = []
+    def _held(self, who: Instants, cut: Instants | None) -> list[_Held]:
+        """Return the signals that count, for a search that asks for the scores at many seconds."""
+        held: list[_Held] = []
+        if cut is None:
+            place = np.full(len(self._now), -1)
+            place[who] = np.arange(len(who))
+            for worth, owner, at in self._everyone:
+                mine = np.flatnonzero(place[owner] >= 0)
+                held.append((worth, place[owner[mine]], at[mine]))
+            return held
         for points, done in self._parts:
             begin, end = self._counted(points, done, who, cut)
             count = end - begin
@@ -104,7 +120,7 @@ class Scoring:
             held.append((points.points, owner, done.at[row]))
         return held
 
-    def _sum(self, held: Sequence[tuple[float, Instants, Instants]], second: Instants) -> Values:
+    def _sum(self, held: Sequence[_Held], second: Instants) -> Values:
         total = np.zeros(len(second))
         for points, owner, at in held:
             age = np.maximum(second[owner] * SECOND - at, 0)
