@@ -428,4 +428,4 @@ def test_the_laws_of_delivery_hold() -> None:
 
 @pytest.mark.slow
 def test_the_laws_of_delivery_hold_for_long() -> None:
-    run_state_machine_as_test(Delivery, settings=settings(quick, max_examples=150, stateful_step_count=60))
+    run_state_machine_as_test(Delivery, settings=settings(quick, max_examples=110, stateful_step_count=60))
