@@ -71,7 +71,9 @@ def canonical(name: str, properties: Mapping[str, Json]) -> tuple[str, dict[str,
     >>> canonical("video_progress", {"video_percent": "75", "page_location": "https://shop.test/pricing?a=b"})
     ('video_progress', {'percent': 75, 'url': 'https://shop.test/pricing?a=b', 'path': '/pricing', 'host': 'shop.test'})
     """
-    named = {key: value for key, value in properties.items() if value is not None and key not in PROPERTIES}
+    named = dict[str, Json](
+        {key: value for key, value in properties.items() if value is not None and key not in PROPERTIES}
+    )
     for key, common in PROPERTIES.items():
         value = properties.get(key)
         if value is not None:
@@ -83,14 +85,15 @@ def canonical(name: str, properties: Mapping[str, Json]) -> tuple[str, dict[str,
             named.setdefault("path", path)
         if host:
             named.setdefault("host", host)
-    path = named.get("path")
-    if isinstance(path, str):
-        named["path"] = path.partition("#")[0].partition("?")[0]
+    given = named.get("path")
+    if isinstance(given, str):
+        named["path"] = given.partition("#")[0].partition("?")[0]
     for key in NUMBERS & named.keys():
         named[key] = _number(named[key])
     for key in TEXTS & named.keys():
-        if isinstance(named[key], int) and not isinstance(named[key], bool):
-            named[key] = str(named[key])
+        value = named[key]
+        if isinstance(value, int) and not isinstance(value, bool):
+            named[key] = str(value)
     return EVENTS.get(name, name), named
 
 

@@ -179,8 +179,10 @@ class BigQuery:
         said = f"BigQuery, asked to {doing}: {status} {reason or answer.reason}: {message}"
         if status in (408, 429) or status >= 500 or reason in PASSING:
             return TryLater(said, retry_after=_retry_after(answer.headers))
-        if status == 404 or (status == 400 and "pageToken" in asked):
+        if status == 404:
             return Gone(message)
+        if status == 400 and "pageToken" in asked:  # of a table, or of a list, which is fetched anew
+            return Gone(message) if "selectedFields" in asked else TryLater(said)
         if status == 401:
             return self._not_taken(doing, reason)
         if status == 403:

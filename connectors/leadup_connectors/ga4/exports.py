@@ -87,16 +87,14 @@ class Exports:
             file.seek(0)
             stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb")) if packed else file
             try:
-                while raw := stream.readline(LINE_LIMIT + 1):
+                while raw := _next_line(stream):
                     line += 1
-                    while not raw.endswith(b"\n") and len(raw) > LINE_LIMIT and (more := stream.readline(LINE_LIMIT)):
-                        raw = raw[:LINE_LIMIT] + b"+" + more[-1:]
                     self._line(batch, ids, line, raw, is_new=line > before)
                     if len(batch.records) + len(batch.rejected) >= self._settings.page_size:
                         yield batch, reading, line
                         batch = Batch(name)
-            except _DAMAGE as error:
-                batch.reject(line + 1, f"the compressed data breaks off or is damaged: {error}", "")
+            except _DAMAGE as error:  # perhaps half copied: what its end would take back is not known
+                raise OSError(f"the compressed data breaks off or is damaged: {error}") from None
         if _reading(path) == reading:
             yield batch, reading, None
         elif batch.records or batch.rejected:
@@ -136,6 +134,14 @@ class Exports:
             if path.is_file() and not path.name.startswith(".") and not path.name.endswith((".tmp", ".part"))
         }
         return dict(sorted(names.items()))
+
+
+def _next_line(stream: IO[bytes]) -> bytes:
+    """Return the next line; of one over the limit only so much that it is seen to be over."""
+    raw = rest = stream.readline(LINE_LIMIT + 1)
+    while len(raw) > LINE_LIMIT and rest and not rest.endswith(b"\n"):
+        rest = stream.readline(LINE_LIMIT)
+    return raw
 
 
 def _reading(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +50,8 @@ class GA4Source:
             return
         tables = sorted(name for name in self._client.tables() if day_of(name))
         if tables:
-            self._client.rows(tables[-1], "event_name", 1)
+            with suppress(Gone):  # it expired since it was listed
+                self._client.rows(tables[-1], "event_name", 1)
 
     def pull(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
         """Yield what is new since the cursor: each daily table that was written since, whole, by day.
