@@ -13,7 +13,7 @@ from leadup.rules.occurrences import Occurrences, first_of_each
 from leadup.rules.program import Pattern, Where
 from leadup.rules.signals import EVENT_ID
 from leadup.rules.verdicts import Instants, Mask
-from leadup.rules.where import passes
+from leadup.rules.where import Texts, passes
 from leadup.types import EVER, NEVER
 
 Rows = npt.NDArray[np.intp]
@@ -52,8 +52,7 @@ class Signals:
 
     def __init__(self, table: pa.Table, people: People, patterns: Iterable[str]) -> None:
         self._table = table
-        self._columns: dict[str, pa.Array] = {}
-        self._present: dict[str, Mask] = {}
+        self._texts: dict[str, Texts] = {}
         self._code = {name: code for code, name in enumerate(patterns)}
         person = people.row_of(column(table, "person").to_numpy())
         code, at = _codes(column(table, "pattern"), self._code), column(table, "at").to_numpy()
@@ -61,11 +60,11 @@ class Signals:
         row = np.arange(len(wanted))
         if not wanted.all():
             row, person, code, at = row[wanted], person[wanted], code[wanted], at[wanted]
-        if _tied(person, at) is None:
+        if not _in_order(person, at):
             order = np.lexsort((at, person))
             row, person, code, at = row[order], person[order], code[order], at[order]
         self._row, self._person, self._at, self._code_of = row, person, at, code
-        self._event_id = _numbered(self.column(f"text:{EVENT_ID}"))
+        self._event_id = _numbered(self.texts(EVENT_ID))
 
     def split(self, begin: int, end: int) -> dict[str, tuple[Rows, Rows, Instants]]:
         """Return of each pattern the rows of the persons ``begin`` to ``end - 1``: table row, person, instant.
@@ -81,7 +80,9 @@ class Signals:
         if tied.any():
             tied &= person[1:] == person[:-1]
             tied[bounds[(bounds > 0) & (bounds < len(row))] - 1] = False
-            row = _by_key(row, tied, self.column("key"))  # equal in all else, so that only the rows change their order
+            row = _by_key(
+                row, tied, column(self._table, "key")
+            )  # equal in all else, so that only the rows change their order
         parts = map(slice, bounds[:-1].tolist(), bounds[1:].tolist())
         return {name: (row[of], person[of], at[of]) for name, of in zip(self._code, parts, strict=True)}
 
@@ -89,50 +90,39 @@ class Signals:
         """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
         return self._event_id[row] if self._event_id is not None else None
 
-    def column(self, name: str) -> pa.Array:
-        """Return a column of the whole table, texts as a dictionary: a test then looks at each text once."""
-        if name not in self._columns:
-            found = column(self._table, name)
-            self._columns[name] = _encoded(found) if name.startswith("text:") else found
-        return self._columns[name]
+    def texts(self, name: str) -> Texts:
+        """Return the texts of a property in the whole table."""
+        if name not in self._texts:
+            self._texts[name] = Texts.of(column(self._table, f"text:{name}"))
+        return self._texts[name]
 
-    def present(self, name: str) -> Mask:
-        """Return in which rows of the whole table a property is there."""
-        if name not in self._present:
-            self._present[name] = self.column(f"text:{name}").is_valid().to_numpy(zero_copy_only=False)
-        return self._present[name]
-
-
-def _encoded(texts: pa.Array) -> pa.DictionaryArray:
-    return texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    def numbers(self, name: str) -> pa.Array:
+        """Return the numbers of a property in the whole table."""
+        return column(self._table, f"num:{name}")
 
 
 def _codes(pattern: pa.Array, code: Mapping[str, int]) -> npt.NDArray[np.int16]:
     """Return each row's pattern as a small number; -1 for patterns that no one asks for."""
-    encoded = _encoded(pattern)
-    known = np.array([code.get(name, -1) for name in encoded.dictionary.to_pylist()], np.int16)
-    return known[encoded.indices.to_numpy()] if len(known) else np.full(len(pattern), -1, np.int16)
+    texts = Texts.of(pattern)
+    wanted = np.array([*(code.get(name, -1) for name in texts.known.to_pylist()), -1], np.int16)
+    codes: npt.NDArray[np.int16] = wanted[texts.code]
+    return codes
 
 
-def _numbered(texts: pa.DictionaryArray) -> npt.NDArray[np.int32] | None:
+def _numbered(texts: Texts) -> npt.NDArray[np.int32] | None:
     """Return a number for each text, equal for equal ones, -1 for none and for the empty one; None if all are so."""
-    if texts.null_count == len(texts):
+    if not len(texts.known):
         return None
-    known = texts.dictionary
-    number = np.append(pc.index_in(known, known).to_numpy(), np.int32(-1))
-    number[np.flatnonzero(pc.equal(known, "").to_numpy(zero_copy_only=False))] = -1
-    numbers: npt.NDArray[np.int32] = number[pc.fill_null(texts.indices, -1).to_numpy()]
+    number = np.append(pc.index_in(texts.known, texts.known).to_numpy(), np.int32(-1))
+    number[np.flatnonzero(pc.equal(texts.known, "").to_numpy(zero_copy_only=False))] = -1
+    numbers: npt.NDArray[np.int32] = number[texts.code]
     return numbers
 
 
-def _tied(*keys: npt.NDArray[np.integer]) -> Mask | None:
-    """Return which rows equal the one before them, or None if they are not in order of the keys."""
-    tied = np.ones(max(len(keys[0]) - 1, 0), bool)
-    for key in keys:
-        if (tied & (key[1:] < key[:-1])).any():
-            return None
-        tied &= key[1:] == key[:-1]
-    return tied
+def _in_order(person: Rows, at: Instants) -> bool:
+    """Return whether the rows stand in order of person and instant."""
+    later = (person[1:] > person[:-1]) | ((person[1:] == person[:-1]) & (at[1:] >= at[:-1]))
+    return bool(later.all())
 
 
 def _by_key(row: Rows, tied: Mask, key: pa.Array) -> Rows:
@@ -203,23 +193,29 @@ class History:
         counts = np.flatnonzero(first == np.arange(len(first)))
         columns = _Taken(self._signals)
         for name in {test.property for test in where}:
-            there = np.flatnonzero(self._signals.present(name)[row])[::-1]
+            there = np.flatnonzero(self._signals.texts(name).code[row] >= 0)[::-1]
             source = np.full(len(row), -1)
             source[first[there]] = row[there]  # of equal indices the last assignment stays: that of the earliest row
-            columns.rows[name] = pa.array(source[counts], mask=source[counts] < 0)
+            columns.rows[name] = source[counts]
         return passes(where, columns, len(counts))
 
 
-class _Taken(dict[str, pa.Array]):
-    """Columns of properties at certain rows of the signals, each taken when first asked for."""
+class _Taken(dict[str, "pa.Array | Texts"]):
+    """Columns of properties at certain rows of the signals (-1: missing), each taken when first asked for."""
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
-        self.rows: dict[str, pa.Array] = {}
+        self.rows: dict[str, Rows] = {}
         """By property."""
 
-    def __missing__(self, name: str) -> pa.Array:
-        self[name] = self._signals.column(name).take(self.rows[name.partition(":")[2]])
+    def __missing__(self, name: str) -> pa.Array | Texts:
+        kind, _, property_ = name.partition(":")
+        rows = self.rows[property_]
+        if kind == "text":
+            texts = self._signals.texts(property_)
+            self[name] = Texts(texts.known, np.where(rows >= 0, texts.code[rows], -1))
+        else:
+            self[name] = self._signals.numbers(property_).take(pa.array(rows, mask=rows < 0))
         return self[name]
 
 
@@ -245,7 +241,7 @@ class Facts:
             wake[self._person[row[~seen][::-1]]] = self._at[row[~seen][::-1]]
             wanted = pa.array(last, mask=last < 0)
             text, number = (column(self._table, name).take(wanted) for name in ("text", "num"))
-            self._made[trait] = _encoded(text), number, wake
+            self._made[trait] = text, number, wake
         return self._made[trait]
 
     def judge(self, where: Where) -> tuple[Mask, Instants]:
