@@ -206,6 +206,15 @@ def test_a_visitor_without_consent_to_storage_comes_as_nobody(site: Property) ->
     assert [event.identifiers for event in events(pull(site, None, NOON))] == [()] * 3
 
 
+def test_a_day_near_the_exports_cap_is_told(site: Property, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadup_connectors.ga4.source.DAILY_CAP", 4)
+    site.sandbox.put_table("20260227", [row(n) for n in range(3)])
+    site.sandbox.put_table("20260228", [row(n) for n in range(4)])
+    with structlog.testing.capture_logs() as logs:
+        pull(site, None, NOON)
+    assert [(one["log_level"], one["table"], one["rows"]) for one in logs] == [("warning", "events_20260228", 4)]
+
+
 def test_a_hanging_call_ends(site: Property) -> None:
     site.add(3)
     site.weather.add(kind="hang", path="26/data", seconds=20, times=-1)

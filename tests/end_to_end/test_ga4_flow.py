@@ -114,6 +114,10 @@ consent_from_ads_storage = "grants"
         assert members(site, "2026-03-03T06:00:00Z") == {"keen": 3}
         site.settle("2026-03-03T07:00:00Z")
         assert site.google.members("leadup: keen") == {"u1", "u2"}
-        shown = json.loads(site.cli("status", "--json", now="2026-03-03T08:00:00Z").stdout)
+        emulator.put_table("20260301", [*visits(day, "u1")[1:], *visits(day, "no"), *visits(day, "u2")])
+        assert members(site, "2026-03-04T06:00:00Z") == {"keen": 2}, "the rewritten day took a visit of u1 back"
+        site.settle("2026-03-04T07:00:00Z")
+        assert site.google.members("leadup: keen") == {"u2"}
+        shown = json.loads(site.cli("status", "--json", now="2026-03-04T08:00:00Z").stdout)
         (source,) = [one for one in shown["sources"] if one["connection"] == "web"]
-        assert source["events"] == 9
+        assert source["events"] == 8
