@@ -53,14 +53,19 @@ class WebServer:
         """Open the door; it is open when this returns.
 
         Raises:
-            SettingsError: the address can not be listened at.
+            SettingsError: the address can not be listened at, or a newer leadup has written the inbox.
         """
         self._socket = _listen(self._settings.listen)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self._writer = Writer(self._inbox, self._clock, self._settings.max_inbox, self._arrived)
+        try:
+            self._writer = Writer(self._inbox, self._clock, self._settings.max_inbox, self._arrived)
+        except BaseException:
+            self._socket.close()
+            raise
         collector = Collector(self._sources, self._writer, self._clock, self._settings.max_body)
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # broken requests are the senders' trouble
+        noise = logging.getLogger("uvicorn.error")
+        noise.setLevel(max(noise.level, logging.ERROR))  # broken requests are the senders' trouble
         config = uvicorn.Config(
             collector.app(),
             lifespan="off",
@@ -79,6 +84,9 @@ class WebServer:
         self._thread.start()
         while not self._server.started and self._thread.is_alive():
             time.sleep(0.005)
+        if not self._server.started:
+            self.stop()
+            raise RuntimeError("The collector did not start.")
         log.info("collecting", url=self.url, connections=sorted(self._sources))
         return self
 
