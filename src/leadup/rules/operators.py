@@ -30,8 +30,10 @@ def at_least(
         return known(holds, until)
     if within is None or watermark >= at:  # fewer since ever, or since an instant that has been read
         return known(~holds, until)
-    since = np.where(nth > EVER, nth + within, EVER) if n == 1 else _became_fewer(done, n, within)
-    return absent(~holds, until, since, watermark)
+    if n > 1:
+        return absent(~holds, until, _became_fewer(done, n, within), watermark)
+    # Whoever never did it waits for nothing, not even where nothing was ever read.
+    return absent(~holds, until, nth + within, max(watermark, EVER + within))
 
 
 def _became_fewer(done: Occurrences, n: int, within: int) -> Instants:
@@ -72,8 +74,11 @@ def started(
     last_end = ended.latest(1)
     young = np.flatnonzero(begun.at[:-1] > at - c.wait)
     owner = begun.person[young]
-    aged = begun.end - np.bincount(owner, minlength=begun.persons)
-    latest = begun.at[np.where(aged > begun.begin, aged - 1, begun.rows)]
+    # All but the young have come of age, and the young are few: of their owners alone the pointers are put back.
+    who, count = np.unique(owner, return_counts=True)
+    aged, latest = begun.end.copy(), begun.latest(1).copy()
+    aged[who] -= count
+    latest[who] = np.where(aged[who] > begun.begin[who], begun.at[aged[who] - 1], EVER)
     holds = latest > (last_end if c.within is None else np.maximum(last_end, at - c.within))
     until = np.full(begun.persons, NEVER)
     open_ = (begun.at[young] > last_end[owner])[::-1]

@@ -94,7 +94,8 @@ class Texts:
     def of(cls, texts: pa.Array) -> Texts:
         """Return the texts of an Arrow array, plain or dictionary."""
         encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
-        return cls(encoded.dictionary, pc.fill_null(encoded.indices, -1).to_numpy())
+        indices = pc.fill_null(encoded.indices, -1) if encoded.null_count else encoded.indices
+        return cls(encoded.dictionary, indices.to_numpy())
 
 
 def passes(where: Where, columns: Mapping[str, pa.Array | Texts], rows: int) -> Mask:
