@@ -46,6 +46,17 @@ class TestDataset(RewrittenPartsContract, BrokenLineContract):
         return None if empty else datetime(2026, 3, 1, tzinfo=UTC)
 
 
+class TestDatasetWithLastingPageTokens(RewrittenPartsContract):
+    @pytest.fixture
+    def feed(self, stage: Stage) -> RewritableFeed:
+        site = Property(stage.play())
+        site.sandbox.keep_page_tokens = True
+        return site
+
+    key = TestDataset.key
+    complete = TestDataset.complete
+
+
 class Files:
     """A folder of exports."""
 

@@ -134,6 +134,18 @@ def test_page_tokens_that_expire_begin_the_table_anew(site: Property) -> None:
     assert [part.last for part in parts] == [False, False, False, False, True]
 
 
+def test_a_reading_that_was_overtaken_does_not_end(site: Property) -> None:
+    site.sandbox.keep_page_tokens = True
+    site.add(30)
+    source = iter(site.source().pull(None, NOON))
+    first = next(source).part
+    site.take_back(1)
+    parts = [page.part for page in source if page.part and page.part.name == "events_20260226"]
+    assert first is not None
+    assert [part.last for part in parts if part.reading == first.reading] == [False]
+    assert [part.last for part in parts if part.reading != first.reading] == [False, False, True]
+
+
 def test_a_table_rewritten_over_and_over_is_left_for_later(site: Property) -> None:
     site.add(30)
     pages = (

@@ -71,9 +71,12 @@ class _Refusal(Exception):
 class GA4Sandbox(Sandbox):
     """A dataset ``analytics_<property id>`` with daily tables.
 
-    ``project``: answers for any project when empty. A ``reject`` fault refuses a request with ``code`` as the reason
-    (``accessDenied``, ``quotaExceeded``, ``rateLimitExceeded``, ``invalid``, ``notFound``); a ``late`` one gives a page
-    without rows. ``expire_token`` is about the access token; :meth:`expire_page_tokens` about the places in tables.
+    ``project``: answers for any project when empty. ``keep_page_tokens``: those of a table lead into it also after it
+    was written again (BigQuery does not say that they do not).
+
+    A ``reject`` fault refuses a request with ``code`` as the reason (``accessDenied``, ``quotaExceeded``,
+    ``rateLimitExceeded``, ``invalid``, ``notFound``); a ``late`` one gives a page without rows. ``expire_token`` is
+    about the access token; :meth:`expire_page_tokens` about the places in tables.
     """
 
     name = "ga4"
@@ -82,6 +85,7 @@ class GA4Sandbox(Sandbox):
         super().__init__()
         self.project = ""
         self.dataset = "analytics_123456"
+        self.keep_page_tokens = False
         self._tables: dict[str, _Table] = {}
         self._tokens: set[str] = set()
         self._numbers = itertools.count(1)
@@ -208,7 +212,8 @@ class GA4Sandbox(Sandbox):
 
     def _data(self, request: Request) -> Json:
         table, asked = self._table(request), request.query_params
-        here = f"{request.path_params['table']}/{table.etag}/{self._era}/"
+        version = "" if self.keep_page_tokens else table.etag
+        here = f"{request.path_params['table']}/{version}/{self._era}/"
         start = int(asked.get("startIndex") or 0)
         if token := asked.get("pageToken"):
             start = _place(token, here)
