@@ -19,6 +19,7 @@ TICK = ["--persons", "200", "--events", "2", "--rules", "6", "--dirty", "10", "-
         ("judge.py", JUDGE, ["scan", "judge everyone", "judge the 50 persons of a tick"], ["12 x", "0.100"]),
         ("tick.py", TICK, ["judge everyone again", "tick with 10 dirty persons", "tick with no news"], ["0.100"]),
         ("ingest.py", ["--events", "300"], ["baseline", "the files source reads it", "all the way"], []),
+        ("ga4.py", ["300"], ["baseline", "pages to events"], []),
     ],
 )
 def test_a_benchmark_prints_its_ratios(

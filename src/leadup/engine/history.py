@@ -80,9 +80,8 @@ class Signals:
         if tied.any():
             tied &= person[1:] == person[:-1]
             tied[bounds[(bounds > 0) & (bounds < len(row))] - 1] = False
-            row = _by_key(
-                row, tied, column(self._table, "key")
-            )  # equal in all else, so that only the rows change their order
+            # Those are equal in all else, so that only the rows change their order.
+            row = _by_key(row, tied, column(self._table, "key"))
         parts = map(slice, bounds[:-1].tolist(), bounds[1:].tolist())
         return {name: (row[of], person[of], at[of]) for name, of in zip(self._code, parts, strict=True)}
 

@@ -95,6 +95,7 @@ class Scoring:
         return self._sum(self._held(who, cut), second)
 
     def _of_everyone(self, points: Points, done: Occurrences) -> _Held:
+        # By rows, of which there are fewer than persons: most of them never did most things.
         if points.at_most is None:
             return points.points, done.person, done.at[:-1]
         counts = np.arange(done.rows) >= (done.end - points.at_most)[done.person]
