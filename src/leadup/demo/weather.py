@@ -11,10 +11,12 @@ from leadup.demo.visitors import BEGIN, END
 
 KILLS: Final = 3
 KILLS_IN_BAD_WEATHER: Final = 12
+TROUBLED: Final = 0.15
+"""Share of the turns in which a vendor gets into trouble."""
 CALM: Final = timedelta(days=2)
 """At the end nothing happens any more: all must have come right."""
 TROUBLES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("hubspot", {"kind": "rate_limit", "times": 4}),
+    ("hubspot", {"kind": "rate_limit", "retry_after": 1, "times": 2}),
     ("hubspot", {"kind": "fail", "status": 502, "times": 3}),
     ("hubspot", {"kind": "lose_answer", "path": "memberships", "times": 1}),
     ("hubspot", {"kind": "lose_answer", "path": "batch/update", "times": 4}),
@@ -51,7 +53,7 @@ class Weather:
             return 0
         for vendor in self._vendors.values():
             vendor.weather.clear()
-        if now > END - CALM or self._rng.random() > 0.25:
+        if now > END - CALM or self._rng.random() > TROUBLED:
             return 0
         name, fault = self._rng.choice(TROUBLES)
         self._vendors[name].weather.add(**fault)
