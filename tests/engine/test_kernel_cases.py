@@ -558,3 +558,18 @@ def _imports(module: str, seen: set[str]) -> Iterator[str]:
                 yield name.partition(".")[0]
             elif name not in seen and name not in ("leadup.types", "leadup.rules.program"):
                 yield from _imports(name, seen)
+
+
+def test_signals_that_lie_ages_apart_may_come_in_any_order() -> None:
+    """So far apart that person and instant do not fit into one number to sort by."""
+    rules = program(did(low=2), sequence("a", "b"))
+    signals = signal_table(
+        rules, [2, 1, 2, 1], ["b", "a", "a", "a"], [2**61, us(10), -(2**61), us(5)], ["k0", "k1", "k2", "k3"], [{}] * 4
+    )
+    who, _, facts = h.tables(rules, [person("a@1"), person("a@1")])
+    people = who.set_column(0, "person", pa.array([1, 2]))
+    verdicts = judge(rules, people, signals, facts, at=2**61, watermarks={})
+    assert verdicts.select(["in:s0", "in:s1"]).to_pylist() == [
+        {"in:s0": True, "in:s1": False},
+        {"in:s0": False, "in:s1": True},
+    ]
