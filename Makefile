@@ -21,10 +21,10 @@ demo: $(READY) ## Set up and play the demo: offline, with emulators of HubSpot a
 	@$(BIN)/leadup demo
 
 test: lint ## Set up, then check format, lint, types and imports, and run the tests
-	$(BIN)/pytest -n logical -rs
+	$(BIN)/pytest -n logical --dist worksteal -rs
 
 test-slow: $(READY_DEV) ## Run the slow tests: long simulations, fresh installations, containers
-	$(BIN)/pytest -n logical -rs -m slow
+	$(BIN)/pytest -n logical --dist worksteal -rs -m slow
 
 lint: $(READY_DEV) ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -27,8 +27,8 @@ def parse(text: str) -> int:
 
 
 def show(us: int) -> str:
-    """Return the shortest text that :func:`parse` reads as ``us`` (whole seconds)."""
-    for unit in reversed(UNITS):
+    """Return a text that :func:`parse` reads as ``us`` (whole seconds), in days where it can: ``14d`` is not ``2w``."""
+    for unit in "dhms":
         if us % UNITS[unit] == 0 and us >= UNITS[unit]:
             return f"{us // UNITS[unit]}{unit}"
     return f"{us / UNITS['s']:g}s"
