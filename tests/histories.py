@@ -55,7 +55,14 @@ _did = st.builds(
 _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
     _did,
     st.builds(p.Started, pattern=_pattern, without=_pattern, wait=durations, within=windows),
-    st.builds(p.Sequence, steps=st.lists(_pattern, min_size=1, max_size=3).map(tuple), span=windows, within=windows),
+    st.builds(
+        p.Sequence,
+        steps=st.lists(_pattern, min_size=1, max_size=3).map(tuple),
+        span=windows,
+        within=windows,
+        strict=st.booleans(),
+        without=st.none() | _pattern,
+    ),
     st.builds(
         p.ScoreIs,
         score=st.sampled_from(["s", "z"]),

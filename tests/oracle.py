@@ -127,7 +127,8 @@ class _Oracle:
         if isinstance(c, Sequence):
             if negate:
                 return self.absent(lambda u: not self.in_order(c, u), c.steps)
-            return self.in_order(c, self.at)
+            between = [*(c.steps if c.strict else ()), *([c.without] if c.without else ())]
+            return self.absent(lambda u: self.in_order(c, u), between) if between else self.in_order(c, self.at)
         return self.scored(c, negate=negate)
 
     def did(self, c: Did, *, negate: bool) -> bool:
@@ -155,10 +156,14 @@ class _Oracle:
         return ended_by_end or self.absent(lambda u: not holds(u), [c.pattern])
 
     def in_order(self, c: Sequence, u: int) -> bool:
+        listed = [t for step in c.steps for t in self.times(step)] if c.strict else []
+        breaks = self.times(c.without) if c.without else []
         return any(
             all(a < b for a, b in itertools.pairwise(times))
             and times[-1] > since(u, c.within)
             and (c.span is None or times[-1] - times[0] <= c.span)
+            and not any(a < t < b for a, b in itertools.pairwise(times) for t in listed)
+            and not any(times[0] < t < times[-1] for t in breaks)
             for times in itertools.product(*([t for t in self.times(step) if t <= u] for step in c.steps))
         )
 

@@ -59,9 +59,9 @@ def started(wait: float, within: float | None = None, without: str = "b") -> p.S
     return p.Started(pattern="a", without=without, wait=us(wait), within=None if within is None else us(within))
 
 
-def sequence(*steps: str, span: float | None = None, within: float | None = None) -> p.Sequence:
+def sequence(*steps: str, span: float | None = None, within: float | None = None, **more: Any) -> p.Sequence:
     return p.Sequence(
-        steps=steps, span=None if span is None else us(span), within=None if within is None else us(within)
+        steps=steps, span=None if span is None else us(span), within=None if within is None else us(within), **more
     )
 
 
@@ -121,6 +121,19 @@ CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
     (sequence("a", "b", within=5), "a@1 b@13", 13, True, 18),
     (sequence("a", "b", within=5), "a@1 b@13", 18, False, None),
     (sequence("a", "b", within=5), "a@1 b@13", 12, False, 13),
+    # strict: nothing of the steps between; without: nothing of that between first and last; the edges do no harm
+    (sequence("a", "b", "c", strict=True), "a@10 b@11 c@12", 12, True, None),
+    (sequence("a", "b", "c", strict=True), "a@10 b@11 n@11 c@12", 12, True, None),
+    (sequence("a", "b", "c", strict=True), "a@10 b@11 a@11.5 c@12", 12, False, None),
+    (sequence("a", "b", "c", strict=True), "a@10 b@11 b@11.5 c@12", 12, False, None),
+    (sequence("a", "b", "c", strict=True), "a@10 a@10.5 b@11 c@12", 12, True, None),
+    (sequence("a", "b", "c", strict=True), "a@10 b@11 a@11 c@12", 12, True, None),
+    (sequence("a", "b", strict=True, within=5), "a@10 b@11 b@12", 15, True, 16),
+    (sequence("a", "b", "c", without="n"), "a@10 b@11 n@11.5 c@12", 12, False, None),
+    (sequence("a", "b", "c", without="n"), "a@10 n@10 b@11 c@12 n@12", 12, True, None),
+    (sequence("a", "b", without="n"), "a@10 n@11 a@12 b@13", 13, True, None),
+    (sequence("a", "b", without="b", within=5), "a@10 b@11 b@12", 15, True, 16),
+    (sequence("a", "b", without="n", within=5), "a@10 b@13", 12, False, 13),
     # whole conditions: a part that decides alone says how long the whole stands
     (p.Not(did(within=5)), "a@10", 14, False, 15),
     (p.All((did("n"), did(within=5))), "a@10", 12, False, None),
@@ -316,6 +329,15 @@ DID_NOT = did(low=0, high=0, within=5)
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"a": 16}, False, 17),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 16}, False, 17),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 17}, True, None),
+        (sequence("a", "b", without="n", within=5), "a@10 b@12", 13, {"n": 11}, False, 12),  # one may yet come between
+        (sequence("a", "b", without="n", within=5), "a@10 b@12", 13, {"n": 12}, True, None),
+        (sequence("a", "b", without="n", within=5), "a@10 b@12", 13, {"a": 0, "b": 0}, True, None),
+        (sequence("a", "b", without="n", within=5), "a@10 b@12 b@17", 20, {"n": 12}, True, None),  # without a break
+        (sequence("a", "b", without="n", within=5), "a@10 b@12 b@18", 20, {"n": 12}, False, 18),
+        (sequence("a", "b", without="n"), "a@10 b@12 b@99", 100, {"n": 12}, True, None),
+        (sequence("a", "b", strict=True), "a@10 b@12", 13, {"a": 11}, False, 12),
+        (p.Not(sequence("a", "b", without="n", within=5)), "a@10 n@11 b@12", 20, {"a": 0, "b": 0, "n": 0}, True, None),
+        (p.Not(sequence("a", "b", without="n", within=5)), "a@10 b@12", 20, {"n": 0, "a": 16}, False, 17),
         (p.All((did("n"), DID_NOT)), "a@10", 20, {"a": 12}, False, None),  # waiting would change nothing
         (p.All((did("a"), DID_NOT)), "a@10", 20, {"a": 12}, False, 15),
         (p.Not(p.Any((did("n"), did(within=5)))), "a@10", 20, {"a": 12}, False, 15),

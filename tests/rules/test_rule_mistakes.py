@@ -234,6 +234,24 @@ MISTAKES = [
     ),
     (
         "{did: pricing_view, at_least: 2, within: 7d}",
+        "{sequence: [pricing_view, form_started, requested], without: «form_started»}",
+        'This can never hold: "form_started" is a step between the first and the last.',
+        "name another conversion",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{sequence: [pricing_view, form_started], without: «reqested»}",
+        'There is no conversion "reqested".',
+        'did you mean "requested"?',
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{sequence: [pricing_view, form_started], strict: «yes»}",
+        '`strict` must be true or false, not "yes".',
+        "",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
         "{score: intent, at_least: «0»}",
         "`at_least` must be above 0, not 0.",
         "",
@@ -496,7 +514,6 @@ PLANNED = {  # owner: (what stands in GOOD, how a planned word is written there)
     "a test": ("    person:", "    «WORD»: {}\n    person:"),
     "a condition": ("{did: pricing_view, at_least: 2, within: 7d}", "{«WORD»: pricing_view, within: 7d}"),
     "`did`": ("at_least: 2", "«WORD»: amount"),
-    "`sequence`": ("{did: pricing_view, at_least: 2,", "{sequence: [form_started, requested], «WORD»: requested,"),
     "a duration": ("at_least: 2, within: 7d", "within: {«WORD»: 7d}"),
     "the `where` of a rule": ("at_least: 2", "where: {«WORD»: paid_search}"),
     "`person`": ("{stage: lead}}}\ngroups", "{«WORD»: paid}}}\ngroups"),

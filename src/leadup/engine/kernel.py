@@ -95,8 +95,8 @@ def _patterns(program: Program) -> list[str]:
                 read.add(pattern)
             case Started(pattern=pattern, without=without):
                 read |= {pattern, without}
-            case Sequence(steps=steps):
-                read.update(steps)
+            case Sequence(steps=steps, broken_by=broken_by):
+                read.update(steps, broken_by)
     for score in program.scores.values():
         read.update(points.pattern for points in score.points)
     return sorted(read)
@@ -154,8 +154,15 @@ class _Judgement:
                     negate=negate,
                 )
             case Sequence():
-                steps, read_to = [self._history.of(step) for step in c.steps], self._read_to(*c.steps)
-                return operators.sequence(steps, c, at=self._at, watermark=read_to, negate=negate)
+                return operators.sequence(
+                    [self._history.of(step) for step in c.steps],
+                    self._history.of(c.without) if c.without else None,
+                    c,
+                    at=self._at,
+                    watermark=self._read_to(*c.steps),
+                    break_watermark=self._read_to(*c.broken_by),
+                    negate=negate,
+                )
             case ScoreIs():
                 points = self._program.scores[c.score].points
                 read_to = self._read_to(*(p.pattern for p in points))

@@ -40,8 +40,10 @@ def describe(condition: Condition) -> str:
                 condition.within
             )
         case Sequence():
+            then = " directly then " if condition.strict else " then "
+            without = f" without {condition.without} between" if condition.without else ""
             span = f" in {show(condition.span)}" if condition.span is not None else ""
-            return " then ".join(condition.steps) + span + _within(condition.within)
+            return then.join(condition.steps) + without + span + _within(condition.within)
         case ScoreIs():
             upper = f" and below {condition.high:g}" if condition.high is not None else ""
             return f"score {condition.score} at least {condition.low:g}{upper}"

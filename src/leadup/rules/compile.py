@@ -118,7 +118,13 @@ def _condition(it: c.Condition, scores: Mapping[str, p.Score]) -> p.Condition:
         case c.Started():
             return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
         case c.Sequence():
-            return p.Sequence(steps=tuple(it.sequence), span=it.span, within=it.within)
+            return p.Sequence(
+                steps=tuple(it.sequence),
+                span=it.span,
+                within=it.within,
+                strict=it.strict or False,
+                without=it.without,
+            )
         case c.ScoreAtLeast():
             return p.ScoreIs(score=it.score, low=float(it.at_least))
         case c.InTier():

@@ -181,7 +181,10 @@ class Started(Part):
 
 
 class Sequence(Part):
-    """These conversions in this order, each strictly later than the one before; others may lie between."""
+    """These conversions in this order, each strictly later than the one before; others may lie between.
+
+    Unless `strict` or `without` says that they may not.
+    """
 
     called, operator = "`sequence`", "sequence"
 
@@ -191,6 +194,17 @@ class Sequence(Part):
     """The most that may lie between first and last."""
     within: Given[Duration] = None
     """The last step is in this window; left out: ever."""
+    strict: Given[bool] = None
+    """Whether none of the listed conversions may happen between one step and the next."""
+    without: Given[Word] = None
+    """A conversion that may not happen between the first step and the last."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.without in self.sequence[1:-1]:
+            text = f'This can never hold: "{self.without}" is a step between the first and the last.'
+            raise wrong(text, "leave out `without`, or name another conversion", at="without")
+        return self
 
 
 class ScoreAtLeast(Part):

@@ -130,7 +130,7 @@ _KEYS: Mapping[type[BaseModel], tuple[tuple[Noun, str], ...]] = {
     c.Did: (("conversion", "did"),),
     c.DidNot: (("conversion", "did_not"),),
     c.Started: (("conversion", "started"), ("conversion", "without")),
-    c.Sequence: (("conversion", "sequence"),),
+    c.Sequence: (("conversion", "sequence"), ("conversion", "without")),
     c.ScoreAtLeast: (("score", "score"),),
     c.InTier: (("tier", "tier"), ("score", "of")),
     c.InSegment: (("segment", "in_segment"),),

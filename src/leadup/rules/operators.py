@@ -8,6 +8,7 @@ rests on what.
 from __future__ import annotations
 
 from collections.abc import Sequence as Several
+from functools import reduce
 
 import numpy as np
 
@@ -125,18 +126,67 @@ def _lapsed(begun: Occurrences, ended: Occurrences, c: Started, aged: Instants) 
     return np.where((last < begun.rows) & (leaves < np.append(end, NEVER)[last]), leaves, EVER)
 
 
-def sequence(steps: Several[Occurrences], c: Sequence, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
-    """The steps in order: until the latest that completed the order leaves the window."""
+def sequence(
+    steps: Several[Occurrences],
+    without: Occurrences | None,
+    c: Sequence,
+    *,
+    at: int,
+    watermark: int,
+    break_watermark: int,
+    negate: bool = False,
+) -> Verdicts:
+    """The steps in order: until the latest that completed the order leaves the window.
+
+    ``watermark`` is that of the steps, ``break_watermark`` that of what must not lie between them. Where something
+    must not, that it holds rests on its absence; the opposite rests on the absence of a step.
+    """
     begun, before = steps[0].at, steps[0]
+    listed = {id(step): step for step in steps}.values()  # of one pattern there is one object
     for step in steps[1:]:
         # For each row, the latest instant at which an order that it continues can have begun: that of the latest row
         # before it, for a later row never has an earlier beginning.
-        person = step.person
-        row = past(before.at, before.begin[person], before.end[person], step.at[:-1] - 1) - 1
-        begun = np.append(np.where(row >= before.begin[person], begun[row], EVER), EVER)
+        row = _before(before, step)
+        continues = row >= before.begin[step.person]
+        if c.strict:  # whatever of the steps happened last must be the one before
+            continues &= before.at[row] == reduce(np.maximum, (_last_before(other, step) for other in listed))
+        begun = np.append(np.where(continues, begun[row], EVER), EVER)
         before = step
     completes = begun[:-1] > EVER
     if c.span is not None:
         completes &= before.at[:-1] - begun[:-1] <= c.span
-    # A later signal of another step alone completes nothing: the last step's own next one is early enough to look.
-    return at_least(before.only(completes), 1, c.within, at=at, watermark=watermark, negate=negate)
+    if without is not None:
+        completes &= _last_before(without, before) <= begun[:-1]
+    # A later signal of another pattern alone completes and breaks nothing: the last step's own next one is early
+    # enough to look.
+    done = before.only(completes)
+    if negate or not c.broken_by or break_watermark >= at:
+        return at_least(done, 1, c.within, at=at, watermark=watermark, negate=negate)
+    verdicts = at_least(done, 1, c.within, at=at, watermark=watermark)
+    return absent(verdicts.holds, verdicts.until, _became_done(done, c.within), break_watermark)
+
+
+def _before(rows: Occurrences, other: Occurrences) -> Instants:
+    """Return, for each row of ``other``, the pointer to the same person's last of ``rows`` earlier than it.
+
+    Where there is none, it points before the person's first.
+    """
+    person = other.person
+    return past(rows.at, rows.begin[person], rows.end[person], other.at[:-1] - 1) - 1
+
+
+def _last_before(rows: Occurrences, other: Occurrences) -> Instants:
+    """Return the instants that :func:`_before` points to; ``EVER`` where there is none."""
+    row = _before(rows, other)
+    return np.where(row >= rows.begin[other.person], rows.at[row], EVER)
+
+
+def _became_done(done: Occurrences, within: int | None) -> Instants:
+    """Return since when the window has held one without a break; ``EVER`` for those who never did it."""
+    first = done.begin
+    if within is not None:  # each carries on if it comes no later than the one before it leaves
+        begins = np.diff(done.at[:-1], prepend=EVER) > within
+        begins[done.begin[done.count > 0]] = True
+        run = np.append(np.maximum.accumulate(np.where(begins, np.arange(done.rows), 0)), 0)
+        first = run[done.end - 1]
+    return np.where(done.count > 0, done.at[first], EVER)

@@ -95,6 +95,15 @@ class Sequence:
     steps: tuple[str, ...]
     span: int | None = None
     within: int | None = None
+    strict: bool = False
+    """No signal of any of the steps lies between one step and the next (both instants excluded)."""
+    without: str | None = None
+    """No signal of this pattern lies between the first step and the last (both instants excluded)."""
+
+    @property
+    def broken_by(self) -> frozenset[str]:
+        """The patterns whose signals, between the steps, break the order."""
+        return frozenset(self.steps if self.strict else ()) | ({self.without} if self.without else frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,6 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
         "a test": "consent",
         "a condition": "first stopped resumed regularly dropped_at sessions return_visits in_list settle",
         "`did`": "sum max distinct",
-        "`sequence`": "strict without",
         "a duration": "from to",
         "the `where` of a rule": "channel",
         "`person`": "first_channel last_channel",
