@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from leadup import registry
 from leadup.delivery.book import TargetRow, all_targets
@@ -30,6 +30,7 @@ from leadup.pipeline import Pipeline, Taken, Ticked, activations
 from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
+from leadup.state.store import upsert
 from leadup.state.tables import rejects, sources
 from leadup.types import Page, to_us
 
@@ -197,7 +198,7 @@ class App:
             except LeadupError as error:
                 errors[name] = str(error)
                 with self.store.write() as connection:
-                    connection.execute(update(sources).where(sources.c.connection == name).values(error=str(error)))
+                    upsert(connection, sources, [{"connection": name, "error": str(error)}], update=["error"])
         self._unwritten = self._unwritten or any(one.rejected for one in taken.values())
         if self._unwritten and only is None:
             self.write_rejects()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installation import event, installed
+from installation import SETTINGS, event, installed
 
 RULES = """\
 version: 1
@@ -25,3 +25,15 @@ def test_an_error_of_a_delivery_is_told_once(tmp_path: Path) -> None:
         [said] = [line for line in done.output.splitlines() if "401" in line]
         assert said.startswith("hubspot/audience/watched: ")
         assert done.exit_code == 1
+
+
+def test_a_source_that_never_could_be_read_shows_with_its_error(tmp_path: Path) -> None:
+    unread = '[connections.old]\ntype = "ga4"\nproject = "p"\ndataset = "analytics_1"\nproperty_zone = "UTC"\n'
+    unread += 'base_url = "http://127.0.0.1:9"\ntries = 1\n'
+    with installed(tmp_path, SETTINGS + unread) as site:
+        site.rules(RULES)
+        done = site.cli("sync", now="2026-03-01T12:00:00Z")
+        shown = {one["connection"]: one for one in site.status()["sources"]}
+        assert "127.0.0.1:9" in done.output
+        assert "127.0.0.1:9" in shown["old"]["error"]
+        assert (shown["old"]["events"], shown["site"]["error"]) == (0, None)
