@@ -167,6 +167,8 @@ micro_conversions:
 macro_conversions:
   deal: {event: deal, value: {property: amount, currency: currency}}
   order: {event: order, value: {property: total, currency: USD}}
+funnels:
+  path: [video, order, deal]
 scores:
   heat: {half_life: 7d, points: {video: {points: 5, at_most: 3}, deal: -1.5}, tiers: {low: 1, mid: 2.5, high: 9}}
 segments:
@@ -174,6 +176,8 @@ segments:
   bare: {when: {any: [{did: video}, {did_not: video, within: 2w, where: {percent: [80, 90]}}]}}
   mid: {when: {tier: mid}}
   high: {when: {not: {tier: high, of: heat}}}
+  dropped: {when: {dropped_at: video, of: path, for: 1h, within: 2h}}
+  ordered: {when: {sequence: [video, deal, order], strict: true, without: video}}
   begun:
     when: {started: video, without: deal, for: 90s}
     guard: {max_leave: 12.5%}
@@ -205,6 +209,9 @@ segments:
     )
     assert program.segments["mid"].when == p.ScoreIs(score="heat", low=2.5, high=9.0)
     assert program.segments["high"].when.part == p.ScoreIs(score="heat", low=9.0)
+    assert program.segments["dropped"].when == p.Started(pattern="video", without="order", wait=hour, within=2 * hour)
+    ordered = p.Sequence(steps=("video", "deal", "order"), strict=True, without="video")
+    assert program.segments["ordered"].when == ordered
     begun = program.segments["begun"]
     assert begun.when == p.Started(pattern="video", without="deal", wait=90_000_000)
     assert begun.guard == p.Guard(max_leave=0.125)
@@ -288,6 +295,9 @@ version: 1
 micro_conversions:
   seen: {event: page_view}
   idle: {event: idle}
+  gone: {event: gone}
+funnels:
+  path: [seen, idle]
 scores:
   heat: {half_life: 1d, points: {seen: {points: 2, at_most: 3}}, tiers: {low: 1, high: 7}}
 segments:
@@ -300,10 +310,11 @@ tests:
 """
     warnings = loader.load_text(text).warnings
     assert [(w.line, w.column, w.message, w.hint) for w in warnings] == [
-        (4, 3, 'No rule uses "idle".', ""),
-        (12, 15, 'No conversion is made of "page_veiw".', 'did you mean "page_view"?'),
-        (6, 88, 'Tier "high" is out of reach: heat reaches 6 at most.', ""),
-        (8, 45, "This can never hold: heat reaches 6 at most.", ""),
+        (5, 3, 'No rule uses "gone".', ""),
+        (7, 3, 'No rule uses "path".', ""),
+        (15, 15, 'No conversion is made of "page_veiw".', 'did you mean "page_view"?'),
+        (9, 88, 'Tier "high" is out of reach: heat reaches 6 at most.', ""),
+        (11, 45, "This can never hold: heat reaches 6 at most.", ""),
     ]
 
 

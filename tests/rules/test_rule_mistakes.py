@@ -46,6 +46,8 @@ tests:
       - {after: 1d, out: [one]}
 """
 
+FUNNEL = "funnels:\n  path: [pricing_view, form_started, requested]\nsegments:\n  one:\n    when: "
+
 # What stands in GOOD; what is written instead, with «» round the place that is shown; what is said; what the hint says.
 # Where the place is not in what is written, a fifth text has it.
 MISTAKES = [
@@ -243,6 +245,44 @@ MISTAKES = [
         "{sequence: [pricing_view, form_started], without: «reqested»}",
         'There is no conversion "reqested".',
         'did you mean "requested"?',
+    ),
+    # funnels
+    (
+        "segments:",
+        "funnels:\n  path: [pricing_view, «form_startd»]\nsegments:",
+        'There is no conversion "form_startd".',
+        'did you mean "form_started"?',
+    ),
+    (
+        "segments:",
+        "funnels:\n  path: [pricing_view, form_started, «pricing_view»]\nsegments:",
+        '"pricing_view" is already a step of funnel "path".',
+        "a step is there once",
+    ),
+    ("segments:", "funnels:\n  path: «[pricing_view]»\nsegments:", "`path` must have at least 2 items, not 1.", ""),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{dropped_at: pricing_view, of: «path», for: 1d}",
+        'There is no funnel "path".',
+        "no funnel is declared",
+    ),
+    (
+        "segments:\n  one:\n    when: {did: pricing_view, at_least: 2, within: 7d}",
+        FUNNEL + "{dropped_at: «pricing_veiw», of: path, for: 1d}",
+        'Funnel "path" has no step "pricing_veiw".',
+        'did you mean "pricing_view"?',
+    ),
+    (
+        "segments:\n  one:\n    when: {did: pricing_view, at_least: 2, within: 7d}",
+        FUNNEL + "{dropped_at: «requested», of: path, for: 1d}",
+        'This can never hold: "requested" is the last step of funnel "path", and no step follows it.',
+        "steps to drop at: pricing_view, form_started",
+    ),
+    (
+        "segments:\n  one:\n    when: {did: pricing_view, at_least: 2, within: 7d}",
+        FUNNEL + "{dropped_at: pricing_view, of: path, for: «7d», within: 7d}",
+        "This can never hold: `for` must be shorter than `within`.",
+        "",
     ),
     (
         "{did: pricing_view, at_least: 2, within: 7d}",

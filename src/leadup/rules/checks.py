@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from leadup.errors import Problem
 from leadup.rules import conditions as c
 from leadup.rules import durations, model
-from leadup.rules.names import Declared, Loaded, Use, uses, walk
+from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
 
@@ -22,6 +22,7 @@ def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[
     yield from _unknown_names(files, declared)
     yield from _circles(files)
     yield from _groups(files)
+    yield from _funnels(files)
     patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
     for file in files:
         yield from _tiers(file)
@@ -35,9 +36,9 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
     events = {match.event for file in files for _, pattern in _patterns(file) for match in matches(pattern)}
     scores = {name: score for file in files for name, score in file.rules.scores.items()}
     for file in files:
-        for section in ("micro_conversions", "macro_conversions"):
+        for section in ("micro_conversions", "macro_conversions", "funnels"):
             for name in getattr(file.rules, section):
-                if ("conversion", name) not in used:
+                if (SECTIONS[section], name) not in used:
                     yield file.document.problem((section, name), f'No rule uses "{name}".', at_key=True)
         for index, test in enumerate(file.rules.tests):
             for number, happened in enumerate(test.events):
@@ -144,6 +145,29 @@ def _groups(files: Sequence[Loaded]) -> Iterator[Problem]:
                 if other != group or segment in members[:index]:
                     text = f'Segment "{segment}" is already in group "{other}".'
                     yield file.document.problem(("groups", group, index), text, "a segment is in one group, once")
+
+
+def _funnels(files: Sequence[Loaded]) -> Iterator[Problem]:
+    funnels = {name: steps for file in files for name, steps in file.rules.funnels.items()}
+    for file in files:
+        for name, steps in file.rules.funnels.items():
+            for index, step in enumerate(steps):
+                if step in steps[:index]:
+                    text = f'"{step}" is already a step of funnel "{name}".'
+                    yield file.document.problem(("funnels", name, index), text, "a step is there once")
+        for condition, path in _conditions(file):
+            if isinstance(condition, c.DroppedAt) and (steps := funnels.get(condition.of, [])):
+                yield from _dropped(file, condition, path, steps)
+
+
+def _dropped(file: Loaded, condition: c.DroppedAt, path: Path, steps: Sequence[str]) -> Iterator[Problem]:
+    step, where = condition.dropped_at, (*path, "dropped_at")
+    if step not in steps:
+        text = f'Funnel "{condition.of}" has no step "{step}".'
+        yield file.document.problem(where, text, did_you_mean(step, steps) or f"steps: {', '.join(steps)}")
+    elif step == steps[-1]:
+        text = f'This can never hold: "{step}" is the last step of funnel "{condition.of}", and no step follows it.'
+        yield file.document.problem(where, text, f"steps to drop at: {', '.join(steps[:-1])}")
 
 
 # ---------------------------------------------------------------- what can never hold

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from graphlib import TopologicalSorter
-from typing import Any, get_args
+from itertools import pairwise
+from typing import Any, TypeAlias, get_args
 
 from leadup.rules import conditions as c
 from leadup.rules import model
@@ -16,12 +17,17 @@ from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
 from leadup.types import Money
 
+Scores: TypeAlias = Mapping[str, p.Score]
+Funnels: TypeAlias = Mapping[str, Sequence[str]]
+"""The steps of each funnel."""
+
 
 def compile_rules(files: Sequence[Loaded]) -> p.Program:
     """Return the program that ``files`` mean together. They have passed :func:`leadup.rules.checks.errors`."""
     rules = [file.rules for file in files]
     scores = {name: _score(name, score) for r in rules for name, score in r.scores.items()}
-    segments = {name: _segment(name, segment, scores) for r in rules for name, segment in r.segments.items()}
+    funnels = {name: steps for r in rules for name, steps in r.funnels.items()}
+    segments = {name: _segment(name, it, scores, funnels) for r in rules for name, it in r.segments.items()}
     program = p.Program(
         patterns={
             **{name: _pattern(name, it, macro=False) for r in rules for name, it in r.micro_conversions.items()},
@@ -102,14 +108,20 @@ def _score(name: str, it: model.Score) -> p.Score:
 # ---------------------------------------------------------------- conditions
 
 
-def _condition(it: c.Condition, scores: Mapping[str, p.Score]) -> p.Condition:
+def _condition(it: c.Condition, scores: Scores, funnels: Funnels) -> p.Condition:
     match it:
         case c.AllOf():
-            return p.All(tuple(_condition(part, scores) for part in it.all))
+            return p.All(tuple(_condition(part, scores, funnels) for part in it.all))
         case c.AnyOf():
-            return p.Any(tuple(_condition(part, scores) for part in it.any))
+            return p.Any(tuple(_condition(part, scores, funnels) for part in it.any))
         case c.Not():
-            return p.Not(_condition(it.not_, scores))
+            return p.Not(_condition(it.not_, scores, funnels))
+        case _:
+            return _leaf(it, scores, funnels)
+
+
+def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
+    match it:
         case c.Did():
             low, high = it.bounds
             return p.Did(pattern=it.did, low=low, high=high, within=it.within, where=_where(it.where))
@@ -117,6 +129,9 @@ def _condition(it: c.Condition, scores: Mapping[str, p.Score]) -> p.Condition:
             return p.Did(pattern=it.did_not, low=0, high=0, within=it.within, where=_where(it.where))
         case c.Started():
             return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
+        case c.DroppedAt():
+            following = dict(pairwise(funnels[it.of]))[it.dropped_at]
+            return p.Started(pattern=it.dropped_at, without=following, wait=it.for_, within=it.within)
         case c.Sequence():
             return p.Sequence(
                 steps=tuple(it.sequence),
@@ -135,7 +150,7 @@ def _condition(it: c.Condition, scores: Mapping[str, p.Score]) -> p.Condition:
             return p.InSegment(segment=it.in_segment)
 
 
-def _tier(it: c.InTier, scores: Mapping[str, p.Score]) -> p.ScoreIs:
+def _tier(it: c.InTier, scores: Scores) -> p.ScoreIs:
     score = it.of or next(name for name, score in scores.items() if it.tier in dict(score.tiers))
     tiers = scores[score].tiers
     index = [name for name, _ in tiers].index(it.tier)
@@ -145,10 +160,10 @@ def _tier(it: c.InTier, scores: Mapping[str, p.Score]) -> p.ScoreIs:
 # ---------------------------------------------------------------- what is sent
 
 
-def _segment(name: str, it: model.Segment, scores: Mapping[str, p.Score]) -> p.Segment:
+def _segment(name: str, it: model.Segment, scores: Scores, funnels: Funnels) -> p.Segment:
     return p.Segment(
         name=name,
-        when=_condition(it.when, scores),
+        when=_condition(it.when, scores, funnels),
         exclude=tuple(it.exclude or ()),
         activate=_activate(it.activate),
         guard=p.Guard(max_leave=it.guard.max_leave if it.guard else None),

@@ -159,6 +159,11 @@ class DidNot(Part):
     """Only signals whose properties pass are looked for."""
 
 
+def _wait_inside(wait: int, within: int | None) -> None:
+    if within is not None and wait >= within:
+        raise wrong("This can never hold: `for` must be shorter than `within`.", at="for")
+
+
 class Started(Part):
     """Began something, let time pass, and did not finish: holds from `for` after the start until it is finished."""
 
@@ -175,8 +180,27 @@ class Started(Part):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.within is not None and self.for_ >= self.within:
-            raise wrong("This can never hold: `for` must be shorter than `within`.", at="for")
+        _wait_inside(self.for_, self.within)
+        return self
+
+
+class DroppedAt(Part):
+    """Reached a step of a funnel, let time pass, and has not taken the next step since."""
+
+    called, operator = "`dropped_at`", "dropped_at"
+
+    dropped_at: Word
+    """The step that was reached; any but the last."""
+    of: Word
+    """The funnel."""
+    for_: Duration = Field(alias="for")
+    """How long to wait after the step."""
+    within: Given[Duration] = None
+    """How old the step may be; left out: ever."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _wait_inside(self.for_, self.within)
         return self
 
 
@@ -276,7 +300,7 @@ class Not(Part):
 
 OPERATORS: dict[str, type[Part]] = {
     model.operator: model
-    for model in (AllOf, AnyOf, Not, Did, DidNot, Started, Sequence, ScoreAtLeast, InTier, Person, InSegment)
+    for model in (AllOf, AnyOf, Not, Did, DidNot, Started, DroppedAt, Sequence, ScoreAtLeast, InTier, Person, InSegment)
 }
 
 
@@ -285,6 +309,8 @@ def _operator(value: Any) -> str | None:
     return f"<{named[0]}>" if len(named) == 1 else None
 
 
+Leaf: TypeAlias = Did | DidNot | Started | DroppedAt | Sequence | ScoreAtLeast | InTier | Person | InSegment
+"""Conditions that hold no other condition."""
 Condition: TypeAlias = Annotated[
     Annotated[AllOf, Tag("<all>")]
     | Annotated[AnyOf, Tag("<any>")]
@@ -292,6 +318,7 @@ Condition: TypeAlias = Annotated[
     | Annotated[Did, Tag("<did>")]
     | Annotated[DidNot, Tag("<did_not>")]
     | Annotated[Started, Tag("<started>")]
+    | Annotated[DroppedAt, Tag("<dropped_at>")]
     | Annotated[Sequence, Tag("<sequence>")]
     | Annotated[ScoreAtLeast, Tag("<score>")]
     | Annotated[InTier, Tag("<tier>")]

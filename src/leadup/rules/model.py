@@ -247,6 +247,8 @@ class RuleFile(Part):
     """Steps on the way, by name."""
     macro_conversions: Section[Pattern] = Field({})
     """Goals, by name."""
+    funnels: Section[Annotated[list[Word], Field(min_length=2, max_length=50)]] = Field({})
+    """Micro and macro conversions in the order in which people take them, by name of the funnel."""
     scores: Section[Score] = Field({})
     """Decaying sums of points, by name."""
     segments: Section[Segment] = Field({})

@@ -15,10 +15,11 @@ from leadup.rules.cases import Expect, Test
 from leadup.rules.model import RuleFile
 from leadup.rules.source import Document, Path
 
-Noun: TypeAlias = Literal["conversion", "score", "tier", "segment"]
+Noun: TypeAlias = Literal["conversion", "funnel", "score", "tier", "segment"]
 SECTIONS = {
     "micro_conversions": "conversion",
     "macro_conversions": "conversion",
+    "funnels": "funnel",
     "scores": "score",
     "segments": "segment",
     "groups": "group",
@@ -101,6 +102,8 @@ def _in_sections(document: Document, rules: RuleFile) -> Iterator[Use]:
     for name, score in rules.scores.items():
         for pattern in score.points:
             yield Use("conversion", pattern, document, ("scores", name, "points", pattern))
+    for name, steps in rules.funnels.items():
+        yield from _listed("conversion", steps, document, ("funnels", name))
     for name, members in rules.groups.items():
         yield from _listed("segment", members, document, ("groups", name))
     for name, it in rules.properties.items():
@@ -130,6 +133,7 @@ _KEYS: Mapping[type[BaseModel], tuple[tuple[Noun, str], ...]] = {
     c.Did: (("conversion", "did"),),
     c.DidNot: (("conversion", "did_not"),),
     c.Started: (("conversion", "started"), ("conversion", "without")),
+    c.DroppedAt: (("funnel", "of"),),
     c.Sequence: (("conversion", "sequence"), ("conversion", "without")),
     c.ScoreAtLeast: (("score", "score"),),
     c.InTier: (("tier", "tier"), ("score", "of")),

@@ -29,14 +29,14 @@ from leadup.types import Money, minor_digits
 NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
     owner: frozenset(keys.split())
     for owner, keys in {
-        "a rule file": "lists funnels",
+        "a rule file": "lists",
         "a segment": "holdout stay_at_least settle",
         "a guard": "min_size",
         "a conversion": "ladder cap episode again_after",
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
         "a test": "consent",
-        "a condition": "first stopped resumed regularly dropped_at sessions return_visits in_list settle",
+        "a condition": "first stopped resumed regularly sessions return_visits in_list settle",
         "`did`": "sum max distinct",
         "a duration": "from to",
         "the `where` of a rule": "channel",
