@@ -36,8 +36,9 @@ format: $(READY_DEV) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(READY_DEV) ## Write the reference pages that are made from the code
+docs: $(READY_DEV) ## Write the reference pages and the rules' schema, which are made from the code
 	$(BIN)/python -m leadup.cli.reference docs/reference
+	$(BIN)/leadup rules schema --to rules/schema/rules.schema.json
 
 bench: $(READY_DEV) ## Run the benchmarks; each prints ratios against a baseline of the same run
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -1,4 +1,4 @@
-"""``leadup rules``: check, test, preview, try."""
+"""``leadup rules``: check, test, preview, try; the commands for beginning are in :mod:`leadup.cli.author`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from click import Context
 from sqlalchemy import select
 
 from leadup.app import App
+from leadup.cli.author import new, schema
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
 from leadup.clock import parse_instant
 from leadup.engine.testing import run as run_tests
@@ -36,6 +37,10 @@ paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", t
 @click.group()
 def rules() -> None:
     """Check, test, preview and try rules."""
+
+
+for _command in (new, schema):
+    rules.add_command(_command)
 
 
 def _load(ctx: Context, paths: Sequence[Path]) -> tuple[Rules, App | None]:
