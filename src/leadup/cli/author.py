@@ -54,7 +54,7 @@ def _folder(ctx: click.Context) -> Path:
     try:
         roots = load_settings(find_file(ctx.find_root().obj)).rules
     except SettingsError:
-        roots = [Path("rules")]
+        roots = (Path("rules"),)
     return next((root for root in roots if root.is_dir()), Path())
 
 
