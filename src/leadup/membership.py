@@ -1,7 +1,9 @@
 """Verdicts over time become memberships; memberships become what should stand at a target. Pure.
 
-A person is in a segment's audience if the verdict holds (after ``exclude`` and groups), the destination can find the
-person, and consent is given. Each answer carries its reason in plain words, which ``leadup explain`` shows.
+A person is in a segment if the verdict holds, or did and ``stay_at_least`` is not over, and no earlier segment of its
+group has the person: :func:`fold` moves that on from one instant of judging to the next. A member should stand in an
+audience if the destination can find the person and consent is given: :func:`wanted`. Each answer carries its reason in
+plain words, which ``leadup explain`` shows.
 """
 
 from __future__ import annotations
@@ -9,43 +11,84 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
 
 from leadup.consent import permission
-from leadup.types import Consent, Identifier, Kind, Purpose
+from leadup.rules.program import Group, Program
+from leadup.rules.verdicts import Instants, Mask
+from leadup.types import EVER, NEVER, Consent, Identifier, Kind, Purpose
 
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Someone entered or left a segment."""
-
-    segment: str
-    person: int
-    entered: bool
-    reason: str
+OUT: Final = NEVER
+"""The ``entered`` of whoever is not in a segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What the kernel said of one person and one segment."""
+class Members:
+    """One segment's memberships at an instant, one element a person."""
 
-    holds: bool
-    """After ``exclude`` and groups."""
-    when: bool
-    excluded: bool
-    until_us: int
+    entered: Instants
+    """Since when each is in, without a break; :data:`OUT` for who is not."""
+    kept: Mask
+    """In by ``stay_at_least`` alone: the rule holds no longer."""
+    outdone: Mask
+    """Out because an earlier segment of the group has the person."""
+    until: Instants
+    """Nothing here changes by itself before it."""
+
+    @property
+    def holds(self) -> Mask:
+        """Who is in."""
+        return np.not_equal(self.entered, OUT)
 
 
-def move(segment: str, person: int, was_in: bool, now: Verdict) -> Move | None:
-    """Compare one verdict with the membership before it."""
-    if now.holds == was_in:
-        return None
-    if now.holds:
-        return Move(segment, person, True, "the rule holds")
-    if not now.when:
-        return Move(segment, person, False, "the rule no longer holds")
-    if now.excluded:
-        return Move(segment, person, False, "an excluding segment holds")
-    return Move(segment, person, False, "an earlier segment of the group holds")
+def fold(program: Program, verdicts: pa.Table, before: Mapping[str, Instants], at: int) -> dict[str, Members]:
+    """Move memberships on by one instant of judging: verdict, then ``stay_at_least``, then group.
+
+    ``verdicts`` is what the kernel said at ``at`` (microseconds UTC), ``before`` the ``entered`` of each segment by
+    the rows of that table (a segment left out had nobody). Equal verdicts at equal instants give equal memberships,
+    and folding at an instant before the earliest ``until`` changes nothing.
+
+    Whom ``stay_at_least`` keeps holds the place in the group. It keeps nobody who is excluded, and nobody whom an
+    earlier segment of the group takes.
+    """
+    persons = verdicts.num_rows
+    nobody, never = np.zeros(persons, bool), np.full(persons, NEVER)
+    claims, expires = {}, {}
+    for name, segment in program.segments.items():
+        excluded = _column(verdicts, f"excluded:{name}")
+        holds = _column(verdicts, f"when:{name}") & ~excluded
+        entered = before.get(name)
+        if segment.stay_at_least and entered is not None:
+            ends = np.where(entered == OUT, EVER, entered + np.where(entered == OUT, 0, segment.stay_at_least))
+            kept = ~holds & ~excluded & (ends > at)
+            claims[name], expires[name] = holds | kept, np.where(kept, ends, NEVER)
+        else:
+            claims[name], expires[name] = holds, never
+    found = {}
+    for name in program.segments:
+        earlier = [other for group in program.groups if name in group.segments for other in _before(group, name)]
+        outdone = reduce(np.logical_or, (claims[other] for other in earlier), nobody) & claims[name]
+        holds, entered = claims[name] & ~outdone, before.get(name, never)
+        until = reduce(np.minimum, (expires[n] for n in (name, *earlier)), _column(verdicts, f"until:{name}"))
+        found[name] = Members(
+            entered=np.where(holds, np.where(entered == OUT, at, entered), OUT),
+            kept=holds & (expires[name] != NEVER),
+            outdone=outdone,
+            until=until,
+        )
+    return found
+
+
+def _before(group: Group, name: str) -> tuple[str, ...]:
+    return group.segments[: group.segments.index(name)]
+
+
+def _column(table: pa.Table, name: str) -> Any:
+    return table[name].to_numpy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

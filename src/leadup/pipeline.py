@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from leadup.delivery.book import Terms, all_targets, set_targets
+from leadup.delivery.members import forget_segments, move
 from leadup.delivery.merge import merge
 from leadup.delivery.planning import Planned, plan_all
 from leadup.delivery.wants import Judged, want_all
@@ -31,15 +32,12 @@ from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
 from leadup.identity.vault import Vault
 from leadup.kit import Source
-from leadup.membership import Verdict, move
 from leadup.rules.program import Activation, Program
 from leadup.state import Store
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import (
     dirty,
     judged,
-    membership_log,
-    memberships,
     meta,
     outbox,
     persons,
@@ -112,7 +110,7 @@ class Pipeline:
             if connection.scalar(select(meta.c.value).where(meta.c.key == _RULES)) == state:
                 return False
             rederive(connection, program, self.log)
-            self._forget_segments(connection, to_us(now))
+            forget_segments(connection, program, to_us(now))
             everyone = select(persons.c.id).where(persons.c.merged_into.is_(None))
             connection.execute(sqlite_insert(dirty).from_select(["person"], everyone).on_conflict_do_nothing())
             connection.execute(delete(meta).where(meta.c.key == _RULES))
@@ -131,12 +129,6 @@ class Pipeline:
                 "The rule files were edited, and another process has let the new rules go live.\n"
                 "  What to do: run this again; it goes on where it stopped. A running daemon does so by itself."
             )
-
-    def _forget_segments(self, connection: Connection, at_us: int) -> None:
-        gone = memberships.c.segment.not_in(list(self.program.segments))
-        rows = connection.execute(select(memberships.c.segment, memberships.c.person).where(gone)).all()
-        _log_moves(connection, at_us, [(r.segment, r.person, False, "the segment left the rules") for r in rows])
-        connection.execute(delete(memberships).where(gone))
 
     # ------------------------------------------------------------ page
 
@@ -252,9 +244,9 @@ class Pipeline:
                 more = len(chosen) == CHUNK
                 chosen = self._merge(connection, chosen, fresh, postponed, at_us)
                 if chosen:
-                    table, result = self._judge(connection, chosen, fresh, at_us, marks, ticked)
+                    table, result, ends = self._judge(connection, chosen, fresh, at_us, marks, ticked)
                     want_all(connection, self.program, targets, result, at_us)
-                    self._remember(connection, table, result, at_us)
+                    self._remember(connection, table, result, ends, at_us)
                 if not more:
                     ticked.plans = plan_all(connection, targets, at_us)
             if on_chunk is not None:
@@ -293,72 +285,32 @@ class Pipeline:
         at_us: int,
         marks: Mapping[str, int],
         ticked: Ticked,
-    ) -> tuple[pa.Table, Judged]:
+    ) -> tuple[pa.Table, Judged, Mapping[int, int]]:
         who, signals, facts = gather(connection, self.program, chosen)
         table = judge(self.program, who, signals, facts, at=at_us, watermarks=marks)
         ids = table["person"].to_numpy()
-        members = {name: set(ids[table[f"in:{name}"].to_numpy()].tolist()) for name in self.program.segments}
-        moves = self._moves(connection, chosen, table, members, at_us)
+        moved = move(connection, self.program, chosen, table, at_us)
         ticked.judged += len(chosen)
-        ticked.entered += sum(entered for _, _, entered, _ in moves)
-        ticked.left += sum(not entered for _, _, entered, _ in moves)
+        ticked.entered += sum(one.entered for one in moved.moves)
+        ticked.left += sum(not one.entered for one in moved.moves)
         scores = {
             name: dict(zip(ids.tolist(), table[f"score:{name}"].to_pylist(), strict=True))
             for name in self.program.scores
         }
-        reasons = {(segment, person): reason for segment, person, _, reason in moves}
-        return table, Judged(persons=chosen, members=members, reasons=reasons, scores=scores, fresh=fresh)
+        reasons = {(one.segment, one.person): one.reason for one in moved.moves}
+        result = Judged(persons=chosen, members=moved.members, reasons=reasons, scores=scores, fresh=fresh)
+        return table, result, moved.due
 
-    def _moves(
-        self,
-        connection: Connection,
-        chosen: Sequence[int],
-        table: pa.Table,
-        members: Mapping[str, set[int]],
-        at_us: int,
-    ) -> list[tuple[str, int, bool, str]]:
-        before: dict[str, set[int]] = {name: set() for name in self.program.segments}
-        for part in chunks(chosen):
-            query = select(memberships.c.segment, memberships.c.person).where(memberships.c.person.in_(part))
-            for segment, person in connection.execute(query):
-                before.setdefault(segment, set()).add(person)
-        index = {person: row for row, person in enumerate(table["person"].to_pylist())}
-        moves, rows = [], []
-        for name, now_in in members.items():
-            until = table[f"until:{name}"].to_numpy()
-            when, excluded = table[f"when:{name}"].to_numpy(), table[f"excluded:{name}"].to_numpy()
-            for person in now_in ^ before[name]:
-                row = index.get(person)
-                verdict = Verdict(
-                    holds=person in now_in,
-                    when=row is not None and bool(when[row]),
-                    excluded=row is not None and bool(excluded[row]),
-                    until_us=NEVER if row is None else int(until[row]),
-                )
-                moved = move(name, person, person in before[name], verdict)
-                if moved is not None:
-                    moves.append((name, person, moved.entered, moved.reason))
-            rows += [
-                {"segment": name, "person": person, "entered_us": at_us, "until_us": int(until[index[person]])}
-                for person in sorted(now_in)
-            ]
-        left = [(segment, person) for segment, person, entered, _ in moves if not entered]
-        for segment in {segment for segment, _ in left}:
-            for part in chunks(person for name, person in left if name == segment):
-                gone = (memberships.c.segment == segment) & memberships.c.person.in_(part)
-                connection.execute(delete(memberships).where(gone))
-        upsert(connection, memberships, rows, update=["until_us"])
-        _log_moves(connection, at_us, moves)
-        return moves
-
-    def _remember(self, connection: Connection, table: pa.Table, result: Judged, at_us: int) -> None:
-        """Note when each person must be judged again; nobody is dirty any more."""
+    def _remember(
+        self, connection: Connection, table: pa.Table, result: Judged, ends: Mapping[int, int], at_us: int
+    ) -> None:
+        """Note when each person must be judged again; nobody is dirty any more. ``ends``: of memberships, by person."""
         due, waits = table["due"].to_numpy(), table["waits"].to_numpy()
         rows = [
             {
                 "person": person,
                 "at_us": at_us,
-                "due_us": min(int(due[row]), result.daily.get(person, NEVER)),
+                "due_us": min(int(due[row]), ends.get(person, NEVER), result.daily.get(person, NEVER)),
                 "waits_us": int(waits[row]),
             }
             for row, person in enumerate(table["person"].to_pylist())
@@ -390,15 +342,6 @@ class Pipeline:
         waiting = (outbox.c.state.in_(["pending", "sending"])) & (outbox.c.next_us <= to_us(now))
         with self.store.read() as connection:
             return connection.scalar(select(outbox.c.id).where(waiting).limit(1)) is not None
-
-
-def _log_moves(connection: Connection, at_us: int, moves: Sequence[tuple[str, int, bool, str]]) -> None:
-    rows = [
-        {"at_us": at_us, "segment": segment, "person": person, "entered": entered, "reason": reason}
-        for segment, person, entered, reason in moves
-    ]
-    if rows:
-        connection.execute(insert(membership_log), rows)
 
 
 def activations(program: Program, can: Mapping[str, Capabilities], max_leave: float) -> dict[Target, Terms]:

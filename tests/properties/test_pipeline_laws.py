@@ -27,10 +27,9 @@ from leadup.pipeline import Pipeline
 from leadup.rules.loader import load_text
 from leadup.state import open_store
 from leadup.state.tables import memberships
-from leadup.types import Event, Fact, Identifier, Kind, Page, to_us
+from leadup.types import Event, Fact, Page, to_us
+from visits import HOUR, START, records, steps
 
-START = datetime.fromisoformat("2026-03-01T00:00:00Z")
-HOUR = timedelta(hours=1)
 VAULT = Vault(Fernet.generate_key().decode())
 PROGRAM = load_text(
     """
@@ -56,41 +55,6 @@ groups:
 
 exactly = settings(
     derandomize=True, deadline=None, database=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
-identifiers = st.sampled_from(
-    [
-        (Identifier(Kind.USER_ID, "u1"),),
-        (Identifier(Kind.USER_ID, "u2"),),
-        (Identifier(Kind.CLIENT_ID, "c1"),),
-        (Identifier(Kind.CLIENT_ID, "c2"),),
-        (Identifier(Kind.EMAIL, "x@example.com"),),
-        (Identifier(Kind.USER_ID, "u1"), Identifier(Kind.CLIENT_ID, "c1")),
-        (Identifier(Kind.USER_ID, "u2"), Identifier(Kind.CLIENT_ID, "c1")),
-        (Identifier(Kind.EMAIL, "x@example.com"), Identifier(Kind.CLIENT_ID, "c2")),
-        (Identifier(Kind.EMAIL, "x@example.com"), Identifier(Kind.USER_ID, "u2")),
-    ]
-)
-hours = st.integers(0, 48)
-
-
-@st.composite
-def records(draw: st.DrawFn) -> Event | Fact:
-    at = START + draw(hours) * HOUR
-    if draw(st.integers(0, 9)) == 0:
-        stage = draw(st.sampled_from(["lead", "customer"]))
-        return Fact(source="t", at=at, identifiers=draw(identifiers), facts={"stage": stage})
-    return Event(
-        source="t",
-        id=str(draw(st.integers(0, 25))),  # now and then one id twice: a revision
-        name=draw(st.sampled_from("abcd")),
-        at=at,
-        identifiers=draw(identifiers),
-        properties={"n": draw(st.integers(1, 3))},
-    )
-
-
-steps = st.lists(
-    st.one_of(st.lists(records(), min_size=1, max_size=6), hours.map(lambda h: START + h * HOUR)), max_size=14
 )
 
 

@@ -51,6 +51,13 @@ FUNNEL = "funnels:\n  path: [pricing_view, form_started, requested]\nsegments:\n
 # What stands in GOOD; what is written instead, with «» round the place that is shown; what is said; what the hint says.
 # Where the place is not in what is written, a fifth text has it.
 MISTAKES = [
+    # memberships
+    (
+        "exclude: [one]",
+        "exclude: [one]\n    stay_at_least: «3»",
+        "`stay_at_least` must be a duration such as 30m, 1h, 14d, 2w.",
+        'did you mean "3d"?',
+    ),
     # keys
     (
         "at_least: 2",
@@ -62,7 +69,7 @@ MISTAKES = [
         "when: {did",
         "«wen»: {did",
         '"wen" is not a key of a segment.',
-        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, when',
+        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, stay_at_least, when',
     ),
     (
         "half_life: 7d",

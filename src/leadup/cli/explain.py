@@ -82,6 +82,10 @@ def _show(answer: dict[str, Any]) -> None:
 def _show_segment(name: str, segment: dict[str, Any]) -> None:
     since = f" since {segment['since']}" if segment["since"] else ""
     out.print(f"\n[bold]{name}[/]: {'in' + since if segment['in'] else 'out'}")
+    if segment["kept_until"]:
+        out.print(f"  kept until {segment['kept_until']} by stay_at_least: the rule holds no longer")
+    if segment["outdone_in_group"]:
+        out.print("  an earlier segment of the group has the person")
     if segment["excluded"]:
         out.print("  excluded by another segment")
     for node in segment["conditions"]:

@@ -10,13 +10,15 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from leadup.delivery.book import all_targets
+from leadup.delivery.members import entered, read
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
 from leadup.identity import people
 from leadup.insights.words import describe, instant
+from leadup.membership import OUT, Members, fold
 from leadup.rules.program import All, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
-from leadup.state.tables import conversions, ledger, membership_log, memberships, standings
+from leadup.state.tables import conversions, ledger, membership_log, standings
 from leadup.types import NEVER
 
 AHEAD_US = 366 * 86_400_000_000
@@ -35,14 +37,18 @@ def explain(
     """Return all that is known of one person and these segments. ``feeds``: the connections that are pulled."""
     marks = watermarks(connection, program, feeds)
     tables = gather(connection, program, [person])
-    now = _judge(program, tables, at_us, marks)
+    verdicts = _verdicts(program, tables, at_us, marks)
+    now = dict(verdicts.to_pylist()[0])
+    members = fold(program, verdicts, entered(read(connection, [person]), {person: 0}), at_us)
     consent = people.consent_together(connection, [person]).get(person, {})
     return {
         "person": person,
         "identifiers": [show_identifier(i.kind, i.value) for i in people.identifiers_of(connection, [person])[person]],
         "consent": {str(purpose): "granted" if granted else "denied" for purpose, granted in sorted(consent.items())},
         "scores": {name: round(now[f"score:{name}"], 2) for name in program.scores},
-        "segments": {name: _segment(connection, program, tables, name, person, at_us, now) for name in segments},
+        "segments": {
+            name: _segment(connection, program, tables, name, person, at_us, now, members) for name in segments
+        },
         "conversions": _conversions(connection, person),
         "ledger": _ledger(connection, person, segments, program),
     }
@@ -53,10 +59,9 @@ def show_identifier(kind: str, value: str) -> str:
     return f"{kind}:{value[:10]}…" if kind in ("email", "phone") else f"{kind}:{value}"
 
 
-def _judge(program: Program, tables: Any, at_us: int, marks: Mapping[str, int]) -> dict[str, Any]:
+def _verdicts(program: Program, tables: Any, at_us: int, marks: Mapping[str, int]) -> pa.Table:
     who, signals, facts = tables
-    rows = judge(program, who, signals, facts, at=at_us, watermarks=marks).to_pylist()
-    return dict(rows[0]) if rows else {}
+    return judge(program, who, signals, facts, at=at_us, watermarks=marks)
 
 
 def _segment(
@@ -67,23 +72,25 @@ def _segment(
     person: int,
     at_us: int,
     now: Mapping[str, Any],
+    members: Mapping[str, Members],
 ) -> dict[str, Any]:
-    entered = connection.scalar(
-        select(memberships.c.entered_us).where(memberships.c.segment == name, memberships.c.person == person)
-    )
+    mine = members[name]
+    since = int(mine.entered[0])
+    stay = program.segments[name].stay_at_least
     log = connection.execute(
         select(membership_log)
         .where(membership_log.c.person == person, membership_log.c.segment == name)
         .order_by(membership_log.c.id)
     )
-    holds = bool(now[f"in:{name}"])
     return {
-        "in": holds,
-        "since": instant(entered) if entered is not None else None,
+        "in": since != OUT,
+        "since": instant(since),
+        "kept_until": instant(since + stay) if mine.kept[0] else None,
+        "outdone_in_group": bool(mine.outdone[0]),
         "waits_for_reading_up_to": instant(now[f"waits:{name}"]),
         "conditions": _conditions(program, tables, program.segments[name], at_us),
         "excluded": bool(now[f"excluded:{name}"]),
-        "next_change": _next_change(program, tables, name, at_us, holds),
+        "next_change": _next_change(program, tables, name, at_us, members),
         "history": [
             {"at": instant(row.at_us), "what": "entered" if row.entered else "left", "why": row.reason} for row in log
         ],
@@ -96,7 +103,7 @@ def _conditions(program: Program, tables: Any, segment: Segment, at_us: int) -> 
     nodes = list(_nodes(segment.when, 0))
     probes = {f"{i}": Segment(name=f"{i}", when=node) for i, (node, _) in enumerate(nodes)}
     asked = replace(program, segments={**program.segments, **probes}, groups=())
-    now = _judge(asked, tables, at_us, {})
+    [now] = _verdicts(asked, tables, at_us, {}).to_pylist()
     signals = tables[1]
     found = []
     for i, (node, depth) in enumerate(nodes):
@@ -123,14 +130,17 @@ def _nodes(condition: Any, depth: int) -> Iterator[tuple[Any, int]]:
         yield from _nodes(condition.part, depth + 1)
 
 
-def _next_change(program: Program, tables: Any, name: str, at_us: int, holds: bool) -> dict[str, Any] | None:
-    """Judge again at each ``until`` until the answer differs; everything is taken as read by then."""
-    instant_us = at_us
+def _next_change(
+    program: Program, tables: Any, name: str, at_us: int, members: Mapping[str, Members]
+) -> dict[str, Any] | None:
+    """Judge and fold again at each ``until`` until the answer differs; everything is taken as read by then."""
+    instant_us, holds = at_us, bool(members[name].holds[0])
     for _ in range(STEPS):
-        now = _judge(program, tables, instant_us, {})
-        if bool(now[f"in:{name}"]) != holds:
+        before = {segment: one.entered for segment, one in members.items()}
+        members = fold(program, _verdicts(program, tables, instant_us, {}), before, instant_us)
+        if bool(members[name].holds[0]) != holds:
             return {"at": instant(instant_us), "becomes": "in" if not holds else "out"}
-        instant_us = int(now[f"until:{name}"])
+        instant_us = int(members[name].until[0])
         if instant_us >= NEVER or instant_us > at_us + AHEAD_US:
             return None
     return None

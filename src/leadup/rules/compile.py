@@ -165,6 +165,7 @@ def _segment(name: str, it: model.Segment, scores: Scores, funnels: Funnels) -> 
         name=name,
         when=_condition(it.when, scores, funnels),
         exclude=tuple(it.exclude or ()),
+        stay_at_least=it.stay_at_least or 0,
         activate=_activate(it.activate),
         guard=p.Guard(max_leave=it.guard.max_leave if it.guard else None),
         description=it.description or "",

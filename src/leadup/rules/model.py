@@ -178,6 +178,8 @@ class Segment(Part):
     """The condition."""
     exclude: Given[list[Word]] = None
     """Segments whose people are taken out."""
+    stay_at_least: Given[Duration] = None
+    """Once in, a person stays in this long, though the condition hold no longer: no flicker around a threshold."""
     activate: Given[Activate] = None
     """Connections that get the audience."""
     guard: Given[Guard] = None

@@ -204,6 +204,8 @@ class Segment:
     when: Condition
     exclude: tuple[str, ...] = ()
     """Names of segments whose verdict takes a person out."""
+    stay_at_least: int = 0
+    """Microseconds for which a person stays in once entered, though the rule hold no longer."""
     activate: tuple[Activation, ...] = ()
     guard: Guard = Guard()
     description: str = ""
