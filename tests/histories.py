@@ -23,6 +23,8 @@ SECONDS = 20
 instants = st.integers(0, SECONDS * 2).map(lambda steps: steps * GRID)
 durations = st.integers(1, 12).map(lambda steps: steps * GRID)
 windows = st.none() | durations
+lags = st.sampled_from([0, 0, 0, GRID, 3 * GRID, 8 * GRID])
+"""How long before the moment of judging a window ends."""
 moments = st.builds(lambda steps, over: steps * GRID + over, st.integers(-1, 60), st.sampled_from([0, 0, 1, GRID - 1]))
 _VALUES: tuple[Json, ...] = (1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01")
 watermarks = st.dictionaries(st.sampled_from(PATTERNS), instants)
@@ -50,6 +52,7 @@ _did = st.builds(
     more=st.sampled_from([None, None, 0, 0, 1]),
     pattern=_pattern,
     within=windows,
+    lag=lags,
     where=st.just(()) | _wheres("x", "y"),
 )
 _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
@@ -60,6 +63,7 @@ _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
         steps=st.lists(_pattern, min_size=1, max_size=3).map(tuple),
         span=windows,
         within=windows,
+        lag=lags,
         strict=st.booleans(),
         without=st.none() | _pattern,
     ),

@@ -126,17 +126,17 @@ class _Oracle:
             return self.started(c, negate=negate)
         if isinstance(c, Sequence):
             if negate:
-                return self.absent(lambda u: not self.in_order(c, u), c.steps)
+                return self.absent(lambda u: not self.in_order(c, u), c.steps, c.lag)
             between = [*(c.steps if c.strict else ()), *([c.without] if c.without else ())]
-            return self.absent(lambda u: self.in_order(c, u), between) if between else self.in_order(c, self.at)
+            return self.absent(lambda u: self.in_order(c, u), between, c.lag) if between else self.in_order(c, self.at)
         return self.scored(c, negate=negate)
 
     def did(self, c: Did, *, negate: bool) -> bool:
         def count(u: int) -> int:
-            return sum(since(u, c.within) < t <= u for t in self.times(c.pattern, c.where))
+            return sum(since(u - c.lag, c.within) < t <= u - c.lag for t in self.times(c.pattern, c.where))
 
         def fewer(than: int) -> bool:
-            return self.absent(lambda u: count(u) < than, [c.pattern])
+            return self.absent(lambda u: count(u) < than, [c.pattern], c.lag)
 
         if negate:
             return fewer(c.low) or (c.high is not None and count(self.at) > c.high)
@@ -160,7 +160,7 @@ class _Oracle:
         breaks = self.times(c.without) if c.without else []
         return any(
             all(a < b for a, b in itertools.pairwise(times))
-            and times[-1] > since(u, c.within)
+            and since(u - c.lag, c.within) < times[-1] <= u - c.lag
             and (c.span is None or times[-1] - times[0] <= c.span)
             and not any(a < t < b for a, b in itertools.pairwise(times) for t in listed)
             and not any(times[0] < t < times[-1] for t in breaks)
@@ -201,9 +201,12 @@ class _Oracle:
 
     # ------------------------------------------------------------ absence
 
-    def absent(self, holds: Callable[[int], bool], patterns: list[str] | tuple[str, ...]) -> bool:
-        """Return whether something holds, and the sources have been read up to the instant since when it does."""
-        read_to = min(self.watermarks.get(pattern, NEVER) for pattern in patterns)
+    def absent(self, holds: Callable[[int], bool], patterns: list[str] | tuple[str, ...], lag: int = 0) -> bool:
+        """Return whether something holds, and the sources have been read up to the instant since when it does.
+
+        Or ``lag`` less, if what happens later says nothing.
+        """
+        read_to = min(self.watermarks.get(pattern, NEVER) for pattern in patterns) + lag
         return holds(self.at) and (read_to >= self.at or self.turned(holds) <= read_to)
 
     def turned(self, holds: Callable[[int], bool]) -> int:

@@ -90,6 +90,18 @@ CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
     (did(low=0, high=0, within=5), "a@10", 15, True, None),
     (did(low=0, high=0), "a@10", 1e6, False, None),
     (did(low=0, high=0), "a@10", 9, True, 10),
+    # a window that ends 2 ago: open at its old end, closed at its young end
+    (did(within=3, lag=us(2)), "a@10", 12 - US, False, 12),
+    (did(within=3, lag=us(2)), "a@10", 12, True, 15),
+    (did(within=3, lag=us(2)), "a@10", 15, False, None),
+    (did(lag=us(2)), "a@10", 12, True, None),
+    (did(low=0, high=0, within=3, lag=us(2)), "a@10 a@14", 14, False, 15),
+    (did(low=0, high=0, within=3, lag=us(2)), "a@10 a@14", 15, True, 16),
+    (did(low=0, high=0, within=3, lag=us(2)), "a@10 a@14", 16, False, 19),
+    (did(low=2, within=3, lag=us(2)), "a@10 a@12", 14, True, 15),
+    (sequence("a", "b", within=3, lag=us(2)), "a@1 b@10", 12 - US, False, 12),
+    (sequence("a", "b", within=3, lag=us(2)), "a@1 b@10", 12, True, 15),
+    (sequence("a", "b", within=3, lag=us(2)), "a@1 b@10", 15, False, None),
     # started, wait 2, within 9
     (started(2, 9), "a@10", 10, False, 12),
     (started(2, 9), "a@10", 12 - US, False, 12),
@@ -329,6 +341,11 @@ DID_NOT = did(low=0, high=0, within=5)
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"a": 16}, False, 17),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 16}, False, 17),
         (p.Not(sequence("a", "b", within=5)), "a@10 b@12", 20, {"b": 17}, True, None),
+        (p.Not(sequence("a", "b", within=3, lag=us(2))), "a@10 b@12", 20, {"b": 14}, False, 15),
+        (p.Not(sequence("a", "b", within=3, lag=us(2))), "a@10 b@12", 20, {"b": 15}, True, None),
+        (did(low=0, high=0, within=3, lag=us(2)), "a@10", 20, {"a": 12}, False, 13),  # to where the window ends
+        (did(low=0, high=0, within=3, lag=us(2)), "a@10", 20, {"a": 13}, True, None),
+        (did(low=0, high=0, within=3, lag=us(2)), "", 20, {"a": -1e6}, True, None),
         (sequence("a", "b", without="n", within=5), "a@10 b@12", 13, {"n": 11}, False, 12),  # one may yet come between
         (sequence("a", "b", without="n", within=5), "a@10 b@12", 13, {"n": 12}, True, None),
         (sequence("a", "b", without="n", within=5), "a@10 b@12", 13, {"a": 0, "b": 0}, True, None),

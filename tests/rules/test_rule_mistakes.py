@@ -307,6 +307,25 @@ MISTAKES = [
     ("at_least: 2", "between: «[3, 2]»", "3 to 2 can never hold", ""),
     ("at_least: 2", "at_least: 2, exactly: «2»", "`exactly` and `at_least` do not go together.", ""),
     ("for: 1h, within: 7d", "for: «7d», within: 7d", "This can never hold: `for` must be shorter than `within`.", ""),
+    # ranges
+    ("within: 7d}\n", "within: {from: «7d», to: 7d}}\n", "This can never hold: `from` lies further back", "swap"),
+    ("within: 7d}\n", "within: {from: 7d, «too»: 1d}}\n", '"too" is not a key of a range of time.', '"to"'),
+    ("within: 7d}\n", "«within»: {from: 7d}}\n", "A range of time needs `to`.", "keys of a range of time: from, to"),
+    ("within: 7d}\n", "within: {to: «7»}}\n", "`to` must be a duration such as", 'did you mean "7d"?'),
+    ("within: 7d}\n", "within: «7»}\n", "`within` must be a duration such as", 'did you mean "7d"?'),
+    ("within: 7d}\n", "within: «[7d]»}\n", "`within` must be a duration such as 14d, or a range such as", ""),
+    (
+        "for: 1h, within: 7d",
+        "for: 1h, within: «{from: 7d, to: 1d}»",
+        "`within` must be a duration here",
+        "`for` already",
+    ),
+    (
+        "at_least: 2, within: 7d",
+        "at_least: 3, within: «{from: 8d, to: 191h}»",
+        "This can never hold: 3 of pricing_view take at least 1h, and `within` is shorter or as long.",
+        "its `same_within` is 30m",
+    ),
     (
         "at_least: 2, within: 7d",
         "at_least: 3, within: «1h»",
@@ -561,7 +580,6 @@ PLANNED = {  # owner: (what stands in GOOD, how a planned word is written there)
     "a test": ("    person:", "    «WORD»: {}\n    person:"),
     "a condition": ("{did: pricing_view, at_least: 2, within: 7d}", "{«WORD»: pricing_view, within: 7d}"),
     "`did`": ("at_least: 2", "«WORD»: amount"),
-    "a duration": ("at_least: 2, within: 7d", "within: {«WORD»: 7d}"),
     "the `where` of a rule": ("at_least: 2", "where: {«WORD»: paid_search}"),
     "`person`": ("{stage: lead}}}\ngroups", "{«WORD»: paid}}}\ngroups"),
 }

@@ -151,18 +151,21 @@ class History:
         self._signals, self._patterns = signals, patterns
         self._persons, self._now = end - begin, at
         self._split = signals.split(begin, end)
-        self._made: dict[tuple[str, str], Occurrences] = {}
+        self._made: dict[tuple[str, str, int], Occurrences] = {}
         self._first: dict[str, tuple[Rows, Rows]] = {}
 
-    def of(self, pattern: str, where: Where = ()) -> Occurrences:
-        """Return the occurrences of a pattern that pass the tests.
+    def of(self, pattern: str, where: Where = (), *, lag: int = 0) -> Occurrences:
+        """Return the occurrences of a pattern that pass the tests, as if each had happened ``lag`` later.
 
         Signals that are one occurrence (an equal ``event_id`` at any distance, or nearer than ``same_within`` to the
         last that counted) count once, as the first of them, with the properties of all: the earliest value wins.
         """
-        key = (pattern, repr(where))  # not the tests themselves, of which 1 and True would be equal
+        key = (pattern, repr(where), lag)  # not the tests themselves, of which 1 and True would be equal
         if key not in self._made:
-            self._made[key] = self.of(pattern).only(self._passing(pattern, where)) if where else self._all(pattern)
+            if lag:
+                self._made[key] = self.of(pattern, where).later(lag, at=self._now)
+            else:
+                self._made[key] = self.of(pattern).only(self._passing(pattern, where)) if where else self._all(pattern)
         return self._made[key]
 
     def _all(self, pattern: str) -> Occurrences:

@@ -20,7 +20,7 @@ from leadup.rules.program import All, Condition, Did, InSegment, Not, Person, Pr
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.scores import Scoring
 from leadup.rules.signals import leaves
-from leadup.rules.verdicts import Verdicts, every, known, some, sooner
+from leadup.rules.verdicts import Verdicts, every, known, lagging, some, sooner
 from leadup.types import NEVER
 
 BLOCK: Final = 1 << 15
@@ -141,8 +141,8 @@ class _Judgement:
     def _leaf(self, c: Condition, *, negate: bool) -> Verdicts:
         match c:
             case Did():
-                done, read_to = self._history.of(c.pattern, c.where), self._read_to(c.pattern)
-                return operators.did(done, c, at=self._at, watermark=read_to, negate=negate)
+                done, read_to = self._history.of(c.pattern, c.where, lag=c.lag), self._read_to(c.pattern, lag=c.lag)
+                return lagging(operators.did(done, c, at=self._at, watermark=read_to, negate=negate), c.lag)
             case Started():
                 return operators.started(
                     self._history.of(c.pattern),
@@ -154,15 +154,16 @@ class _Judgement:
                     negate=negate,
                 )
             case Sequence():
-                return operators.sequence(
-                    [self._history.of(step) for step in c.steps],
-                    self._history.of(c.without) if c.without else None,
+                verdicts = operators.sequence(
+                    [self._history.of(step, lag=c.lag) for step in c.steps],
+                    self._history.of(c.without, lag=c.lag) if c.without else None,
                     c,
                     at=self._at,
-                    watermark=self._read_to(*c.steps),
-                    break_watermark=self._read_to(*c.broken_by),
+                    watermark=self._read_to(*c.steps, lag=c.lag),
+                    break_watermark=self._read_to(*c.broken_by, lag=c.lag),
                     negate=negate,
                 )
+                return lagging(verdicts, c.lag)
             case ScoreIs():
                 points = self._program.scores[c.score].points
                 read_to = self._read_to(*(p.pattern for p in points))
@@ -173,9 +174,10 @@ class _Judgement:
             case _:
                 raise TypeError(f"{c!r} holds other conditions.")
 
-    def _read_to(self, *patterns: str) -> int:
-        """Return the instant up to which all of these patterns are complete."""
-        return min((self._watermarks.get(pattern, NEVER) for pattern in patterns), default=NEVER)
+    def _read_to(self, *patterns: str, lag: int = 0) -> int:
+        """Return the instant up to which all of these patterns are complete, were all of it ``lag`` later."""
+        read_to = min((self._watermarks.get(pattern, NEVER) for pattern in patterns), default=NEVER)
+        return min(read_to + lag, NEVER)
 
     def score(self, name: str) -> Scoring:
         if name not in self._scores:

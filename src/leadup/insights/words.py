@@ -43,7 +43,7 @@ def describe(condition: Condition) -> str:
             then = " directly then " if condition.strict else " then "
             without = f" without {condition.without} between" if condition.without else ""
             span = f" in {show(condition.span)}" if condition.span is not None else ""
-            return then.join(condition.steps) + without + span + _within(condition.within)
+            return then.join(condition.steps) + without + span + _within(condition.within, condition.lag)
         case ScoreIs():
             upper = f" and below {condition.high:g}" if condition.high is not None else ""
             return f"score {condition.score} at least {condition.low:g}{upper}"
@@ -62,7 +62,7 @@ def describe(condition: Condition) -> str:
 def _did(condition: Did) -> str:
     low, high = condition.low, condition.high
     where = f" where {_where(condition.where)}" if condition.where else ""
-    tail = where + _within(condition.within)
+    tail = where + _within(condition.within, condition.lag)
     if high == 0:
         return f"did not {condition.pattern}{tail}"
     if high is None:
@@ -72,8 +72,10 @@ def _did(condition: Did) -> str:
     return f"did {condition.pattern}{times}{tail}"
 
 
-def _within(within: int | None) -> str:
-    return "" if within is None else f" within {show(within)}"
+def _within(within: int | None, lag: int = 0) -> str:
+    if not lag:
+        return "" if within is None else f" within {show(within)}"
+    return f" up to {show(lag)} ago" if within is None else f" from {show(within + lag)} to {show(lag)} ago"
 
 
 def _where(where: Where) -> str:

@@ -12,6 +12,7 @@ from leadup.rules import durations, model
 from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
+from leadup.rules.windows import width_and_lag
 
 SHOWN = 12
 """So many names are listed in a hint at most."""
@@ -191,11 +192,12 @@ def _tiers(file: Loaded) -> Iterator[Problem]:
 def _too_close(file: Loaded, patterns: dict[str, model.Pattern]) -> Iterator[Problem]:
     """More signals asked for than ``same_within`` lets into the window."""
     for condition, path in _conditions(file):
-        if not isinstance(condition, c.Did) or condition.did not in patterns or condition.within is None:
+        within, _ = width_and_lag(condition.within) if isinstance(condition, c.Did) else (None, 0)
+        if not isinstance(condition, c.Did) or condition.did not in patterns or within is None:
             continue
         low, _ = condition.bounds
         apart = patterns[condition.did].same_within or 0
-        if (low - 1) * apart >= condition.within:
+        if (low - 1) * apart >= within:
             text = f"This can never hold: {low} of {condition.did} take at least {durations.show((low - 1) * apart)}"
             why = f"its `same_within` is {durations.show(apart)}"
             yield file.document.problem((*path, "within"), f"{text}, and `within` is shorter or as long.", why)

@@ -15,6 +15,7 @@ from leadup.rules import model
 from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
+from leadup.rules.windows import width_and_lag
 from leadup.types import Money
 
 Scores: TypeAlias = Mapping[str, p.Score]
@@ -121,12 +122,13 @@ def _condition(it: c.Condition, scores: Scores, funnels: Funnels) -> p.Condition
 
 
 def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
+    within, lag = width_and_lag(getattr(it, "within", None))
     match it:
         case c.Did():
             low, high = it.bounds
-            return p.Did(pattern=it.did, low=low, high=high, within=it.within, where=_where(it.where))
+            return p.Did(pattern=it.did, low=low, high=high, within=within, lag=lag, where=_where(it.where))
         case c.DidNot():
-            return p.Did(pattern=it.did_not, low=0, high=0, within=it.within, where=_where(it.where))
+            return p.Did(pattern=it.did_not, low=0, high=0, within=within, lag=lag, where=_where(it.where))
         case c.Started():
             return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
         case c.DroppedAt():
@@ -136,7 +138,8 @@ def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
             return p.Sequence(
                 steps=tuple(it.sequence),
                 span=it.span,
-                within=it.within,
+                within=within,
+                lag=lag,
                 strict=it.strict or False,
                 without=it.without,
             )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from leadup.rules import vocabulary as v
 from leadup.rules.vocabulary import Duration, Given, Part, Value, Word, wrong
+from leadup.rules.windows import PlainWindow, Window
 
 # ---------------------------------------------------------------- where
 
@@ -119,7 +120,7 @@ class Did(Part):
     """Neither fewer nor more."""
     between: Given[Annotated[list[Count], Field(min_length=2, max_length=2)]] = None
     """The fewest and the most, as [2, 5]."""
-    within: Given[Duration] = None
+    within: Given[Window] = None
     """Counted back from the moment of judging; left out: ever."""
     where: Given[RuleWhere] = None
     """Only signals whose properties pass."""
@@ -153,7 +154,7 @@ class DidNot(Part):
 
     did_not: Word
     """The micro or macro conversion."""
-    within: Given[Duration] = None
+    within: Given[Window] = None
     """Counted back from the moment of judging; left out: ever."""
     where: Given[RuleWhere] = None
     """Only signals whose properties pass are looked for."""
@@ -175,7 +176,7 @@ class Started(Part):
     """The conversion that ends it, from the start on."""
     for_: Duration = Field(alias="for")
     """How long to wait after the start."""
-    within: Given[Duration] = None
+    within: Given[PlainWindow] = None
     """How old the start may be; left out: ever."""
 
     @model_validator(mode="after")
@@ -195,7 +196,7 @@ class DroppedAt(Part):
     """The funnel."""
     for_: Duration = Field(alias="for")
     """How long to wait after the step."""
-    within: Given[Duration] = None
+    within: Given[PlainWindow] = None
     """How old the step may be; left out: ever."""
 
     @model_validator(mode="after")
@@ -216,7 +217,7 @@ class Sequence(Part):
     """The steps."""
     span: Given[Duration] = None
     """The most that may lie between first and last."""
-    within: Given[Duration] = None
+    within: Given[Window] = None
     """The last step is in this window; left out: ever."""
     strict: Given[bool] = None
     """Whether none of the listed conversions may happen between one step and the next."""

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from leadup.rules.verdicts import Instants, Mask
-from leadup.types import EVER
+from leadup.rules.verdicts import Instants, Mask, sooner
+from leadup.types import EVER, NEVER
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,19 @@ class Occurrences:
                 latest[enough] = self.at[self.end[enough] - n]
             self._latest[n] = latest
         return self._latest[n]
+
+    def later(self, lag: int, *, at: int) -> Occurrences:
+        """Return what there would be at the instant ``at``, had each happened ``lag`` later.
+
+        A window that ends ``lag`` ago holds of these what one that ends now holds of those.
+        """
+        moved = self.at[:-1] + lag
+        young = np.flatnonzero(moved > at)[::-1]
+        wake = np.full(self.persons, NEVER)
+        wake[self.person[young]] = moved[young]  # of equal indices the last assignment stays: that of the earliest
+        seen = moved <= at
+        there = self.only(seen)
+        return Occurrences(np.append(moved[seen], EVER), there.person, self.persons, sooner(self.wake, wake))
 
     def only(self, mask: Mask) -> Occurrences:
         """Keep the rows of ``mask``."""

@@ -75,6 +75,8 @@ class Did:
     low: int = 1
     high: int | None = None
     within: int | None = None
+    lag: int = 0
+    """The window ends this long before ``at``: ``(at - lag - within, at - lag]``."""
     where: Where = ()
 
 
@@ -95,6 +97,8 @@ class Sequence:
     steps: tuple[str, ...]
     span: int | None = None
     within: int | None = None
+    lag: int = 0
+    """The window ends this long before ``at``: ``(at - lag - within, at - lag]``."""
     strict: bool = False
     """No signal of any of the steps lies between one step and the next (both instants excluded)."""
     without: str | None = None

@@ -31,6 +31,14 @@ class Verdicts:
     """``None``: no watermark changes anybody's answer, which is so wherever the sources are read up to now."""
 
 
+def lagging(verdicts: Verdicts, lag: int) -> Verdicts:
+    """Return an answer about what happened up to ``lag`` ago: reading up to so much earlier is enough."""
+    if verdicts.waits is None or not lag:
+        return verdicts
+    waits = np.where(verdicts.waits < NEVER, verdicts.waits - lag, NEVER)
+    return Verdicts(verdicts.holds, verdicts.until, waits)
+
+
 def known(holds: Mask, until: Instants) -> Verdicts:
     """Return an answer that rests on what happened: it is given at once."""
     return Verdicts(holds, until, None)

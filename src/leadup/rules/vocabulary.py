@@ -38,7 +38,6 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
         "a test": "consent",
         "a condition": "first stopped resumed regularly sessions return_visits in_list settle",
         "`did`": "sum max distinct",
-        "a duration": "from to",
         "the `where` of a rule": "channel",
         "`person`": "first_channel last_channel",
     }.items()
@@ -181,7 +180,6 @@ Word: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 def _duration(value: Any, *, lowest: int = 1) -> int:
-    refuse_not_built("a duration", value)
     if not isinstance(value, str):
         like = f'did you mean "{value}d"?' if kind(value) == "number" else ""
         raise wrong("{} must be a duration such as 30m, 1h, 14d, 2w.", like)

@@ -1,0 +1,29 @@
+"""Conditions in plain words."""
+
+import pytest
+
+from leadup.insights.words import describe
+from leadup.rules import loader
+
+RULES = """
+version: 1
+micro_conversions:
+  a: {event: a}
+  b: {event: b}
+segments:
+  it: {when: CONDITION}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{did: a, within: {from: 30d, to: 7d}}", "did a from 30d to 7d ago"),
+        ("{did: a, at_least: 2, within: {to: 7d}}", "did a at least 2 times up to 7d ago"),
+        ("{did_not: a, within: {from: 12h, to: 30m}}", "did not a from 12h to 30m ago"),
+        ("{sequence: [a, b], span: 1h, within: {from: 3d, to: 1d}}", "a then b in 1h from 3d to 1d ago"),
+    ],
+)
+def test_a_condition_in_plain_words(written, said):
+    program = loader.load_text(RULES.replace("CONDITION", written)).program
+    assert describe(program.segments["it"].when) == said
