@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias, get_args
 
 from leadup.rules import conditions as c
-from leadup.rules import model
+from leadup.rules import filters, model
 from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
@@ -85,11 +85,11 @@ def _value(it: Money | model.ValueOf | None) -> Money | p.ValueOf | None:
     return p.ValueOf(property=it.property_, **{key: it.currency})
 
 
-def _where(where: c.Where | None) -> p.Where:
+def _where(where: filters.Where | None) -> p.Where:
     """Return the tests sorted, since all must hold and their order says nothing."""
     tests: list[p.Test] = []
     for name, it in (where or {}).items():
-        if isinstance(it, c.Tests):
+        if isinstance(it, filters.Tests):
             written = ((op, getattr(it, f"{op}_" if op == "in" else op)) for op in get_args(p.Op))
             tests += [p.Test(name, op, tuple(x) if isinstance(x, list) else x) for op, x in written if x is not None]
         else:

@@ -1,103 +1,15 @@
-"""The models of ``where`` and of conditions: one class an operator. Their docstrings are the editor's help."""
+"""The models of conditions: one class an operator. Their docstrings are the editor's help."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Self, TypeAlias
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from leadup.rules import vocabulary as v
-from leadup.rules.vocabulary import Duration, Given, Part, Value, Word, wrong
+from leadup.rules.filters import PersonWhere, RuleWhere
+from leadup.rules.vocabulary import Duration, Given, Part, Word, wrong
 from leadup.rules.windows import PlainWindow, Window
-
-# ---------------------------------------------------------------- where
-
-
-def _comparable(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise wrong("{} compares numbers or text; true and false have no order.")
-    return value
-
-
-def _regex(pattern: str) -> str:
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except pa.ArrowInvalid as error:
-        raise wrong(
-            f'"{pattern}" is not an RE2 expression.', str(error).removeprefix("Invalid regular expression: ")
-        ) from None
-    return pattern
-
-
-Comparable: TypeAlias = Annotated[Value, AfterValidator(_comparable)]
-Regex: TypeAlias = Annotated[Word, AfterValidator(_regex)]
-
-
-class Tests(Part):
-    """Tests of one property; all of them must hold."""
-
-    called = "a test of a property"
-
-    eq: Given[Value] = None
-    """Equal. A number compares with the property's number, text with its text."""
-    ne: Given[Value] = None
-    """Not equal. A missing property satisfies it."""
-    gt: Given[Comparable] = None
-    """Above; text by code point, so that ISO dates sort."""
-    gte: Given[Comparable] = None
-    """At least."""
-    lt: Given[Comparable] = None
-    """Below."""
-    lte: Given[Comparable] = None
-    """At most."""
-    in_: Given[Annotated[list[Value], Field(min_length=1)]] = Field(None, alias="in")
-    """One of these."""
-    contains: Given[Value] = None
-    """The text has this part, or the list has this element."""
-    starts_with: Given[Word] = None
-    """The text begins so."""
-    matches: Given[Regex] = None
-    """An RE2 expression found anywhere in the text; ^ and $ bind it to the ends."""
-    exists: Given[bool] = None
-    """Whether the property is there at all."""
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if not self.model_fields_set:
-            raise wrong("{} has no test.", "tests: " + ", ".join(self.key_names()))
-        return self
-
-
-PropertyTest: TypeAlias = Annotated[
-    Annotated[Value, Tag("<text>")]
-    | Annotated[Value, Tag("<number>")]
-    | Annotated[Value, Tag("<truth>")]
-    | Annotated[Value, Tag("<nothing>")]
-    | Annotated[Annotated[list[Value], Field(min_length=1)], Tag("<list>")]
-    | Annotated[Tests, Tag("<mapping>")],
-    v.forms("a value, a list of values, or tests such as {gte: 75}"),
-]
-Where: TypeAlias = Annotated[
-    dict[Word, PropertyTest],
-    Field(min_length=1, examples=[{"path": {"starts_with": "/pricing"}, "percent": {"gte": 75}}]),
-]
-"""Property to what it must be: a value, a list (one of), or tests. All must hold."""
-
-
-def _no_channel(where: Where) -> Where:
-    v.refuse_not_built("the `where` of a rule", where)
-    return where
-
-
-def _no_first_channel(where: Where) -> Where:
-    v.refuse_not_built("`person`", where)
-    return where
-
-
-RuleWhere: TypeAlias = Annotated[Where, AfterValidator(_no_channel)]
-PersonWhere: TypeAlias = Annotated[Where, AfterValidator(_no_first_channel)]
 
 # ---------------------------------------------------------------- conditions
 
