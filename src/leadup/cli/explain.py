@@ -95,14 +95,21 @@ def _show_segment(name: str, segment: dict[str, Any]) -> None:
             out.print(f"  {'  ' * node['depth']}      {event['at']}  {event['pattern']}")
     if segment["waits_for_reading_up_to"]:
         out.print(f"  waits until sources are read up to {segment['waits_for_reading_up_to']}")
-    change = segment["next_change"]
-    out.print(f"  next: {'goes ' + change['becomes'] + ' at ' + change['at'] if change else 'no change by itself'}")
+    out.print(f"  next: {_next(segment['next_change'])}")
     for target in segment["targets"]:
         stands = f"{'stands' if target['stands'] else 'does not stand'} there ({target['sure']})"
         held = f", held by {target['held_by']}" if target["held_by"] else ""
         out.print(f"  {target['target']}: {stands}; {target['why']}{held}")
     for line in segment["history"]:
         out.print(f"    {line['at']}  {line['what']}: {line['why']}")
+
+
+def _next(change: dict[str, Any]) -> str:
+    if change["once_read_up_to"]:
+        return f"goes {change['becomes']} once the sources are read up to {change['once_read_up_to']}"
+    if change["at"]:
+        return f"goes {change['becomes']} at {change['at']}, if nothing happens"
+    return f"no change by itself before {change['looked_until']}" if change["looked_until"] else "no change by itself"
 
 
 @click.group()

@@ -14,16 +14,12 @@ from leadup.delivery.members import entered, read
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
 from leadup.identity import people
+from leadup.insights.ahead import next_change
 from leadup.insights.words import describe, instant
 from leadup.membership import OUT, Members, fold
 from leadup.rules.program import All, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
 from leadup.state.tables import conversions, ledger, membership_log, standings
-from leadup.types import NEVER
-
-AHEAD_US = 366 * 86_400_000_000
-"""How far ahead a next change is looked for."""
-STEPS = 2_000
 
 
 def explain(
@@ -90,7 +86,7 @@ def _segment(
         "waits_for_reading_up_to": instant(now[f"waits:{name}"]),
         "conditions": _conditions(program, tables, program.segments[name], at_us),
         "excluded": bool(now[f"excluded:{name}"]),
-        "next_change": _next_change(program, tables, name, at_us, members),
+        "next_change": next_change(program, tables, name, at_us, members, now[f"waits:{name}"]),
         "history": [
             {"at": instant(row.at_us), "what": "entered" if row.entered else "left", "why": row.reason} for row in log
         ],
@@ -128,22 +124,6 @@ def _nodes(condition: Any, depth: int) -> Iterator[tuple[Any, int]]:
             yield from _nodes(part, depth + 1)
     elif isinstance(condition, Not):
         yield from _nodes(condition.part, depth + 1)
-
-
-def _next_change(
-    program: Program, tables: Any, name: str, at_us: int, members: Mapping[str, Members]
-) -> dict[str, Any] | None:
-    """Judge and fold again at each ``until`` until the answer differs; everything is taken as read by then."""
-    instant_us, holds = at_us, bool(members[name].holds[0])
-    for _ in range(STEPS):
-        before = {segment: one.entered for segment, one in members.items()}
-        members = fold(program, _verdicts(program, tables, instant_us, {}), before, instant_us)
-        if bool(members[name].holds[0]) != holds:
-            return {"at": instant(instant_us), "becomes": "in" if not holds else "out"}
-        instant_us = int(members[name].until[0])
-        if instant_us >= NEVER or instant_us > at_us + AHEAD_US:
-            return None
-    return None
 
 
 def _targets(connection: Connection, name: str, person: int) -> list[dict[str, Any]]:
