@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadup.rules import program as p
 from leadup.rules.signals import signal_table
+from leadup.rules.visits import VISIT
 from leadup.rules.where import text_and_number
 from leadup.types import Json
 from oracle import GRID, Human, Signal, Trait
@@ -27,7 +28,7 @@ lags = st.sampled_from([0, 0, 0, GRID, 3 * GRID, 8 * GRID])
 """How long before the moment of judging a window ends."""
 moments = st.builds(lambda steps, over: steps * GRID + over, st.integers(-1, 60), st.sampled_from([0, 0, 1, GRID - 1]))
 _VALUES: tuple[Json, ...] = (1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01")
-watermarks = st.dictionaries(st.sampled_from(PATTERNS), instants)
+watermarks = st.dictionaries(st.sampled_from((*PATTERNS, VISIT)), instants)
 
 _pattern = st.sampled_from(PATTERNS)
 _texts = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01"])
@@ -57,6 +58,14 @@ _did = st.builds(
 )
 _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
     _did,
+    st.builds(
+        lambda low, more, **rest: p.Visits(low=low, high=None if more is None else low + more, **rest),
+        again=st.booleans(),
+        low=st.integers(0, 3),
+        more=st.sampled_from([None, None, 0, 1]),
+        within=windows,
+        lag=lags,
+    ),
     st.builds(p.Started, pattern=_pattern, without=_pattern, wait=durations, within=windows),
     st.builds(
         p.Sequence,
@@ -112,6 +121,7 @@ _points = st.lists(
 ).map(tuple)
 _half_lives = st.sampled_from([GRID, 2 * GRID, 6 * GRID, 7 * GRID, 20 * GRID])
 _same_within = st.tuples(*[st.sampled_from([0, 0, GRID, 1, 3 * GRID])] * len(PATTERNS))
+_pauses = st.sampled_from([GRID, 3 * GRID, 8 * GRID])
 _groups = st.lists(st.permutations([f"g{n}" for n in range(6)]), max_size=2)
 _size = st.integers(1, 6)
 
@@ -124,7 +134,8 @@ def programs(draw: st.DrawFn) -> p.Program:
         patterns={
             name: p.Pattern(name=name, macro=False, any=(p.Match(name),), same_within=within)
             for name, within in zip(PATTERNS, draw(_same_within), strict=True)
-        },
+        }
+        | {VISIT: p.Pattern(name=VISIT, macro=False, any=(p.Match(VISIT),), pause=draw(_pauses))},
         scores={
             name: p.Score(
                 name=name, half_life=draw(_half_lives), points=draw(_points), tiers=(("low", 5.0), ("high", 10.0))
@@ -154,7 +165,9 @@ def _human(random: Random) -> Human:
         properties = {name: random.choice(_VALUES) for name in ("x", "y") if random.random() < 0.5}
         if random.random() < 0.3:
             properties["event_id"] = random.choice(["e1", "e2", "", None])
-        signals.append(Signal(random.choice(PATTERNS), instant(), f"k{key}", properties))
+        if random.random() < 0.5:
+            properties["session_id"] = random.choice(["s1", "s2", "", 3, None])
+        signals.append(Signal(random.choice((*PATTERNS, *PATTERNS, VISIT, VISIT)), instant(), f"k{key}", properties))
     traits = [Trait(random.choice("tu"), instant(), random.choice(_VALUES)) for _ in range(random.randrange(4))]
     known_from = min([s.at for s in signals] + [t.at for t in traits], default=instant())
     return Human(known_from, tuple(signals), tuple(traits))

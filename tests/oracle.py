@@ -25,9 +25,11 @@ from leadup.rules.program import (
     Sequence,
     Started,
     Test,
+    Visits,
     Where,
 )
 from leadup.rules.program import Any as AnyOf
+from leadup.rules.visits import VISIT
 from leadup.types import EVER, NEVER, Json
 
 SECOND = 1_000_000
@@ -122,6 +124,8 @@ class _Oracle:
             return all(passes(test, self.trait(test.property)) for test in c.where) is not negate
         if isinstance(c, Did):
             return self.did(c, negate=negate)
+        if isinstance(c, Visits):
+            return self.counts(self.visits()[1 if c.again else 0 :], c, [VISIT], negate=negate)
         if isinstance(c, Started):
             return self.started(c, negate=negate)
         if isinstance(c, Sequence):
@@ -132,11 +136,14 @@ class _Oracle:
         return self.scored(c, negate=negate)
 
     def did(self, c: Did, *, negate: bool) -> bool:
+        return self.counts(self.times(c.pattern, c.where), c, [c.pattern], negate=negate)
+
+    def counts(self, times: list[int], c: Did | Visits, patterns: list[str], *, negate: bool) -> bool:
         def count(u: int) -> int:
-            return sum(since(u - c.lag, c.within) < t <= u - c.lag for t in self.times(c.pattern, c.where))
+            return sum(since(u - c.lag, c.within) < t <= u - c.lag for t in times)
 
         def fewer(than: int) -> bool:
-            return self.absent(lambda u: count(u) < than, [c.pattern], c.lag)
+            return self.absent(lambda u: count(u) < than, patterns, c.lag)
 
         if negate:
             return fewer(c.low) or (c.high is not None and count(self.at) > c.high)
@@ -231,6 +238,20 @@ class _Oracle:
         return [
             at for at, properties in self.counted[pattern] if all(passes(t, properties.get(t.property)) for t in where)
         ]
+
+    def visits(self) -> list[int]:
+        """Return when each visit began."""
+        pause, begun = self.program.patterns[VISIT].pause, list[int]()
+        ids: set[str] = set()
+        before: tuple[int, str | None] | None = None
+        for at, properties in self.counted[VISIT]:
+            session = text(properties.get("session_id"))
+            near = before is not None and at - before[0] < pause and not (session and before[1])
+            if session not in ids and not near:
+                begun.append(at)
+            ids |= {session} if session else set()
+            before = at, session
+        return begun
 
     def count_once(self, pattern: str) -> Iterator[tuple[int, dict[str, Json]]]:
         """Yield the occurrences: instant, and the properties of all the signals that are it, the earliest first."""

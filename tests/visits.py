@@ -36,10 +36,10 @@ def records(draw: st.DrawFn) -> Event | Fact:
     return Event(
         source="t",
         id=str(draw(st.integers(0, 25))),  # now and then one id twice: a revision
-        name=draw(st.sampled_from("abcd")),
+        name=draw(st.sampled_from(["a", "b", "c", "d", "page_view"])),
         at=at,
         identifiers=draw(identifiers),
-        properties={"n": draw(st.integers(1, 3))},
+        properties={"n": draw(st.integers(1, 3)), "session_id": draw(st.sampled_from(["s1", "s2", "undefined", None]))},
     )
 
 

@@ -18,6 +18,7 @@ import histories as h
 from leadup.engine.kernel import judge
 from leadup.rules import program as p
 from leadup.rules.signals import TEXTS, properties_read, signal_schema, signal_table
+from leadup.rules.visits import VISIT
 from leadup.types import NEVER, Json
 from oracle import Human, Signal, Trait
 
@@ -34,12 +35,16 @@ def program(*whens: p.Condition, same_within: float = 0, **rest: Any) -> p.Progr
     patterns = {
         name: p.Pattern(name=name, macro=False, any=(p.Match(name),), same_within=us(same_within)) for name in "abcn"
     }
+    patterns[VISIT] = p.Pattern(name=VISIT, macro=False, any=(p.Match("page_view"),), pause=us(3))
     return p.Program(**{"patterns": patterns, "segments": segments} | rest)
 
 
 def person(text: str, traits: Sequence[Trait] = (), known_from: float = 0, **properties: Mapping[str, Json]) -> Human:
-    """Make a person of ``a@10 b@12.5``; ``properties`` are by place: ``_0`` is the first signal's."""
-    happened = [word.split("@") for word in text.split()]
+    """Make a person of ``a@10 b@12.5``, where ``v`` is seen on a visit.
+
+    ``properties`` are by place: ``_0`` is the first signal's.
+    """
+    happened = [word.replace("v@", f"{VISIT}@").split("@") for word in text.split()]
     signals = [
         Signal(pattern, us(float(at)), f"k{n}", properties.get(f"_{n}", {})) for n, (pattern, at) in enumerate(happened)
     ]
@@ -57,6 +62,10 @@ def did(pattern: str = "a", low: int = 1, high: int | None = None, within: float
 
 def started(wait: float, within: float | None = None, without: str = "b") -> p.Started:
     return p.Started(pattern="a", without=without, wait=us(wait), within=None if within is None else us(within))
+
+
+def visits(again: bool = False, within: float | None = None, **more: Any) -> p.Visits:
+    return p.Visits(again=again, within=None if within is None else us(within), **more)
 
 
 def sequence(*steps: str, span: float | None = None, within: float | None = None, **more: Any) -> p.Sequence:
@@ -102,6 +111,18 @@ CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
     (sequence("a", "b", within=3, lag=us(2)), "a@1 b@10", 12 - US, False, 12),
     (sequence("a", "b", within=3, lag=us(2)), "a@1 b@10", 12, True, 15),
     (sequence("a", "b", within=3, lag=us(2)), "a@1 b@10", 15, False, None),
+    # visits: in the window if they begin there; a pause of 3 ends one
+    (visits(within=5), "v@10", 10, True, 15),
+    (visits(within=5), "v@10 v@12", 14, True, 15),
+    (visits(within=5), "v@10 v@12", 15, False, None),
+    (visits(low=2), "v@10 v@13", 13, True, None),
+    (visits(low=2), "v@10 v@12.5 v@15", 15, False, None),
+    (visits(low=0, high=0, within=5), "v@10", 15, True, None),
+    (visits(within=3, lag=us(2)), "v@10", 12, True, 15),
+    (visits(again=True, within=5), "v@10 v@12", 12, False, None),
+    (visits(again=True, within=5), "v@1 v@10", 12, True, 15),
+    (visits(again=True, low=2), "v@1 v@10 v@20", 20, True, None),
+    (visits(again=True), "v@1 v@10", 9, False, 10),
     # started, wait 2, within 9
     (started(2, 9), "a@10", 10, False, 12),
     (started(2, 9), "a@10", 12 - US, False, 12),
@@ -306,6 +327,29 @@ def test_of_one_instant_the_smaller_key_is_first() -> None:
     assert judged(rules, Human(0, signals[::-1]), at=2)[0]["in:s0"] is True
 
 
+@pytest.mark.parametrize(
+    ("happened", "ids", "begun"),
+    [
+        ("v@10 v@12.5 v@16", {}, [10, 16]),
+        ("v@10 v@20", {0: "x", 1: "x"}, [10]),  # an id carries on over any pause
+        ("v@10 v@11", {0: "x", 1: "y"}, [10, 11]),  # and another one ends it
+        ("v@10 v@11 v@12 v@13", {0: "x", 1: "y", 2: "x", 3: "y"}, [10, 11]),  # two devices at once
+        ("v@10 v@11", {1: "y"}, [10]),  # what has no id may be the same, seen by another source
+        ("v@10 v@11", {0: "x"}, [10]),
+        ("v@10 v@20 v@22 v@30", {0: "x", 1: "x", 3: "x"}, [10]),  # what has no id follows what carried on
+        ("v@10 v@11 v@20", {1: "y", 2: "y"}, [10]),
+        ("v@10 v@20", {0: "", 1: ""}, [10, 20]),
+        ("v@10 v@11", {0: 7, 1: "7"}, [10]),
+    ],
+)
+def test_where_visits_begin(happened: str, ids: Mapping[int, Json], begun: Sequence[float]) -> None:
+    rules = program(visits(low=len(begun), high=len(begun)))
+    human = person(happened, **{f"_{n}": {"session_id": i} for n, i in ids.items()})
+    assert judged(rules, human, at=100)[0]["in:s0"] is True
+    for at in (float(word.split("@")[1]) for word in happened.split()):
+        assert judged(program(visits(within=US)), human, at=at)[0]["in:s0"] is (at in begun)
+
+
 # ---------------------------------------------------------------- absence
 
 
@@ -355,6 +399,9 @@ DID_NOT = did(low=0, high=0, within=5)
         (sequence("a", "b", strict=True), "a@10 b@12", 13, {"a": 11}, False, 12),
         (p.Not(sequence("a", "b", without="n", within=5)), "a@10 n@11 b@12", 20, {"a": 0, "b": 0, "n": 0}, True, None),
         (p.Not(sequence("a", "b", without="n", within=5)), "a@10 b@12", 20, {"n": 0, "a": 16}, False, 17),
+        (visits(within=5), "v@10", 12, {VISIT: 0}, True, None),
+        (visits(low=0, high=0, within=5), "v@10 v@12", 20, {VISIT: 14}, False, 15),
+        (visits(low=0, high=0, within=5), "v@10 v@12", 20, {VISIT: 15}, True, None),
         (p.All((did("n"), DID_NOT)), "a@10", 20, {"a": 12}, False, None),  # waiting would change nothing
         (p.All((did("a"), DID_NOT)), "a@10", 20, {"a": 12}, False, 15),
         (p.Not(p.Any((did("n"), did(within=5)))), "a@10", 20, {"a": 12}, False, 15),

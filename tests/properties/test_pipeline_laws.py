@@ -45,6 +45,8 @@ segments:
   lapsed: {when: {all: [{did: a, within: 3d}, {did_not: b, within: 8h}]}}
   left: {when: {started: a, without: c, for: 3h, within: 1d}}
   path: {when: {sequence: [a, b, c], span: 10h, within: 1d}}
+  straight: {when: {sequence: [a, b], strict: true, without: c, within: 1d}}
+  back: {when: {all: [{return_visits: {within: 1d}}, {not: {sessions: {at_least: 3, within: 8h}}}]}}
   warm: {when: {score: s, at_least: 15}, exclude: [left]}
   cold: {when: {not: {in_segment: warm}}}
   lead: {when: {all: [{person: {stage: {ne: customer}}}, {did: c}]}}

@@ -253,6 +253,31 @@ MISTAKES = [
         'There is no conversion "reqested".',
         'did you mean "requested"?',
     ),
+    # visits
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{sessions: «3»}",
+        "`sessions` must be a mapping of keys to values, not 3.",
+        "",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{return_visits: {«at_leest»: 3}}",
+        '"at_leest" is not a key of a count of visits.',
+        'did you mean "at_least"?   keys of a count of visits: at_least, at_most, between, exactly, within',
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{sessions: {between: «[3, 2]»}}",
+        "3 to 2 can never hold: the lower count is above the upper one.",
+        "",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{sessions: {}, «at_least»: 3}",
+        '"at_least" is not a key of `sessions`.',
+        "write {sessions: {at_least: …}}",
+    ),
     # funnels
     (
         "segments:",

@@ -27,6 +27,7 @@ from leadup.insights.status import stages
 from leadup.records import read_jsonl
 from leadup.rules.loader import Rules, check_events, load
 from leadup.rules.suggest import did_you_mean
+from leadup.rules.visits import VISIT
 from leadup.settings import find_file
 from leadup.state.tables import memberships
 from leadup.types import Use
@@ -84,7 +85,8 @@ def check(ctx: Context, paths: Sequence[Path]) -> None:
         err.print(f"warning: {warning}", markup=False)
     program = loaded.program
     out.print(
-        f"{len(loaded.files)} file{'s' * (len(loaded.files) != 1)} good: {len(program.patterns)} patterns, "
+        f"{len(loaded.files)} file{'s' * (len(loaded.files) != 1)} good: "
+        f"{len(program.patterns.keys() - {VISIT})} patterns, "
         f"{len(program.scores)} scores, {len(program.segments)} segments, {len(program.conversions)} conversions, "
         f"{len(loaded.tests)} tests"
     )

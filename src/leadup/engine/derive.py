@@ -17,6 +17,7 @@ from leadup.identity import people
 from leadup.identity.normalise import is_nobody
 from leadup.rules.program import Pattern, Program, ValueOf
 from leadup.rules.signals import EVENT_ID, properties_read
+from leadup.rules.visits import SESSION_ID
 from leadup.rules.where import match
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import clicks, dirty, meta, signals, spans
@@ -67,10 +68,11 @@ def note_clicks(connection: Connection, events: Sequence[tuple[bytes, Event, int
 
 
 def _kept(properties: Mapping[str, Json], read: Collection[str]) -> dict[str, Json]:
-    """The properties that rules read. An ``event_id`` such as "undefined" names no occurrence, and is left out."""
+    """The properties that rules read. An id such as "undefined" names no occurrence and no session: it is left out."""
     kept = {name: properties[name] for name in read if name in properties}
-    if is_nobody(str(kept.get(EVENT_ID, "")).strip()):
-        kept.pop(EVENT_ID, None)
+    for name in (EVENT_ID, SESSION_ID):
+        if is_nobody(str(kept.get(name, "")).strip()):
+            kept.pop(name, None)
     return kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from leadup.rules.occurrences import Occurrences, first_of_each
 from leadup.rules.program import Pattern, Where
 from leadup.rules.signals import EVENT_ID
 from leadup.rules.verdicts import Instants, Mask
+from leadup.rules.visits import SESSION_ID, VISIT, beginnings
 from leadup.rules.where import Texts, passes
 from leadup.types import EVER, NEVER
 
@@ -88,6 +90,11 @@ class Signals:
     def event_ids(self, row: Rows) -> npt.NDArray[np.int32] | None:
         """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
         return self._event_id[row] if self._event_id is not None else None
+
+    @cached_property
+    def session_ids(self) -> npt.NDArray[np.int32] | None:
+        """Of each row of the table the ``session_id`` as a number, -1 where there is none; None if no row has one."""
+        return _numbered(self.texts(SESSION_ID))
 
     def texts(self, name: str) -> Texts:
         """Return the texts of a property in the whole table."""
@@ -168,6 +175,29 @@ class History:
                 self._made[key] = self.of(pattern).only(self._passing(pattern, where)) if where else self._all(pattern)
         return self._made[key]
 
+    def visits(self, *, again: bool, lag: int = 0) -> Occurrences:
+        """Return the visits, each where it begins; ``again``: without each person's first. ``lag`` as in :meth:`of`."""
+        key = (VISIT, f"again={again}", lag)
+        if key not in self._made:
+            if lag:
+                self._made[key] = self.visits(again=again).later(lag, at=self._now)
+            elif again:
+                visits = self.visits(again=False)
+                counts = np.ones(visits.rows, bool)
+                counts[visits.begin[visits.count > 0]] = False
+                self._made[key] = visits.only(counts)
+            else:
+                seen = self.of(VISIT)
+                begun_by = beginnings(seen, self._session_ids(VISIT), self._patterns[VISIT].pause)
+                self._made[key] = seen.only(begun_by == np.arange(seen.rows))
+        return self._made[key]
+
+    def _session_ids(self, pattern: str) -> Instants:
+        """Return of each occurrence a number for its session id, -1 for none."""
+        rows = self._rows_with(pattern, SESSION_ID)
+        ids = self._signals.session_ids
+        return np.where(rows >= 0, ids[rows], -1) if ids is not None else np.full(len(rows), -1)
+
     def _all(self, pattern: str) -> Occurrences:
         row, person, at = self._split[pattern]
         persons = self._persons
@@ -199,16 +229,19 @@ class History:
         return first[first]
 
     def _passing(self, pattern: str, where: Where) -> Mask:
-        self.of(pattern)
-        row, first = self._first[pattern]
-        counts = np.flatnonzero(first == np.arange(len(first)))
-        columns = _Taken(self._signals)
+        rows, columns = self.of(pattern).rows, _Taken(self._signals)
         for name in {test.property for test in where}:
-            there = np.flatnonzero(self._signals.texts(name).code[row] >= 0)[::-1]
-            source = np.full(len(row), -1)
-            source[first[there]] = row[there]  # of equal indices the last assignment stays: that of the earliest row
-            columns.rows[name] = source[counts]
-        return passes(where, columns, len(counts))
+            columns.rows[name] = self._rows_with(pattern, name)
+        return passes(where, columns, rows)
+
+    def _rows_with(self, pattern: str, name: str) -> Rows:
+        """Return of each occurrence the first row of the table that has the property; -1 for none."""
+        row, first = self._first[pattern]
+        there = np.flatnonzero(self._signals.texts(name).code[row] >= 0)[::-1]
+        source = np.full(len(row), -1)
+        source[first[there]] = row[there]  # of equal indices the last assignment stays: that of the earliest row
+        rows: Rows = source[first == np.arange(len(first))]
+        return rows
 
 
 class _Taken(dict[str, "pa.Array | Texts"]):

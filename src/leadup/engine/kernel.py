@@ -16,11 +16,24 @@ import pyarrow as pa
 
 from leadup.engine.history import Facts, History, People, Signals, column
 from leadup.rules import operators
-from leadup.rules.program import All, Condition, Did, InSegment, Not, Person, Program, ScoreIs, Sequence, Started
+from leadup.rules.program import (
+    All,
+    Condition,
+    Did,
+    InSegment,
+    Not,
+    Person,
+    Program,
+    ScoreIs,
+    Sequence,
+    Started,
+    Visits,
+)
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.scores import Scoring
 from leadup.rules.signals import leaves
 from leadup.rules.verdicts import Verdicts, every, known, lagging, some, sooner
+from leadup.rules.visits import VISIT
 from leadup.types import NEVER
 
 BLOCK: Final = 1 << 15
@@ -93,6 +106,8 @@ def _patterns(program: Program) -> list[str]:
         match condition:
             case Did(pattern=pattern):
                 read.add(pattern)
+            case Visits():
+                read.add(VISIT)
             case Started(pattern=pattern, without=without):
                 read |= {pattern, without}
             case Sequence(steps=steps, broken_by=broken_by):
@@ -143,6 +158,9 @@ class _Judgement:
             case Did():
                 done, read_to = self._history.of(c.pattern, c.where, lag=c.lag), self._read_to(c.pattern, lag=c.lag)
                 return lagging(operators.did(done, c, at=self._at, watermark=read_to, negate=negate), c.lag)
+            case Visits():
+                visits, read_to = self._history.visits(again=c.again, lag=c.lag), self._read_to(VISIT, lag=c.lag)
+                return lagging(operators.did(visits, c, at=self._at, watermark=read_to, negate=negate), c.lag)
             case Started():
                 return operators.started(
                     self._history.of(c.pattern),

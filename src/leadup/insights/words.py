@@ -16,6 +16,7 @@ from leadup.rules.program import (
     ScoreIs,
     Sequence,
     Started,
+    Visits,
     Where,
 )
 from leadup.types import from_us, to_us
@@ -35,6 +36,10 @@ def describe(condition: Condition) -> str:
     match condition:
         case Did():
             return _did(condition)
+        case Visits():
+            what = "return visits" if condition.again else "sessions"
+            low, high = condition.low, condition.high
+            return f"{_times(low, high)} {what}" + _within(condition.within, condition.lag)
         case Started():
             return f"started {condition.pattern} without {condition.without} for {show(condition.wait)}" + _within(
                 condition.within
@@ -70,6 +75,12 @@ def _did(condition: Did) -> str:
     else:
         times = f" exactly {low} times" if low == high else f" {low} to {high} times"
     return f"did {condition.pattern}{times}{tail}"
+
+
+def _times(low: int, high: int | None) -> str:
+    if high is None:
+        return f"at least {low}"
+    return ("no" if high == 0 else f"exactly {low}") if low == high else f"{low} to {high}"
 
 
 def _within(within: int | None, lag: int = 0) -> str:

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import durations, model
+from leadup.rules import durations, model, visits
 from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
@@ -35,6 +35,8 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
     """Yield what is allowed and probably not meant."""
     used = {(use.noun, use.name) for file in files for use in uses(file)}
     events = {match.event for file in files for _, pattern in _patterns(file) for match in matches(pattern)}
+    if any(True for file in files for _ in visits_asked(file)):
+        events.update(visits.EVENTS)
     scores = {name: score for file in files for name, score in file.rules.scores.items()}
     for file in files:
         for section in ("micro_conversions", "macro_conversions", "funnels"):
@@ -54,6 +56,13 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
 def matches(pattern: model.Pattern) -> list[model.Match]:
     """Return the matches of a pattern, whichever form it is written in."""
     return pattern.any or [model.Match.model_construct(event=pattern.event or "", where=pattern.where)]
+
+
+def visits_asked(file: Loaded) -> Iterator[Path]:
+    """Yield the place of each condition that counts visits."""
+    for condition, path in _conditions(file):
+        if isinstance(condition, c.Sessions | c.ReturnVisits):
+            yield *path, condition.operator
 
 
 def reads(files: Sequence[Loaded]) -> dict[str, dict[str, tuple[Document, Path]]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from graphlib import TopologicalSorter
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, TypeAlias, get_args
 
 from leadup.rules import conditions as c
@@ -15,6 +15,8 @@ from leadup.rules import filters, model
 from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
+from leadup.rules.signals import leaves
+from leadup.rules.visits import VISIT, visit_pattern
 from leadup.rules.windows import width_and_lag
 from leadup.types import Money
 
@@ -29,8 +31,10 @@ def compile_rules(files: Sequence[Loaded]) -> p.Program:
     scores = {name: _score(name, score) for r in rules for name, score in r.scores.items()}
     funnels = {name: steps for r in rules for name, steps in r.funnels.items()}
     segments = {name: _segment(name, it, scores, funnels) for r in rules for name, it in r.segments.items()}
+    asked = chain.from_iterable(leaves(segment.when) for segment in segments.values())
     program = p.Program(
         patterns={
+            **({VISIT: visit_pattern()} if any(isinstance(it, p.Visits) for it in asked) else {}),
             **{name: _pattern(name, it, macro=False) for r in rules for name, it in r.micro_conversions.items()},
             **{name: _pattern(name, it, macro=True) for r in rules for name, it in r.macro_conversions.items()},
         },
@@ -129,6 +133,10 @@ def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
             return p.Did(pattern=it.did, low=low, high=high, within=within, lag=lag, where=_where(it.where))
         case c.DidNot():
             return p.Did(pattern=it.did_not, low=0, high=0, within=within, lag=lag, where=_where(it.where))
+        case c.Sessions(sessions=count) | c.ReturnVisits(return_visits=count):
+            low, high = count.bounds
+            within, lag = width_and_lag(count.within)
+            return p.Visits(again=isinstance(it, c.ReturnVisits), low=low, high=high, within=within, lag=lag)
         case c.Started():
             return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
         case c.DroppedAt():

@@ -17,13 +17,9 @@ Count: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
 Several: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class Did(Part):
-    """That many signals of a conversion in the window; at least 1 when no count is given."""
+class Counted(Part):
+    """So many of something in a window; at least 1 when no count is given."""
 
-    called, operator = "`did`", "did"
-
-    did: Word
-    """The micro or macro conversion."""
     at_least: Given[Several] = None
     """The fewest."""
     at_most: Given[Count] = None
@@ -34,8 +30,6 @@ class Did(Part):
     """The fewest and the most, as [2, 5]."""
     within: Given[Window] = None
     """Counted back from the moment of judging; left out: ever."""
-    where: Given[RuleWhere] = None
-    """Only signals whose properties pass."""
 
     @model_validator(mode="after")
     def _one_count(self) -> Self:
@@ -57,6 +51,41 @@ class Did(Part):
         if self.at_least is None and self.at_most is not None:
             return 0, self.at_most
         return self.at_least or 1, self.at_most
+
+
+class Did(Counted):
+    """That many signals of a conversion in the window; at least 1 when no count is given."""
+
+    called, operator = "`did`", "did"
+
+    did: Word
+    """The micro or macro conversion."""
+    where: Given[RuleWhere] = None
+    """Only signals whose properties pass."""
+
+
+class VisitCount(Counted):
+    """How many visits, and in which window they begin."""
+
+    called = "a count of visits"
+
+
+class Sessions(Part):
+    """That many visits; at least 1 when no count is given."""
+
+    called, operator = "`sessions`", "sessions"
+
+    sessions: VisitCount = Field(examples=[{"at_least": 3, "within": "7d"}])
+    """How many, and in which window they begin."""
+
+
+class ReturnVisits(Part):
+    """That many visits other than the person's first; at least 1 when no count is given."""
+
+    called, operator = "`return_visits`", "return_visits"
+
+    return_visits: VisitCount = Field(examples=[{"within": "7d"}])
+    """How many, and in which window they begin."""
 
 
 class DidNot(Part):
@@ -213,7 +242,22 @@ class Not(Part):
 
 OPERATORS: dict[str, type[Part]] = {
     model.operator: model
-    for model in (AllOf, AnyOf, Not, Did, DidNot, Started, DroppedAt, Sequence, ScoreAtLeast, InTier, Person, InSegment)
+    for model in (
+        AllOf,
+        AnyOf,
+        Not,
+        Did,
+        DidNot,
+        Sessions,
+        ReturnVisits,
+        Started,
+        DroppedAt,
+        Sequence,
+        ScoreAtLeast,
+        InTier,
+        Person,
+        InSegment,
+    )
 }
 
 
@@ -222,7 +266,9 @@ def _operator(value: Any) -> str | None:
     return f"<{named[0]}>" if len(named) == 1 else None
 
 
-Leaf: TypeAlias = Did | DidNot | Started | DroppedAt | Sequence | ScoreAtLeast | InTier | Person | InSegment
+Leaf: TypeAlias = (
+    Did | DidNot | Sessions | ReturnVisits | Started | DroppedAt | Sequence | ScoreAtLeast | InTier | Person | InSegment
+)
 """Conditions that hold no other condition."""
 Condition: TypeAlias = Annotated[
     Annotated[AllOf, Tag("<all>")]
@@ -230,6 +276,8 @@ Condition: TypeAlias = Annotated[
     | Annotated[Not, Tag("<not>")]
     | Annotated[Did, Tag("<did>")]
     | Annotated[DidNot, Tag("<did_not>")]
+    | Annotated[Sessions, Tag("<sessions>")]
+    | Annotated[ReturnVisits, Tag("<return_visits>")]
     | Annotated[Started, Tag("<started>")]
     | Annotated[DroppedAt, Tag("<dropped_at>")]
     | Annotated[Sequence, Tag("<sequence>")]

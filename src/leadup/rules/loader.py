@@ -18,6 +18,7 @@ from leadup.rules.names import Declared, Loaded
 from leadup.rules.program import Program
 from leadup.rules.source import Document
 from leadup.rules.suggest import did_you_mean
+from leadup.rules.visits import EVENTS as VISIT_EVENTS
 from leadup.rules.vocabulary import Part
 
 
@@ -79,6 +80,10 @@ def check_events(rules: Rules, known: Collection[str]) -> list[Problem]:
                         hint = did_you_mean(match.event, known) or "look at how the source spells it"
                         text = f'No event "{match.event}" has come in so far.'
                         problems.append(file.document.problem(path, text, hint))
+        if set(VISIT_EVENTS).isdisjoint(known):
+            text = f"No event that visits are made of has come in so far: {', '.join(VISIT_EVENTS)}."
+            hint = "visits need a source that sends one of them"
+            problems += [file.document.problem(it, text, hint, at_key=True) for it in checks.visits_asked(file)]
     return problems
 
 

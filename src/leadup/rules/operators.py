@@ -13,7 +13,7 @@ from functools import reduce
 import numpy as np
 
 from leadup.rules.occurrences import Occurrences, past
-from leadup.rules.program import Did, Sequence, Started
+from leadup.rules.program import Did, Sequence, Started, Visits
 from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some, sooner
 from leadup.types import EVER, NEVER
 
@@ -47,7 +47,7 @@ def _became_fewer(done: Occurrences, n: int, within: int) -> Instants:
     return np.where(held >= done.begin, done.at[held] + within, EVER)
 
 
-def did(done: Occurrences, c: Did, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+def did(done: Occurrences, c: Did | Visits, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
     """Between ``low`` and ``high`` in the window: at least ``low``, and not at least ``high + 1``."""
     bounds = [(c.low, negate)] if c.low > 0 else []
     if c.high is not None:

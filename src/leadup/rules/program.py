@@ -62,6 +62,8 @@ class Pattern:
     """Microseconds; 0: every event counts (but an equal ``event_id`` property still counts once)."""
     value: Money | ValueOf | None = None
     description: str = ""
+    pause: int = 0
+    """Microseconds without a signal that end a visit, for :mod:`leadup.rules.visits`; 0: signals make no visits."""
 
 
 # ---------------------------------------------------------------- conditions
@@ -78,6 +80,18 @@ class Did:
     lag: int = 0
     """The window ends this long before ``at``: ``(at - lag - within, at - lag]``."""
     where: Where = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visits:
+    """Between ``low`` and ``high`` visits that begin in ``(at - within, at]``; ``again``: all but the first ever."""
+
+    again: bool
+    low: int = 1
+    high: int | None = None
+    within: int | None = None
+    lag: int = 0
+    """The window ends this long before ``at``: ``(at - lag - within, at - lag]``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +168,7 @@ class Not:
     part: Condition
 
 
-Condition: TypeAlias = Did | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
+Condition: TypeAlias = Did | Visits | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
 
 
 # ---------------------------------------------------------------- scores, segments, what is sent

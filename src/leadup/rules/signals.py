@@ -8,7 +8,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from leadup.rules.program import All, Any, Condition, Did, Not, Program
+from leadup.rules.program import All, Any, Condition, Did, Not, Program, Visits
+from leadup.rules.visits import SESSION_ID
 from leadup.rules.where import property_columns
 from leadup.types import Json
 
@@ -19,10 +20,15 @@ TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
 
 
 def properties_read(program: Program) -> frozenset[str]:
-    """Return the properties that a signal must carry: those that conditions test, and ``event_id``."""
+    """Return the properties that a signal must carry: those that conditions read, and ``event_id``."""
     conditions = chain.from_iterable(leaves(segment.when) for segment in program.segments.values())
-    tests = chain.from_iterable(c.where for c in conditions if isinstance(c, Did))
-    return frozenset({EVENT_ID, *(test.property for test in tests)})
+    read = {EVENT_ID}
+    for condition in conditions:
+        if isinstance(condition, Did):
+            read.update(test.property for test in condition.where)
+        elif isinstance(condition, Visits):
+            read.add(SESSION_ID)
+    return frozenset(read)
 
 
 def leaves(condition: Condition) -> Iterator[Condition]:

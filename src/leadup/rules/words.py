@@ -89,8 +89,16 @@ def _explain(document: Document, fault: Fault, owners: Owners) -> Problem:
 def _unknown_key(key: str, owner: type[Part]) -> tuple[str, str]:
     if key in _planned(owner):
         return not_built(key), _keys_of(owner)
+    if owner.operator and key in _keys_inside(owner):
+        return f'"{key}" is not a key of {owner.called}.', f"write {{{owner.operator}: {{{key}: …}}}}"
     hints = (did_you_mean(key, owner.key_names()), _keys_of(owner))
     return f'"{key}" is not a key of {owner.called}.', "   ".join(filter(None, hints))
+
+
+def _keys_inside(owner: type[Part]) -> list[str]:
+    """Return the keys of the mapping that an operator takes; none if it takes something else."""
+    taken = owner.model_fields[owner.operator].annotation if owner.operator in owner.model_fields else None
+    return taken.key_names() if isinstance(taken, type) and issubclass(taken, Part) else []
 
 
 def _planned(owner: type[Part]) -> frozenset[str]:
