@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from leadup.consent import permission
-from leadup.rules.program import Group, Program
+from leadup.rules.program import Group, Holdout, Program
 from leadup.rules.verdicts import Instants, Mask
 from leadup.types import EVER, NEVER, Consent, Identifier, Kind, Purpose
 
@@ -107,7 +107,8 @@ class Wanted:
     basis: str | None
     reason: str
     step: str
-    """The step of the waterfall reached: ``holds``, ``identifier``, ``deliverable``; empty: not even in the segment."""
+    """The step of the waterfall reached: ``holds``, ``identifier``, ``consent``, ``deliverable``; empty: not even in
+    the segment."""
     urgent: bool = False
     """Consent is missing: who stands there leaves at once, whatever a guard says."""
 
@@ -127,6 +128,17 @@ def wanted(audience: Audience, *, member: bool, identifiers: Collection[Identifi
     return Wanted(basis(usable), "in the segment", "deliverable")
 
 
+def held_out(holdout: str) -> Wanted:
+    """The answer for a member who could be sent, but for a holdout."""
+    return Wanted(None, f"in the segment, but held out by {holdout}", "consent")
+
+
+def draws(holdout: Holdout, salt: str, who: Identifier) -> bool:
+    """Whether the lot of a holdout falls on a person, by the strongest identifier. The same each time it is asked."""
+    drawn = hashlib.sha256(f"{salt}\n{holdout.name}\n{who}".encode()).digest()
+    return int.from_bytes(drawn[:8], "big") < holdout.share * 2**64
+
+
 def basis(identifiers: Collection[Identifier]) -> str:
     """Name the contact data that an address is made of; it changes when, and only when, they do."""
     return hashlib.sha256("\n".join(sorted(map(str, identifiers))).encode()).hexdigest()[:16]
@@ -135,7 +147,7 @@ def basis(identifiers: Collection[Identifier]) -> str:
 def waterfall(steps: Mapping[str, int]) -> dict[str, int]:
     """Count how many reach each stage, from how many stop at each (``Wanted.step``)."""
     deliverable = steps.get("deliverable", 0)
-    consented = deliverable
+    consented = deliverable + steps.get("consent", 0)
     identified = consented + steps.get("identifier", 0)
     return {
         "holds": identified + steps.get("holds", 0),

@@ -9,7 +9,7 @@ the outbox rows they cause); the third (receipts) is the courier's (:mod:`leadup
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -352,7 +352,7 @@ def activations(program: Program, can: Mapping[str, Capabilities], max_leave: fl
     """
     found: dict[Target, Terms] = {}
 
-    def add(use: Use, name: str, activation: Activation, leave: float = 1.0, number: bool = False) -> None:
+    def add(use: Use, name: str, activation: Activation, asked: Terms) -> None:
         able = can.get(activation.connection)
         if able is None or use not in able.uses:
             takes = f"takes {', '.join(sorted(able.uses))}" if able else "is not a destination"
@@ -366,7 +366,7 @@ def activations(program: Program, can: Mapping[str, Capabilities], max_leave: fl
             use=use,
             name=name,
             remote_name=activation.name or f"leadup: {name}",
-            number=number,
+            number=asked.number,
         )
         twin = next((t for t in found if (t.connection, t.use, t.remote_name) == (*place, target.remote_name)), None)
         if twin is not None:
@@ -374,23 +374,26 @@ def activations(program: Program, can: Mapping[str, Capabilities], max_leave: fl
                 f"The rules send the {use}s {twin.name!r} and {name!r} to {activation.connection!r} under one name, "
                 f"{target.remote_name!r}.\n  What to do: give one of them another `name` in its `activate`."
             )
-        found[target] = Terms(
+        found[target] = replace(
+            asked,
             needs=able.needs.get(use, frozenset()),
             purposes=able.purposes.get(use, frozenset()) | set(activation.consent),
             click_ids=able.click_ids if use is Use.CONVERSION else frozenset(),
             max_age_us=int(able.max_age.total_seconds() * 1e6) if able.max_age and use is Use.CONVERSION else None,
-            max_leave=leave,
-            number=number,
         )
 
     for segment in program.segments.values():
         for activation in segment.activate:
             limit = segment.guard.max_leave
-            add(Use.AUDIENCE, segment.name, activation, max_leave if limit is None else limit)
+            asked = Terms(
+                max_leave=max_leave if limit is None else limit,
+                holdout=segment.holdout.name if segment.holdout else None,
+            )
+            add(Use.AUDIENCE, segment.name, activation, asked)
     for conversion in program.conversions.values():
         for activation in conversion.activate:
-            add(Use.CONVERSION, conversion.name, activation)
+            add(Use.CONVERSION, conversion.name, activation, Terms())
     for prop in program.properties.values():
         for activation in prop.activate:
-            add(Use.PROPERTY, prop.name, activation, number=not prop.tier)
+            add(Use.PROPERTY, prop.name, activation, Terms(number=not prop.tier))
     return found

@@ -58,6 +58,18 @@ MISTAKES = [
         "`stay_at_least` must be a duration such as 30m, 1h, 14d, 2w.",
         'did you mean "3d"?',
     ),
+    (
+        "exclude: [one]",
+        "holdout: {name: lot, percent: «100»}",
+        "`percent` must be below 100, not 100.",
+        "",
+    ),
+    (
+        "activate: [hubspot]\n  two:",
+        "holdout: {name: lot, percent: 10}\n    activate: [hubspot]\n  two:\n    holdout: {name: lot, percent: «20»}",
+        'Holdout "lot" is 10 percent in segment "one".',
+        "segments that share a holdout share its people",
+    ),
     # keys
     (
         "at_least: 2",
@@ -69,7 +81,7 @@ MISTAKES = [
         "when: {did",
         "«wen»: {did",
         '"wen" is not a key of a segment.',
-        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, stay_at_least, when',
+        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, holdout, stay_at_least, when',
     ),
     (
         "half_life: 7d",

@@ -84,6 +84,9 @@ def _show_segment(name: str, segment: dict[str, Any]) -> None:
     out.print(f"\n[bold]{name}[/]: {'in' + since if segment['in'] else 'out'}")
     if segment["kept_until"]:
         out.print(f"  kept until {segment['kept_until']} by stay_at_least: the rule holds no longer")
+    if held := segment["held_out"]:
+        mixed = "; was sent all the same, so left out of readouts" if held["mixed"] else ""
+        out.print(f"  held out by {held['by']} since {held['since']}: judged and recorded, never sent{mixed}")
     if segment["outdone_in_group"]:
         out.print("  an earlier segment of the group has the person")
     if segment["excluded"]:

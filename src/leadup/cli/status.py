@@ -68,6 +68,9 @@ def _show(answer: dict[str, Any]) -> None:
     ]
     columns = ("target", "#holds", "#identifier", "#consent", "#not held out", "#accepted", "rows", "trouble")
     table("audiences", columns, rows)
+    if answer["holdouts"]:
+        rows = [tuple(one.values()) for one in answer["holdouts"]]
+        table("holdouts", ("holdout", "#held out", "#sent", "#mixed"), rows)
     for title in ("conversions", "properties"):
         rows = [(o["target"], o["happened"], o["stand"], _rows(o), o["error"]) for o in answer[title]]
         table(title, ("target", "#happened", "#stand there", "rows", "trouble"), rows)

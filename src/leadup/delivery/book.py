@@ -55,6 +55,8 @@ class Terms:
     max_leave: float = 1.0
     number: bool = False
     """Of a property: a number, not text."""
+    holdout: str | None = None
+    """Of an audience: who never gets there, by the holdout's name."""
 
     def as_json(self) -> dict[str, Json]:
         """The form that is stored."""
@@ -71,6 +73,7 @@ class Terms:
             max_age_us=values["max_age_us"],
             max_leave=values["max_leave"],
             number=values["number"],
+            holdout=values["holdout"],
         )
 
 

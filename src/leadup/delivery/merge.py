@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from leadup import plan
+from leadup.delivery import holdouts
 from leadup.delivery.book import TargetRow, all_targets, as_row, replace_waiting
 from leadup.delivery.remote import hold, pairs, stored
 from leadup.plan import Standing
@@ -34,6 +35,7 @@ def merge(connection: Connection, merges: Mapping[int, int], now_us: int) -> set
                 _pass_on(connection, targets[row["target"]], dict(row), free[row["person"]], now_us)
         connection.execute(delete(judged).where(judged.c.person.in_(part)))
         _pass_memberships_on(connection, {gone: free[gone] for gone in part})
+        holdouts.pass_on(connection, {gone: free[gone] for gone in part})
     if free:
         # Conversions keep their transaction ids.
         both = [{"gone": gone, "stays": stays} for gone, stays in free.items()]

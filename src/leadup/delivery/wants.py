@@ -16,9 +16,11 @@ from sqlalchemy import Connection, select
 
 from leadup.consent import permission
 from leadup.delivery.book import TargetRow, Want, set_wants
+from leadup.delivery.holdouts import draw
 from leadup.delivery.reports import fold, reports
 from leadup.identity import people
-from leadup.membership import Audience, wanted
+from leadup.membership import Audience, Wanted, held_out, wanted
+from leadup.plan import Standing
 from leadup.rules.program import Program
 from leadup.state.store import chunks
 from leadup.state.tables import standings
@@ -61,7 +63,13 @@ def want_all(
         name, standing = target.target.name, of_person.get(target.id, {})
         match target.target.use:
             case Use.AUDIENCE:
-                wants = _audience(target, judged, standing, who, consent)
+                answers = _answers(target, judged, standing, who, consent)
+                holdout = program.segments[name].holdout if target.active else None
+                if holdout is not None:
+                    able = [person for person, answer in answers.items() if answer.basis is not None]
+                    held = draw(connection, holdout, able, _sent(targets, of_person, holdout.name), at_us)
+                    answers |= dict.fromkeys(held, held_out(holdout.name))
+                wants = _audience(name, judged, answers)
             case Use.PROPERTY if target.active:
                 wants = _property(program, target, judged, standing, who, consent, at_us)
             case Use.CONVERSION if target.active:
@@ -74,23 +82,43 @@ def want_all(
 # ---------------------------------------------------------------- audiences
 
 
-def _audience(
+def _answers(
     target: TargetRow,
     judged: Judged,
     standing: Mapping[str, Mapping[str, Any]],
     who: Mapping[int, Sequence[Identifier]],
     consent: Mapping[int, Consent],
-) -> list[Want]:
+) -> dict[int, Wanted]:
+    """Say of members, and of those who stand there or did, whether they should; before holdouts."""
     members = judged.members.get(target.target.name, ()) if target.active else ()
     asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
-    wants = []
-    for person in judged.persons:
-        member = person in members
-        if not member and str(person) not in standing:
-            continue
-        answer = wanted(asked, member=member, identifiers=who.get(person, ()), consent=consent.get(person, {}))
-        reason = judged.reasons.get((target.target.name, person), answer.reason)
-        moved = member == (answer.basis is not None)
+    return {
+        person: wanted(
+            asked, member=person in members, identifiers=who.get(person, ()), consent=consent.get(person, {})
+        )
+        for person in judged.persons
+        if person in members or str(person) in standing
+    }
+
+
+def _sent(
+    targets: Sequence[TargetRow], of_person: Mapping[int, Mapping[str, Mapping[str, Any]]], name: str
+) -> set[int]:
+    """Who, of those judged, was ever sent to an audience of a holdout."""
+    return {
+        int(subject)
+        for target in targets
+        if target.target.use is Use.AUDIENCE and target.terms.holdout == name
+        for subject, row in of_person.get(target.id, {}).items()
+        if row["sent"] is not None or row["standing"] != Standing.ABSENT
+    }
+
+
+def _audience(name: str, judged: Judged, answers: Mapping[int, Wanted]) -> list[Want]:
+    members, wants = judged.members.get(name, ()), []
+    for person, answer in answers.items():
+        reason = judged.reasons.get((name, person), answer.reason)
+        moved = (person in members) == (answer.basis is not None)
         wants.append(Want(str(person), person, answer.basis, reason if moved else answer.reason, answer.urgent))
     return wants
 

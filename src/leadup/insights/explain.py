@@ -10,6 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from leadup.delivery.book import all_targets
+from leadup.delivery.holdouts import lots
 from leadup.delivery.members import entered, read
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
@@ -17,7 +18,7 @@ from leadup.identity import people
 from leadup.insights.ahead import next_change
 from leadup.insights.words import describe, instant
 from leadup.membership import OUT, Members, fold
-from leadup.rules.program import All, Not, Program, Segment, Visits
+from leadup.rules.program import All, Holdout, Not, Program, Segment, Visits
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.visits import VISIT
 from leadup.state.tables import conversions, ledger, membership_log, standings
@@ -83,6 +84,7 @@ def _segment(
         "in": since != OUT,
         "since": instant(since),
         "kept_until": instant(since + stay) if mine.kept[0] else None,
+        "held_out": _held_out(connection, program.segments[name].holdout, person),
         "outdone_in_group": bool(mine.outdone[0]),
         "waits_for_reading_up_to": instant(now[f"waits:{name}"]),
         "conditions": _conditions(program, tables, program.segments[name], at_us),
@@ -93,6 +95,14 @@ def _segment(
         ],
         "targets": _targets(connection, name, person),
     }
+
+
+def _held_out(connection: Connection, holdout: Holdout | None, person: int) -> dict[str, Any] | None:
+    """By which holdout and since when, and whether the person was sent all the same; None: not held out."""
+    lot = lots(connection, holdout.name, [person]).get(person) if holdout is not None else None
+    if holdout is None or lot is None or not lot.held:
+        return None
+    return {"by": holdout.name, "since": instant(lot.at_us), "mixed": lot.mixed}
 
 
 def _conditions(program: Program, tables: Any, segment: Segment, at_us: int) -> list[dict[str, Any]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from leadup.delivery.book import TargetRow, all_targets
+from leadup.delivery.holdouts import lots
 from leadup.identity import people
 from leadup.insights.words import instant
-from leadup.membership import Audience, wanted, waterfall
-from leadup.state.tables import conversions, memberships, outbox, persons, sources, standings
+from leadup.membership import Audience, held_out, wanted, waterfall
+from leadup.state.tables import conversions, holdouts, memberships, outbox, persons, sources, standings
 from leadup.types import Use
 
 
@@ -33,6 +34,7 @@ def status(connection: Connection) -> dict[str, Any]:
             for row in connection.execute(select(sources).order_by(sources.c.connection)).mappings()
         ],
         "audiences": [_audience(connection, t) for t in found if t.target.use is Use.AUDIENCE],
+        "holdouts": _holdouts(connection),
         "conversions": [_others(connection, t) for t in found if t.target.use is Use.CONVERSION],
         "properties": [_others(connection, t) for t in found if t.target.use is Use.PROPERTY],
     }
@@ -50,10 +52,23 @@ def stages(connection: Connection, target: TargetRow) -> dict[str, int]:
     who = people.identifiers_of(connection, members)
     consent = people.consent_together(connection, members)
     asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
-    reached = Counter(
-        wanted(asked, member=True, identifiers=who.get(m, ()), consent=consent.get(m, {})).step for m in members
+    answers = {m: wanted(asked, member=True, identifiers=who.get(m, ()), consent=consent.get(m, {})) for m in members}
+    if target.terms.holdout is not None:
+        drawn = lots(connection, target.terms.holdout, members)
+        answers |= {m: held_out(target.terms.holdout) for m, lot in drawn.items() if lot.held and answers[m].basis}
+    return waterfall(Counter(answer.step for answer in answers.values()))
+
+
+def _holdouts(connection: Connection) -> list[dict[str, Any]]:
+    """Count whom each holdout has drawn; who is mixed counts there only."""
+    query = select(holdouts.c.name, holdouts.c.held, holdouts.c.mixed, func.count()).group_by(
+        holdouts.c.name, holdouts.c.held, holdouts.c.mixed
     )
-    return waterfall(reached)
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, held, mixed, count in connection.execute(query.order_by(holdouts.c.name)):
+        found[name]["mixed" if mixed else "held_out" if held else "sent"] += count
+    keys = ("held_out", "sent", "mixed")
+    return [{"holdout": name, **{key: counts[key] for key in keys}} for name, counts in found.items()]
 
 
 def _others(connection: Connection, target: TargetRow) -> dict[str, Any]:

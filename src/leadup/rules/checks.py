@@ -23,6 +23,7 @@ def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[
     yield from _unknown_names(files, declared)
     yield from _circles(files)
     yield from _groups(files)
+    yield from _holdouts(files)
     yield from _funnels(files)
     patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
     for file in files:
@@ -51,6 +52,10 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
                     hint = did_you_mean(name, events)
                     yield file.document.problem(path, f'No conversion is made of "{name}".', hint, at_key=True)
         yield from _out_of_reach(file, scores)
+        for name, segment in file.rules.segments.items():
+            if segment.holdout is not None and not segment.activate:
+                text = f'Segment "{name}" is sent nowhere, so nobody is held out.'
+                yield file.document.problem(("segments", name, "holdout"), text, "give it `activate`", at_key=True)
 
 
 def matches(pattern: model.Pattern) -> list[model.Match]:
@@ -178,6 +183,19 @@ def _dropped(file: Loaded, condition: c.DroppedAt, path: Path, steps: Sequence[s
     elif step == steps[-1]:
         text = f'This can never hold: "{step}" is the last step of funnel "{condition.of}", and no step follows it.'
         yield file.document.problem(where, text, f"steps to drop at: {', '.join(steps[:-1])}")
+
+
+def _holdouts(files: Sequence[Loaded]) -> Iterator[Problem]:
+    """Segments that share a holdout and do not agree how large it is."""
+    first: dict[str, tuple[str, float]] = {}
+    for file in files:
+        for name, segment in file.rules.segments.items():
+            if segment.holdout is not None:
+                other, percent = first.setdefault(segment.holdout.name, (name, segment.holdout.percent))
+                if percent != segment.holdout.percent:
+                    text = f'Holdout "{segment.holdout.name}" is {percent:g} percent in segment "{other}".'
+                    path: Path = ("segments", name, "holdout", "percent")
+                    yield file.document.problem(path, text, "segments that share a holdout share its people")
 
 
 # ---------------------------------------------------------------- what can never hold

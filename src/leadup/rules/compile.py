@@ -177,6 +177,7 @@ def _segment(name: str, it: model.Segment, scores: Scores, funnels: Funnels) -> 
         when=_condition(it.when, scores, funnels),
         exclude=tuple(it.exclude or ()),
         stay_at_least=it.stay_at_least or 0,
+        holdout=p.Holdout(name=it.holdout.name, share=it.holdout.percent / 100) if it.holdout else None,
         activate=_activate(it.activate),
         guard=p.Guard(max_leave=it.guard.max_leave if it.guard else None),
         description=it.description or "",

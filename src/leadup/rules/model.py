@@ -161,6 +161,17 @@ Activate: TypeAlias = Annotated[
 ]
 
 
+class Holdout(Part):
+    """A share of the people, drawn by lot, who are judged and recorded but never sent: to see what sending does."""
+
+    called = "a holdout"
+
+    name: Name
+    """Segments that name the same holdout hold out the same people."""
+    percent: Annotated[float, Field(gt=0, lt=100, examples=[10])]
+    """How many of a hundred are held out."""
+
+
 class Guard(Part):
     """Limits beyond which nothing is sent until a person has looked at the plan."""
 
@@ -181,6 +192,8 @@ class Segment(Part):
     """Segments whose people are taken out."""
     stay_at_least: Given[Duration] = None
     """Once in, a person stays in this long, though the condition hold no longer: no flicker around a threshold."""
+    holdout: Given[Annotated[Holdout, Field(examples=[{"name": "warm_q1", "percent": 10}])]] = None
+    """People who are judged and recorded but never sent."""
     activate: Given[Activate] = None
     """Connections that get the audience."""
     guard: Given[Guard] = None

@@ -207,6 +207,16 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """A share of the people who could be sent, drawn by lot, who are not: to see what sending does."""
+
+    name: str
+    """Segments that name it share its lots."""
+    share: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """Limits beyond which a plan waits for a person."""
 
@@ -224,6 +234,7 @@ class Segment:
     """Names of segments whose verdict takes a person out."""
     stay_at_least: int = 0
     """Microseconds for which a person stays in once entered, though the rule hold no longer."""
+    holdout: Holdout | None = None
     activate: tuple[Activation, ...] = ()
     guard: Guard = Guard()
     description: str = ""

@@ -30,7 +30,7 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
     owner: frozenset(keys.split())
     for owner, keys in {
         "a rule file": "lists",
-        "a segment": "holdout settle",
+        "a segment": "settle",
         "a guard": "min_size",
         "a conversion": "ladder cap episode again_after",
         "the value of a conversion": "learned",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from leadup.errors import Busy, SettingsError
-from leadup.state.tables import metadata
+from leadup.state.tables import meta, metadata
 
 T = TypeVar("T")
+SALT = "salt"
+"""The key of the state's salt in ``meta``."""
 CHUNK = 10_000
 """Values in one ``IN (...)``: SQLite takes at most 32,766 variables in a statement (page "Implementation limits")."""
 
@@ -110,6 +113,7 @@ def open_store(url: str, folder: Path) -> Store:
     if in_memory:
         with store.write() as connection:
             metadata.create_all(connection)
+            _salt(connection)
     else:
         migrate(store)
     return store
@@ -122,6 +126,12 @@ def migrate(store: Store) -> None:
     with store.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        _salt(connection)
+
+
+def _salt(connection: Connection) -> None:
+    """Give a new state its salt: which persons a holdout draws can not be told from outside, nor chosen by a name."""
+    connection.execute(sqlite_insert(meta).values(key=SALT, value=secrets.token_hex(16)).on_conflict_do_nothing())
 
 
 def _begin(connection: Connection) -> None:

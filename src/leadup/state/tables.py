@@ -305,6 +305,19 @@ membership_log = Table(
     Index("membership_log_person", "person"),
 )
 
+holdouts = Table(
+    "holdouts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("person", _ID, primary_key=True),
+    Column("held", Boolean, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("mixed", Boolean, nullable=False),  # was sent as well as held out: tells nothing about the effect
+    Index("holdouts_person", "person"),
+    sqlite_with_rowid=False,
+)
+"""Who is held out and who is not, from the first moment at which the person could have been sent."""
+
 conversions = Table(
     "conversions",
     metadata,

@@ -76,6 +76,16 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index('event_tail_day', 'event_tail', ['day'], unique=False)
+    op.create_table('holdouts',
+    sa.Column('name', sa.String(), nullable=False),
+    sa.Column('person', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('held', sa.Boolean(), nullable=False),
+    sa.Column('at_us', sa.BigInteger(), nullable=False),
+    sa.Column('mixed', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'person'),
+    sqlite_with_rowid=False
+    )
+    op.create_index('holdouts_person', 'holdouts', ['person'], unique=False)
     op.create_table('identifiers',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
