@@ -48,8 +48,8 @@ def drawn(salt: str, who: Identifier) -> bool:
     return int(digest[:16], 16) < 2**63
 
 
-users, emails = st.sampled_from([user(i) for i in range(2)]), st.sampled_from([email(name) for name in "abcd"])
-who = st.one_of(st.tuples(emails), st.tuples(users), st.tuples(users, emails))
+users, emails = st.sampled_from([user(i) for i in range(3)]), st.sampled_from([email(name) for name in "abcdef"])
+who = st.one_of(st.tuples(emails), st.tuples(users), st.tuples(users, emails), st.tuples(users, emails))
 said = st.tuples(
     who,
     st.sampled_from([GRANTED, GRANTED, GRANTED, DENIED, {}]),
