@@ -43,6 +43,7 @@ def test_commands_that_answer_with_data_have_json() -> None:
         "plan",
         "status",
         "events import",
+        "rules backtest",
         "rules preview",
         "rules try",
         "explain",

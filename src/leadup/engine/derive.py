@@ -149,6 +149,12 @@ def _logged(connection: Connection, log: EventLog, names: Collection[str]) -> It
         yield batch
 
 
+def is_derived(connection: Connection, program: Program) -> bool:
+    """Whether the signals of all its patterns stand as this program reads them."""
+    before: dict[str, str] = connection.scalar(select(meta.c.value).where(meta.c.key == _META)) or {}
+    return fingerprints(program).items() <= before.items()
+
+
 def fingerprints(program: Program) -> dict[str, str]:
     """Name the meaning of each pattern, as far as its stored signals depend on it."""
     read = sorted(properties_read(program))

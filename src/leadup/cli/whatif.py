@@ -1,0 +1,71 @@
+"""``leadup rules backtest`` and ``leadup rules diff``: what rules would have done, and what an edit would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from leadup.app import App
+from leadup.cli.base import app_of, emit, json_option, now, out, progress, table
+from leadup.delivery.book import Terms
+from leadup.errors import LeadupError
+from leadup.insights import backtest as hindsight
+from leadup.pipeline import activations
+from leadup.rules.suggest import did_you_mean
+from leadup.types import Capabilities, Target, Use
+
+BAR = 30
+"""Width of the widest bar, in characters."""
+
+
+@click.command(epilog="Examples: leadup rules backtest watched_no_demo | leadup rules backtest hot --days 30 --json")
+@click.argument("segment")
+@click.option("--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="How many days back.")
+@json_option
+@click.pass_context
+def backtest(ctx: click.Context, segment: str, days: int, as_json: bool) -> None:
+    """Show what a SEGMENT of the rules on disk would have been on each of the last days.
+
+    Its size at each day's end (UTC), who joined and left (churn), and the calls that would have taken at each
+    destination, by what is logged and by today's identities and consent. Nothing is kept.
+    """
+    app = app_of(ctx)
+    program = app.rules.program
+    if segment not in program.segments:
+        raise LeadupError(f"There is no segment {segment!r} in the rules.{did_you_mean(segment, program.segments)}")
+    with progress(not as_json) as tell:
+        answer = hindsight.backtest(app.store, program, segment, now(), days, _targets(app, segment), tell)
+    if as_json:
+        emit(answer)
+    else:
+        _show(answer)
+
+
+def _targets(app: App, segment: str) -> dict[Target, tuple[Terms, Capabilities]]:
+    if not app.rules.program.segments[segment].activate:
+        return {}
+    can = {name: destination.can for name, destination in app.destinations.items()}
+    found = activations(app.rules.program, can, app.settings.guards.max_leave)
+    return {t: (terms, can[t.connection]) for t, terms in found.items() if (t.use, t.name) == (Use.AUDIENCE, segment)}
+
+
+def _show(answer: dict[str, Any]) -> None:
+    most = max(day["size"] for day in answer["days"]) or 1
+    rows = [
+        (day["day"], day["size"], day["joined"], day["left"], "▇" * round(day["size"] / most * BAR))
+        for day in answer["days"]
+    ]
+    table(answer["segment"], ("day", "#members", "#joined", "#left", ""), rows)
+    churn = answer["daily_churn"]
+    out.print(
+        f"{answer['size_before']} members before, {answer['size']} at the end; "
+        f"{answer['joins_per_day']:g} join and {answer['leaves_per_day']:g} leave a day"
+        + (f", {churn:.1%} of the members" if churn is not None else "")
+    )
+    for one in answer["targets"]:
+        calls = one["calls"]
+        out.print(
+            f"{one['target']}: {one['joins']} joins, {one['leaves']} leaves in "
+            f"{calls['at_least']} calls (a batch a day) to {calls['at_most']} (one by one)"
+        )
