@@ -27,7 +27,10 @@ windows = st.none() | durations
 lags = st.sampled_from([0, 0, 0, GRID, 3 * GRID, 8 * GRID])
 """How long before the moment of judging a window ends."""
 moments = st.builds(lambda steps, over: steps * GRID + over, st.integers(-1, 60), st.sampled_from([0, 0, 1, GRID - 1]))
-_VALUES: tuple[Json, ...] = (1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01")
+_VALUES: tuple[Json, ...] = (
+    *(1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01"),
+    *(0.1, 0.1, 0.2, -1, 3, 1e300),
+)
 watermarks = st.dictionaries(st.sampled_from((*PATTERNS, VISIT)), instants)
 
 _pattern = st.sampled_from(PATTERNS)
@@ -56,8 +59,26 @@ _did = st.builds(
     lag=lags,
     where=st.just(()) | _wheres("x", "y"),
 )
+_measured = st.builds(
+    lambda of, bound, more, below, **rest: p.Measured(
+        of=of,
+        low=None if below and of != "max" else bound if of != "distinct" else float(round(bound + 0.5)),
+        high=float(more) if below and of != "max" else None if more is None else bound + 1 + more,
+        **rest,
+    ),
+    of=st.sampled_from(["sum", "max", "distinct"]),
+    bound=st.sampled_from([0.1, 0.3, 1.0, 2.0, 3.0, 4.5]),
+    more=st.sampled_from([0, 0, 1, 2]),
+    below=st.booleans(),
+    property=st.sampled_from(["x", "y"]),
+    pattern=_pattern,
+    within=windows,
+    lag=lags,
+    where=st.just(()) | _wheres("x", "y"),
+)
 _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
     _did,
+    _measured,
     st.builds(
         lambda low, more, **rest: p.Visits(low=low, high=None if more is None else low + more, **rest),
         again=st.booleans(),

@@ -18,6 +18,7 @@ from leadup.rules.program import (
     Condition,
     Did,
     InSegment,
+    Measured,
     Not,
     Person,
     Program,
@@ -126,6 +127,8 @@ class _Oracle:
             return self.did(c, negate=negate)
         if isinstance(c, Visits):
             return self.counts(self.visits()[1 if c.again else 0 :], c, [VISIT], negate=negate)
+        if isinstance(c, Measured):
+            return self.measured(c, negate=negate)
         if isinstance(c, Started):
             return self.started(c, negate=negate)
         if isinstance(c, Sequence):
@@ -148,6 +151,25 @@ class _Oracle:
         if negate:
             return fewer(c.low) or (c.high is not None and count(self.at) > c.high)
         return count(self.at) >= c.low and (c.high is None or fewer(c.high + 1))
+
+    def measured(self, c: Measured, *, negate: bool) -> bool:
+        def measure(u: int) -> float:
+            inside = [p for t, p in self.occurrences(c) if since(u - c.lag, c.within) < t <= u - c.lag]
+            values = [properties.get(c.property) for properties in inside]
+            if c.of == "distinct":
+                return len({text(value) for value in values} - {None, ""})
+            numbers = [n for n in map(number, values) if n is not None and abs(n) <= 1e12]
+            return sum(round(n * 1000) for n in numbers) / 1000 if c.of == "sum" else max(numbers, default=-math.inf)
+
+        def below(bound: float) -> bool:
+            return self.absent(lambda u: measure(u) < bound, [c.pattern], c.lag)
+
+        def not_above(bound: float) -> bool:
+            return self.absent(lambda u: measure(u) <= bound, [c.pattern], c.lag)
+
+        if negate:
+            return (c.low is not None and below(c.low)) or (c.high is not None and measure(self.at) > c.high)
+        return (c.low is None or measure(self.at) >= c.low) and (c.high is None or not_above(c.high))
 
     def started(self, c: Started, *, negate: bool) -> bool:
         begun, ended = self.times(c.pattern), self.times(c.without)
@@ -235,8 +257,11 @@ class _Oracle:
         return value
 
     def times(self, pattern: str, where: Where = ()) -> list[int]:
+        return [at for at, _ in self.occurrences(Did(pattern=pattern, where=where))]
+
+    def occurrences(self, c: Did | Measured) -> list[tuple[int, dict[str, Json]]]:
         return [
-            at for at, properties in self.counted[pattern] if all(passes(t, properties.get(t.property)) for t in where)
+            (t, p) for t, p in self.counted[c.pattern] if all(passes(test, p.get(test.property)) for test in c.where)
         ]
 
     def visits(self) -> list[int]:

@@ -179,6 +179,52 @@ CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
 ]
 
 
+def measured(of: Any, low: float | None = None, high: float | None = None, **more: Any) -> p.Measured:
+    return p.Measured(pattern="a", of=of, property="v", low=low, high=high, within=us(5), **more)
+
+
+MEASURED: list[tuple[p.Condition, Sequence[Json], float, bool, float | None]] = [
+    # a@10, a@11, ... have these values; within 5
+    (measured("sum", 3), [1, 2], 11, True, 15),
+    (measured("sum", 3), [1, 2], 15, False, None),
+    (measured("sum", 3), [1, 3], 14, True, 16),  # until one leaves without which it is not enough
+    (measured("sum", 0.3), [0.1, "0.2"], 11, True, 15),  # as decimals, not as doubles
+    (measured("sum", 0.301), [0.1, 0.2], 11, False, None),
+    (measured("sum", 0.3), [0.2996], 11, True, 15),
+    (measured("sum", 3), [2, None, "1 ", True, [1], 2e12], 15, False, None),
+    (measured("sum", 3), [5, -2], 11, True, 15),
+    (measured("sum", 4), [-2, 5], 11, False, 15),  # the refund leaves first
+    (measured("sum", 4), [-2, 5], 15, True, 16),
+    (measured("sum", None, 3), [], 11, True, None),
+    (measured("sum", None, 3), [2, 1.001], 11, False, 15),
+    (measured("sum", None, 3), [2, 1], 11, True, None),
+    (measured("sum", 2, 3), [1, 1], 11, True, 15),
+    (measured("sum", 2, 3, lag=us(1)), [1, 1], 12, True, 16),
+    (measured("max", 3), [3, 2], 11, True, 15),
+    (measured("max", 3), [3, 4], 15, True, 16),
+    (measured("max", 3), [2.999, "x"], 11, False, None),
+    (measured("max", 1, 3), [4, 2], 11, False, 15),
+    (measured("max", 1, 3), [4, 2], 15, True, 16),
+    (measured("distinct", 2), ["a", "b", "a"], 12, True, 16),  # until b leaves
+    (measured("distinct", 2), ["b", "a", "a"], 12, True, 15),
+    (measured("distinct", 2), ["a", "", None, ["a"], {}], 12, False, 13),
+    (measured("distinct", 2), [80, "80", "80.0"], 12, True, 16),
+    (measured("distinct", 1, 1), [80, "80"], 12, True, 16),
+    (measured("distinct", 1, 1), ["a", "b", "a"], 12, False, 16),
+    (measured("distinct", None, 1), [], 12, True, None),
+]
+
+
+@pytest.mark.parametrize(("when", "values", "at", "holds", "until"), MEASURED)
+def test_measures(when: p.Condition, values: Sequence[Json], at: float, holds: bool, until: float | None) -> None:
+    human = person(
+        " ".join(f"a@{10 + n}" for n in range(len(values))), **{f"_{n}": {"v": v} for n, v in enumerate(values)}
+    )
+    [row] = judged(program(when), human, at=at)
+    assert row["in:s0"] is holds
+    assert row["until:s0"] == (NEVER if until is None else us(until))
+
+
 @pytest.mark.parametrize(("when", "happened", "at", "holds", "until"), CASES)
 def test_operators(when: p.Condition, happened: str, at: float, holds: bool, until: float | None) -> None:
     [row] = judged(program(when), person(happened), at=at)

@@ -23,6 +23,12 @@ segments:
     [
         ("{did: a, within: {from: 30d, to: 7d}}", "did a from 30d to 7d ago"),
         ("{did: a, at_least: 2, within: {to: 7d}}", "did a at least 2 times up to 7d ago"),
+        ("{did: a, sum: x, at_least: 2.5, within: 7d}", "did a with sum of x at least 2.5 within 7d"),
+        ("{did: a, max: x, between: [2, 3]}", "did a with highest x at least 2 and at most 3"),
+        (
+            "{did: a, distinct: x, at_most: 3, where: {y: 1}, within: {to: 1d}}",
+            "did a with different x at most 3 where y eq 1 up to 1d ago",
+        ),
         ("{did_not: a, within: {from: 12h, to: 30m}}", "did not a from 12h to 30m ago"),
         ("{sequence: [a, b], strict: true, without: c}", "a directly then b without c between"),
         ("{dropped_at: a, of: path, for: 1h, within: 1d}", "started a without b for 1h within 1d"),

@@ -75,7 +75,7 @@ MISTAKES = [
         "at_least: 2",
         "«at_leest»: 2",
         '"at_leest" is not a key of `did`.',
-        'did you mean "at_least"?   keys of `did`: at_least, at_most, between, exactly, where, within',
+        'did you mean "at_least"?   keys of `did`: at_least, at_most, between, distinct, exactly, max, sum, where',
     ),
     (
         "when: {did",
@@ -134,10 +134,10 @@ MISTAKES = [
         "[«{name: Leads}»]",
     ),
     # values of the wrong kind
-    ("at_least: 2", "at_least: «two»", '`at_least` must be a whole number, not "two".', ""),
-    ("at_least: 2", 'at_least: «"2"»', '`at_least` must be a whole number, not "2".', "remove the quotes: 2"),
+    ("at_least: 2", "at_least: «two»", '`at_least` must be a number, not "two".', ""),
+    ("at_least: 2", 'at_least: «"2"»', '`at_least` must be a number, not "2".', "remove the quotes: 2"),
     ("at_least: 2", "at_least: «2.5»", "`at_least` must be a whole number, not 2.5.", ""),
-    ("at_least: 2", "at_least: «true»", "`at_least` must be a whole number, not true.", ""),
+    ("at_least: 2", "at_least: «true»", "`at_least` must be a number, not true.", ""),
     ("at_least: 2", "at_least: «0»", "`at_least` must be at least 1, not 0.", ""),
     ("at_least: 2", "between: «[1]»", "`between` must have at least 2 items, not 1.", ""),
     ("at_least: 2", "between: [1, «-2»]", "Item 2 of `between` must be at least 0, not -2.", ""),
@@ -344,6 +344,22 @@ MISTAKES = [
     ("at_least: 2", "between: «[3, 2]»", "3 to 2 can never hold", ""),
     ("at_least: 2", "at_least: 2, exactly: «2»", "`exactly` and `at_least` do not go together.", ""),
     ("for: 1h, within: 7d", "for: «7d», within: 7d", "This can never hold: `for` must be shorter than `within`.", ""),
+    # sums, maxima, different values
+    ("at_least: 2", "«sum»: amount", "`sum` needs a bound.", "bounds: at_least"),
+    ("at_least: 2", "at_least: 2, sum: x, max: «y»", "`max` and `sum` do not go together.", ""),
+    ("at_least: 2", "exactly: «2», sum: x", "`exactly` does not go with `sum`", "use between"),
+    (
+        "at_least: 2",
+        "at_most: «2», max: x",
+        "`at_most` alone does not go with `max`: none has no maximum.",
+        "write {did_not: pricing_view, where: {x: {gt: 2}}}",
+    ),
+    ("at_least: 2", "at_least: «0», sum: x", "A sum must reach more than 0.", "at_most"),
+    ("at_least: 2", "between: «[0, 5]», sum: x", "A sum must reach more than 0.", "at_most"),
+    ("at_least: 2", "between: «[5.5, 2.25]», max: x", "5.5 to 2.25 can never hold", ""),
+    ("at_least: 2", "at_least: «2.5», distinct: x", "`at_least` must be a whole number, not 2.5.", ""),
+    ("at_least: 2", "between: «[1, 2.5]»", "`between` must be a whole number, not 2.5.", ""),
+    ("at_least: 2", "at_least: 2, «summ»: x", '"summ" is not a key of `did`.', '"sum"'),
     # ranges
     ("within: 7d}\n", "within: {from: «7d», to: 7d}}\n", "This can never hold: `from` lies further back", "swap"),
     ("within: 7d}\n", "within: {from: 7d, «too»: 1d}}\n", '"too" is not a key of a range of time.', '"to"'),
@@ -601,7 +617,7 @@ def test_the_message_as_a_person_sees_it():
 rules/hot.yaml:14:31: "at_leest" is not a key of `did`.
    14 |     when: {did: pricing_view, at_leest: 2, within: 7d}
       |                               ^^^^^^^^
-  did you mean "at_least"?   keys of `did`: at_least, at_most, between, exactly, where, within"""
+  did you mean "at_least"?   keys of `did`: at_least, at_most, between, distinct, exactly, max, sum, where, within"""
     )
 
 
@@ -616,7 +632,6 @@ PLANNED = {  # owner: (what stands in GOOD, how a planned word is written there)
     "what a conversion is on": ("on: requested", "on: {«WORD»: one}"),
     "a test": ("    person:", "    «WORD»: {}\n    person:"),
     "a condition": ("{did: pricing_view, at_least: 2, within: 7d}", "{«WORD»: pricing_view, within: 7d}"),
-    "`did`": ("at_least: 2", "«WORD»: amount"),
     "the `where` of a rule": ("at_least: 2", "where: {«WORD»: paid_search}"),
     "`person`": ("{stage: lead}}}\ngroups", "{«WORD»: paid}}}\ngroups"),
 }

@@ -122,6 +122,8 @@ WRONG = [
     ("{did: look, at_least: 2,", "{did: look, at_leest: 2,"),
     ("{did: look, at_least: 2,", "{did: look, at_least: 1.5,"),
     ("{did: look, at_least: 2,", "{did: look, at_least: -1,"),
+    ("{did: look, at_least: 2,", "{did: look, exactly: 2, sum: seconds,"),
+    ("{did: look, at_least: 2,", "{did: look, at_least: 2, sum: seconds, max: seconds,"),
     ("{did: look, ", "{dit: look, "),
     ("{did: look, ", "{did: look, did_not: sent, "),
     ("without: sent, ", ""),
@@ -139,9 +141,20 @@ WRONG = [
 ]
 
 
-def test_a_good_file_is_good_to_both():
-    assert complaints(GOOD) == []
-    load_text(GOOD)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "{did: look, at_least: 2,",
+        "{did: look, at_least: 1.5, sum: seconds,",
+        "{did: look, between: [0.5, 2], max: seconds,",
+        "{did: look, exactly: 2, distinct: path,",
+        "{did: look, within: {from: 30d, to: 7d}}, {did: look,",
+    ],
+)
+def test_a_good_file_is_good_to_both(condition):
+    text = GOOD.replace("{did: look, at_least: 2,", condition)
+    assert complaints(text) == []
+    load_text(text)
 
 
 @pytest.mark.parametrize(("right", "wrong"), WRONG)

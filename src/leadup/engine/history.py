@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadup.rules.occurrences import Occurrences, first_of_each
-from leadup.rules.program import Pattern, Where
+from leadup.rules.program import Measured, Pattern, Test, Where
 from leadup.rules.signals import EVENT_ID
 from leadup.rules.verdicts import Instants, Mask
 from leadup.rules.visits import SESSION_ID, VISIT, beginnings
@@ -19,6 +21,8 @@ from leadup.rules.where import Texts, passes
 from leadup.types import EVER, NEVER
 
 Rows = npt.NDArray[np.intp]
+_LARGEST: Final = 1e12
+"""Thousands of values of this size add up, in thousandths, within 64 bits; what is larger is a mistake or an id."""
 
 
 def column(table: pa.Table, name: str) -> pa.Array:
@@ -198,6 +202,26 @@ class History:
         ids = self._signals.session_ids
         return np.where(rows >= 0, ids[rows], -1) if ids is not None else np.full(len(rows), -1)
 
+    def measured(self, c: Measured) -> Occurrences:
+        """Return the occurrences that pass the tests and have a value of the property.
+
+        That is a number up to a million millions, or, where different values are counted, a text that is not empty.
+        """
+        key = (c.pattern, repr((c.where, c.property, c.of == "distinct")), c.lag)
+        if key not in self._made:
+            done = self.of(c.pattern)
+            columns = self._columns(c.pattern, {c.property, *(test.property for test in c.where)})
+            if c.of == "distinct":
+                numbered = _numbered(columns.texts(c.property))
+                value = np.full(done.rows, -1) if numbered is None else numbered
+                there = passes((Test(c.property, "exists", True),), columns, done.rows) & (value >= 0)
+            else:
+                value = columns.numbers(c.property).to_numpy(zero_copy_only=False)
+                there = np.abs(value) <= _LARGEST  # which NaN, as missing ones are, is not
+            done = replace(done, value=value).only(there & passes(c.where, columns, done.rows))
+            self._made[key] = done.later(c.lag, at=self._now) if c.lag else done
+        return self._made[key]
+
     def _all(self, pattern: str) -> Occurrences:
         row, person, at = self._split[pattern]
         persons = self._persons
@@ -229,10 +253,15 @@ class History:
         return first[first]
 
     def _passing(self, pattern: str, where: Where) -> Mask:
-        rows, columns = self.of(pattern).rows, _Taken(self._signals)
-        for name in {test.property for test in where}:
+        return passes(where, self._columns(pattern, {test.property for test in where}), self.of(pattern).rows)
+
+    def _columns(self, pattern: str, properties: Iterable[str]) -> _Taken:
+        """Return the properties of the occurrences of a pattern."""
+        self.of(pattern)
+        columns = _Taken(self._signals)
+        for name in properties:
             columns.rows[name] = self._rows_with(pattern, name)
-        return passes(where, columns, rows)
+        return columns
 
     def _rows_with(self, pattern: str, name: str) -> Rows:
         """Return of each occurrence the first row of the table that has the property; -1 for none."""
@@ -254,13 +283,16 @@ class _Taken(dict[str, "pa.Array | Texts"]):
 
     def __missing__(self, name: str) -> pa.Array | Texts:
         kind, _, property_ = name.partition(":")
-        rows = self.rows[property_]
-        if kind == "text":
-            texts = self._signals.texts(property_)
-            self[name] = Texts(texts.known, np.where(rows >= 0, texts.code[rows], -1))
-        else:
-            self[name] = self._signals.numbers(property_).take(pa.array(rows, mask=rows < 0))
+        self[name] = self.texts(property_) if kind == "text" else self.numbers(property_)
         return self[name]
+
+    def texts(self, name: str) -> Texts:
+        texts, rows = self._signals.texts(name), self.rows[name]
+        return Texts(texts.known, np.where(rows >= 0, texts.code[rows], -1))
+
+    def numbers(self, name: str) -> pa.Array:
+        rows = self.rows[name]
+        return self._signals.numbers(name).take(pa.array(rows, mask=rows < 0))
 
 
 class Facts:

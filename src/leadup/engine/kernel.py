@@ -21,6 +21,7 @@ from leadup.rules.program import (
     Condition,
     Did,
     InSegment,
+    Measured,
     Not,
     Person,
     Program,
@@ -108,6 +109,8 @@ def _patterns(program: Program) -> list[str]:
                 read.add(pattern)
             case Visits():
                 read.add(VISIT)
+            case Measured(pattern=pattern):
+                read.add(pattern)
             case Started(pattern=pattern, without=without):
                 read |= {pattern, without}
             case Sequence(steps=steps, broken_by=broken_by):
@@ -161,6 +164,9 @@ class _Judgement:
             case Visits():
                 visits, read_to = self._history.visits(again=c.again, lag=c.lag), self._read_to(VISIT, lag=c.lag)
                 return lagging(operators.did(visits, c, at=self._at, watermark=read_to, negate=negate), c.lag)
+            case Measured():
+                done, read_to = self._history.measured(c), self._read_to(c.pattern, lag=c.lag)
+                return lagging(operators.measured(done, c, at=self._at, watermark=read_to, negate=negate), c.lag)
             case Started():
                 return operators.started(
                     self._history.of(c.pattern),

@@ -11,6 +11,7 @@ from leadup.rules.program import (
     Condition,
     Did,
     InSegment,
+    Measured,
     Not,
     Person,
     ScoreIs,
@@ -40,6 +41,8 @@ def describe(condition: Condition) -> str:
             what = "return visits" if condition.again else "sessions"
             low, high = condition.low, condition.high
             return f"{_times(low, high)} {what}" + _within(condition.within, condition.lag)
+        case Measured():
+            return _measured(condition)
         case Started():
             return f"started {condition.pattern} without {condition.without} for {show(condition.wait)}" + _within(
                 condition.within
@@ -81,6 +84,17 @@ def _times(low: int, high: int | None) -> str:
     if high is None:
         return f"at least {low}"
     return ("no" if high == 0 else f"exactly {low}") if low == high else f"{low} to {high}"
+
+
+_MEASURES = {"sum": "sum of", "max": "highest", "distinct": "different"}
+
+
+def _measured(condition: Measured) -> str:
+    low = "" if condition.low is None else f" at least {condition.low:g}"
+    high = "" if condition.high is None else f"{' and' if low else ''} at most {condition.high:g}"
+    where = f" where {_where(condition.where)}" if condition.where else ""
+    measure = f"{_MEASURES[condition.of]} {condition.property}{low}{high}"
+    return f"did {condition.pattern} with {measure}{where}{_within(condition.within, condition.lag)}"
 
 
 def _within(within: int | None, lag: int = 0) -> str:

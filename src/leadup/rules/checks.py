@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import durations, model, visits
+from leadup.rules import counts, durations, model, visits
 from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
@@ -66,7 +66,7 @@ def matches(pattern: model.Pattern) -> list[model.Match]:
 def visits_asked(file: Loaded) -> Iterator[Path]:
     """Yield the place of each condition that counts visits."""
     for condition, path in _conditions(file):
-        if isinstance(condition, c.Sessions | c.ReturnVisits):
+        if isinstance(condition, counts.Sessions | counts.ReturnVisits):
             yield *path, condition.operator
 
 
@@ -219,10 +219,12 @@ def _tiers(file: Loaded) -> Iterator[Problem]:
 def _too_close(file: Loaded, patterns: dict[str, model.Pattern]) -> Iterator[Problem]:
     """More signals asked for than ``same_within`` lets into the window."""
     for condition, path in _conditions(file):
-        within, _ = width_and_lag(condition.within) if isinstance(condition, c.Did) else (None, 0)
-        if not isinstance(condition, c.Did) or condition.did not in patterns or within is None:
+        within, _ = width_and_lag(condition.within) if isinstance(condition, counts.Did) else (None, 0)
+        if not isinstance(condition, counts.Did) or condition.did not in patterns or within is None:
             continue
-        low, _ = condition.bounds
+        if not condition.is_whole:
+            continue
+        low, _ = condition.counts
         apart = patterns[condition.did].same_within or 0
         if (low - 1) * apart >= within:
             text = f"This can never hold: {low} of {condition.did} take at least {durations.show((low - 1) * apart)}"

@@ -11,7 +11,7 @@ from itertools import chain, pairwise
 from typing import Any, TypeAlias, get_args
 
 from leadup.rules import conditions as c
-from leadup.rules import filters, model
+from leadup.rules import counts, filters, model
 from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
@@ -128,15 +128,14 @@ def _condition(it: c.Condition, scores: Scores, funnels: Funnels) -> p.Condition
 def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
     within, lag = width_and_lag(getattr(it, "within", None))
     match it:
-        case c.Did():
-            low, high = it.bounds
-            return p.Did(pattern=it.did, low=low, high=high, within=within, lag=lag, where=_where(it.where))
-        case c.DidNot():
+        case counts.Did():
+            return _did(it)
+        case counts.DidNot():
             return p.Did(pattern=it.did_not, low=0, high=0, within=within, lag=lag, where=_where(it.where))
-        case c.Sessions(sessions=count) | c.ReturnVisits(return_visits=count):
-            low, high = count.bounds
+        case counts.Sessions(sessions=count) | counts.ReturnVisits(return_visits=count):
+            low, high = count.counts
             within, lag = width_and_lag(count.within)
-            return p.Visits(again=isinstance(it, c.ReturnVisits), low=low, high=high, within=within, lag=lag)
+            return p.Visits(again=isinstance(it, counts.ReturnVisits), low=low, high=high, within=within, lag=lag)
         case c.Started():
             return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
         case c.DroppedAt():
@@ -159,6 +158,16 @@ def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
             return p.Person(where=_where(it.person))
         case c.InSegment():
             return p.InSegment(segment=it.in_segment)
+
+
+def _did(it: counts.Did) -> p.Did | p.Measured:
+    (low, high), (within, lag), where = it.bounds, width_and_lag(it.within), _where(it.where)
+    if it.measure is not None:
+        of, prop = it.measure
+        low, high = (None if bound is None else float(bound) for bound in (low or None if of != "max" else low, high))
+        return p.Measured(pattern=it.did, of=of, property=prop, low=low, high=high, within=within, lag=lag, where=where)
+    fewest, most = it.counts
+    return p.Did(pattern=it.did, low=fewest, high=most, within=within, lag=lag, where=where)
 
 
 def _tier(it: c.InTier, scores: Scores) -> p.ScoreIs:

@@ -7,98 +7,10 @@ from typing import Annotated, Any, Self, TypeAlias
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from leadup.rules import vocabulary as v
-from leadup.rules.filters import PersonWhere, RuleWhere
+from leadup.rules.counts import Did, DidNot, ReturnVisits, Sessions
+from leadup.rules.filters import PersonWhere
 from leadup.rules.vocabulary import Duration, Given, Part, Word, wrong
 from leadup.rules.windows import PlainWindow, Window
-
-# ---------------------------------------------------------------- conditions
-
-Count: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
-Several: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
-
-
-class Counted(Part):
-    """So many of something in a window; at least 1 when no count is given."""
-
-    at_least: Given[Several] = None
-    """The fewest."""
-    at_most: Given[Count] = None
-    """The most. Without `at_least`, none at all is enough."""
-    exactly: Given[Count] = None
-    """Neither fewer nor more."""
-    between: Given[Annotated[list[Count], Field(min_length=2, max_length=2)]] = None
-    """The fewest and the most, as [2, 5]."""
-    within: Given[Window] = None
-    """Counted back from the moment of judging; left out: ever."""
-
-    @model_validator(mode="after")
-    def _one_count(self) -> Self:
-        given = [key for key in ("at_least", "at_most", "exactly", "between") if key in self.model_fields_set]
-        if len(given) > 1 and given != ["at_least", "at_most"]:
-            raise wrong(f"`{given[-1]}` and `{given[0]}` do not go together.", at=given[-1])
-        low, high = self.bounds
-        if high is not None and low > high:
-            raise wrong(f"{low} to {high} can never hold: the lower count is above the upper one.", at=given[-1])
-        return self
-
-    @property
-    def bounds(self) -> tuple[int, int | None]:
-        """The fewest and the most."""
-        if self.exactly is not None:
-            return self.exactly, self.exactly
-        if self.between is not None:
-            return self.between[0], self.between[1]
-        if self.at_least is None and self.at_most is not None:
-            return 0, self.at_most
-        return self.at_least or 1, self.at_most
-
-
-class Did(Counted):
-    """That many signals of a conversion in the window; at least 1 when no count is given."""
-
-    called, operator = "`did`", "did"
-
-    did: Word
-    """The micro or macro conversion."""
-    where: Given[RuleWhere] = None
-    """Only signals whose properties pass."""
-
-
-class VisitCount(Counted):
-    """How many visits, and in which window they begin."""
-
-    called = "a count of visits"
-
-
-class Sessions(Part):
-    """That many visits; at least 1 when no count is given."""
-
-    called, operator = "`sessions`", "sessions"
-
-    sessions: VisitCount = Field(examples=[{"at_least": 3, "within": "7d"}])
-    """How many, and in which window they begin."""
-
-
-class ReturnVisits(Part):
-    """That many visits other than the person's first; at least 1 when no count is given."""
-
-    called, operator = "`return_visits`", "return_visits"
-
-    return_visits: VisitCount = Field(examples=[{"within": "7d"}])
-    """How many, and in which window they begin."""
-
-
-class DidNot(Part):
-    """No signal of a conversion in the window."""
-
-    called, operator = "`did_not`", "did_not"
-
-    did_not: Word
-    """The micro or macro conversion."""
-    within: Given[Window] = None
-    """Counted back from the moment of judging; left out: ever."""
-    where: Given[RuleWhere] = None
-    """Only signals whose properties pass are looked for."""
 
 
 def _wait_inside(wait: int, within: int | None) -> None:

@@ -11,7 +11,8 @@ from pydantic_core import core_schema
 
 from leadup.rules import vocabulary as v
 from leadup.rules.cases import Test
-from leadup.rules.conditions import Condition, Several
+from leadup.rules.conditions import Condition
+from leadup.rules.counts import Several
 from leadup.rules.filters import Where
 from leadup.rules.vocabulary import (
     Amount,

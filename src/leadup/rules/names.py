@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
+from leadup.rules import counts
 from leadup.rules.cases import Expect, Test
 from leadup.rules.model import RuleFile
 from leadup.rules.source import Document, Path
@@ -130,8 +131,8 @@ def expectations(test: Test, path: Path) -> Iterator[tuple[Expect, Path]]:
 
 
 _KEYS: Mapping[type[BaseModel], tuple[tuple[Noun, str], ...]] = {
-    c.Did: (("conversion", "did"),),
-    c.DidNot: (("conversion", "did_not"),),
+    counts.Did: (("conversion", "did"),),
+    counts.DidNot: (("conversion", "did_not"),),
     c.Started: (("conversion", "started"), ("conversion", "without")),
     c.DroppedAt: (("funnel", "of"),),
     c.Sequence: (("conversion", "sequence"), ("conversion", "without")),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from leadup.rules.verdicts import Instants, Mask, sooner
 from leadup.types import EVER, NEVER
@@ -26,6 +28,8 @@ class Occurrences:
     wake: Instants | None
     """Of each person, the next signal dated after the moment of judging, which no condition sees yet. ``None`` if
     nobody has one."""
+    value: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    """What is measured of each row: a number, or a code that is equal for equal texts. Empty if nothing is."""
     _latest: dict[int, Instants] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -75,11 +79,12 @@ class Occurrences:
         wake[self.person[young]] = moved[young]  # of equal indices the last assignment stays: that of the earliest
         seen = moved <= at
         there = self.only(seen)
-        return Occurrences(np.append(moved[seen], EVER), there.person, self.persons, sooner(self.wake, wake))
+        return replace(there, at=np.append(moved[seen], EVER), wake=sooner(self.wake, wake))
 
     def only(self, mask: Mask) -> Occurrences:
         """Keep the rows of ``mask``."""
-        return Occurrences(np.append(self.at[:-1][mask], EVER), self.person[mask], self.persons, self.wake)
+        value = self.value[mask] if len(self.value) else self.value
+        return Occurrences(np.append(self.at[:-1][mask], EVER), self.person[mask], self.persons, self.wake, value)
 
 
 def past(at: Instants, begin: Instants, end: Instants, instant: Instants | int) -> Instants:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Several
 from functools import reduce
+from typing import Final
 
 import numpy as np
 
 from leadup.rules.occurrences import Occurrences, past
-from leadup.rules.program import Did, Sequence, Started, Visits
+from leadup.rules.program import Did, Measured, Sequence, Started, Visits
+from leadup.rules.spans import together
 from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some, sooner
 from leadup.types import EVER, NEVER
+
+_THOUSAND: Final = 1_000
+"""Sums count in thousandths, the smallest that currencies have, so that they are exact in any order."""
 
 
 def at_least(
@@ -54,6 +59,45 @@ def did(done: Occurrences, c: Did | Visits, *, at: int, watermark: int, negate: 
         bounds.append((c.high + 1, not negate))
     parts = [at_least(done, n, c.within, at=at, watermark=watermark, negate=opposite) for n, opposite in bounds]
     return (some if negate else every)(parts, done.persons)
+
+
+def measured(done: Occurrences, c: Measured, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """A sum, a maximum or a number of different values between ``low`` and ``high``: not reached is absence."""
+    bounds = [(c.low, False, negate)] if c.low is not None else []
+    if c.high is not None:
+        bounds.append((c.high, True, not negate))
+    reached = _highest if c.of == "max" else _added_up
+    parts = [
+        reached(done, c, bound, above=above, at=at, watermark=watermark, negate=opposite)
+        for bound, above, opposite in bounds
+    ]
+    return (some if negate else every)(parts, done.persons)
+
+
+def _highest(
+    done: Occurrences, c: Measured, bound: float, *, above: bool, at: int, watermark: int, negate: bool
+) -> Verdicts:
+    high = done.only(done.value > bound if above else done.value >= bound)
+    return at_least(high, 1, c.within, at=at, watermark=watermark, negate=negate)
+
+
+def _added_up(
+    done: Occurrences, c: Measured, bound: float, *, above: bool, at: int, watermark: int, negate: bool
+) -> Verdicts:
+    """A sum of thousandths, or a number of different values, of which each counts until it leaves for good."""
+    if c.within is not None and (watermark >= at or not negate):  # whoever left long ago says only since when
+        done = done.only(done.at[:-1] > at - c.within)
+    entered, person = done.at[:-1], done.person
+    leaves = np.full(done.rows, NEVER) if c.within is None else entered + c.within
+    if c.of == "sum":
+        weight, level = np.rint(done.value * _THOUSAND).astype(np.int64), max(round(bound * _THOUSAND), 1 - above)
+    else:
+        weight, level = np.ones(done.rows, np.int64), int(bound)
+        order = np.lexsort((done.value, person))  # stable: equal ones stay in order of time
+        same = (np.diff(person[order]) == 0) & (np.diff(done.value[order]) == 0)
+        leaves[order[:-1][same]] = np.minimum(leaves[order[:-1][same]], entered[order[1:][same]])
+    reached = together(person, entered, leaves, weight, level + above, done.persons)
+    return reached.verdicts(done.wake, at=at, watermark=watermark, negate=negate)
 
 
 def started(

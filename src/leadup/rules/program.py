@@ -95,6 +95,25 @@ class Visits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The sum, the maximum or the number of different values of a property, from ``low`` to ``high``.
+
+    Of the signals of a pattern in the window, those that have the property. The sum of none is 0, and none has no
+    maximum. ``low`` is above 0, but for a maximum.
+    """
+
+    pattern: str
+    of: Literal["sum", "max", "distinct"]
+    property: str
+    low: float | None = None
+    high: float | None = None
+    within: int | None = None
+    lag: int = 0
+    """The window ends this long before ``at``."""
+    where: Where = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """Some ``pattern`` in ``(at - within, at - wait]`` and no ``without`` from it on, up to ``at``."""
 
@@ -168,7 +187,7 @@ class Not:
     part: Condition
 
 
-Condition: TypeAlias = Did | Visits | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
+Condition: TypeAlias = Did | Visits | Measured | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
 
 
 # ---------------------------------------------------------------- scores, segments, what is sent

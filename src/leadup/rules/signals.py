@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from leadup.rules.program import All, Any, Condition, Did, Not, Program, Visits
+from leadup.rules.program import All, Any, Condition, Did, Measured, Not, Program, Visits
 from leadup.rules.visits import SESSION_ID
 from leadup.rules.where import property_columns
 from leadup.types import Json
@@ -24,8 +24,10 @@ def properties_read(program: Program) -> frozenset[str]:
     conditions = chain.from_iterable(leaves(segment.when) for segment in program.segments.values())
     read = {EVENT_ID}
     for condition in conditions:
-        if isinstance(condition, Did):
+        if isinstance(condition, Did | Measured):
             read.update(test.property for test in condition.where)
+        if isinstance(condition, Measured):
+            read.add(condition.property)
         elif isinstance(condition, Visits):
             read.add(SESSION_ID)
     return frozenset(read)

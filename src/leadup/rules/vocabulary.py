@@ -37,7 +37,6 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
         "what a conversion is on": "enters",
         "a test": "consent",
         "a condition": "first stopped resumed regularly in_list settle",
-        "`did`": "sum max distinct",
         "the `where` of a rule": "channel",
         "`person`": "first_channel last_channel",
     }.items()
