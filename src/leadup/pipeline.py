@@ -387,6 +387,7 @@ def activations(program: Program, can: Mapping[str, Capabilities], max_leave: fl
             limit = segment.guard.max_leave
             asked = Terms(
                 max_leave=max_leave if limit is None else limit,
+                min_size=segment.guard.min_size,
                 holdout=segment.holdout.name if segment.holdout else None,
             )
             add(Use.AUDIENCE, segment.name, activation, asked)

@@ -26,6 +26,8 @@ class Standing(enum.StrEnum):
     """A leave was accepted, and the vendor has not said yet that it is done."""
 
 
+GUARDS = ("max_leave", "min_size")
+
 MIN_LEAVES = 20
 """A guard on shares does not look at fewer leaves than this."""
 
@@ -122,6 +124,13 @@ def guard(planned: Sequence[Step], size: int, max_leave: float) -> Trip | None:
         "max_leave",
         f"{leaves} of {size} members would leave ({leaves / max(size, 1):.0%}); the limit is {max_leave:.0%}",
     )
+
+
+def too_small(size: int, min_size: int) -> Trip | None:
+    """Hold an audience that was never sent and would have ``size`` members, if that is below ``min_size``."""
+    if not 0 < size < min_size:
+        return None
+    return Trip("min_size", f"{size} people could be sent; the audience is made once there are {min_size}")
 
 
 def fingerprint(planned: Sequence[Step]) -> str:

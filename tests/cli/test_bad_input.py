@@ -149,7 +149,7 @@ def test_an_import_twice_takes_nothing_twice(here: Path) -> None:
         (("explain", "nobody@example.com"), "Nobody is known"),
         (("explain", "u1", "wached"), 'did you mean "watched"?'),
         (("sync", "wached"), "is nothing that the rules send anywhere"),
-        (("sync", "--accept", "max_leaf"), "There is: max_leave"),
+        (("sync", "--accept", "max_leaf"), "There are: max_leave, min_size"),
         (("rules", "preview", "wached"), 'did you mean "watched"?'),
         (("sandbox", "hubspto"), "hubspot"),
         (("staus",), "Did you mean 'status'?"),

@@ -53,6 +53,12 @@ FUNNEL = "funnels:\n  path: [pricing_view, form_started, requested]\nsegments:\n
 MISTAKES = [
     # memberships
     (
+        "max_leave: 30%",
+        "max_leave: 30%, «min_sise»: 100",
+        '"min_sise" is not a key of a guard.',
+        'did you mean "min_size"?',
+    ),
+    (
         "exclude: [one]",
         "exclude: [one]\n    stay_at_least: «3»",
         "`stay_at_least` must be a duration such as 30m, 1h, 14d, 2w.",

@@ -64,7 +64,8 @@ def _show(answer: dict[str, Any]) -> None:
         waiting = [(one["connection"], one["waiting"], one["since"]) for one in answer["inbox"]]
         table("inbox", ("connection", "#requests", "since"), waiting)
     rows = [
-        (a["target"], *a["waterfall"].values(), _rows(a), a["guard_text"] or a["error"]) for a in answer["audiences"]
+        (a["target"], *a["waterfall"].values(), _rows(a), a["guard_text"] or a["error"] or a["warning"])
+        for a in answer["audiences"]
     ]
     columns = ("target", "#holds", "#identifier", "#consent", "#not held out", "#accepted", "rows", "trouble")
     table("audiences", columns, rows)

@@ -17,6 +17,7 @@ from leadup.delivery.book import LIVE
 from leadup.delivery.planning import Planned
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.words import instant
+from leadup.plan import GUARDS
 from leadup.state.lease import holder, lease
 from leadup.state.tables import outbox
 
@@ -38,8 +39,8 @@ def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None
     --accept; the command then ends with exit code 9 while something is held.
     """
     app = app_of(ctx)
-    if accept not in (None, "max_leave"):
-        raise SettingsError(f"There is no guard {accept!r}. There is: max_leave.")
+    if accept not in (None, *GUARDS):
+        raise SettingsError(f"There is no guard {accept!r}. There are: {', '.join(GUARDS)}.")
     if dry_run:
         with progress(not as_json) as tell:
             plans = app.rehearse(now(), only, tell)

@@ -53,6 +53,8 @@ class Terms:
     max_age_us: int | None = None
     """Conversions older than this are not sent."""
     max_leave: float = 1.0
+    min_size: int = 0
+    """Of an audience: nobody is sent before so many people could be."""
     number: bool = False
     """Of a property: a number, not text."""
     holdout: str | None = None
@@ -72,6 +74,7 @@ class Terms:
             click_ids=frozenset(values["click_ids"]),
             max_age_us=values["max_age_us"],
             max_leave=values["max_leave"],
+            min_size=values["min_size"],
             number=values["number"],
             holdout=values["holdout"],
         )

@@ -79,6 +79,8 @@ def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Plann
     }
     rows = [found[subject] for subject in sorted(found)]
     steps = plan.steps(target.target.use, rows)
+    if target.guard == "min_size" or (target.terms.min_size and not sent_before(connection, target)):
+        return _gather(connection, target, steps, now_us)
     held_before = bool(target.guard) and _holds_rows(connection, target.id)
     trip = None
     if held_before:
@@ -87,11 +89,43 @@ def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Plann
         trip = plan.guard(steps, _size(connection, target.id), target.terms.max_leave)
     held = [step for step in steps if trip and not step.urgent]
     if trip or (target.guard and not held_before):
-        shown = plan.fingerprint(held) if trip else None
-        values = {"guard": trip.guard if trip else None, "guard_text": trip.text if trip else None, "plan": shown}
-        connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
+        _set_guard(connection, target, trip, held)
     _write(connection, target, steps, {step.subject for step in held}, now_us)
     return Planned(target, tuple(steps), trip)
+
+
+def _gather(connection: Connection, target: TargetRow, steps: Sequence[plan.Step], now_us: int) -> Planned:
+    """Plan an audience that was never sent: its joins are held until there are enough, then go by themselves."""
+    wanted = (standings.c.target == target.id) & standings.c.want.is_not(None)
+    size = connection.scalar(select(func.count()).select_from(standings).where(wanted)) or 0
+    trip = plan.too_small(size, target.terms.min_size)
+    if trip is None:
+        _release(connection, target, now_us, "min_size", f"there are {size} people")
+        _set_guard(connection, target, None, ())
+        _write(connection, target, steps, set(), now_us)
+    else:
+        _write(connection, target, steps, {step.subject for step in steps}, now_us)
+        _set_guard(connection, target, trip, _held(connection, target.id))
+    return Planned(target, tuple(steps), trip)
+
+
+def sent_before(connection: Connection, target: TargetRow) -> bool:
+    """Whether anything was ever sent to a target, or is about to be."""
+    on_its_way = (outbox.c.target == target.id) & outbox.c.state.not_in(["held", "replaced"])
+    return target.remote_id is not None or connection.scalar(select(outbox.c.id).where(on_its_way).limit(1)) is not None
+
+
+def _held(connection: Connection, target: int) -> list[plan.Step]:
+    """The held plan of a target."""
+    rows = connection.execute(select(outbox).where(outbox.c.target == target, outbox.c.state == "held")).mappings()
+    names = ("subject", "person", "verb", "want", "number", "reason")
+    return [plan.Step(**{name: row[name] for name in names}) for row in rows]
+
+
+def _set_guard(connection: Connection, target: TargetRow, trip: plan.Trip | None, held: Sequence[plan.Step]) -> None:
+    shown = plan.fingerprint(held) if trip else None
+    values = {"guard": trip.guard if trip else None, "guard_text": trip.text if trip else None, "plan": shown}
+    connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
 
 
 def _holds_rows(connection: Connection, target: int) -> bool:
@@ -143,10 +177,14 @@ def accept(connection: Connection, target: TargetRow, guard: str, who: str, now_
     """Release the held plan of a target exactly as it was shown; record who did. Returns the number of rows."""
     if target.guard != guard:
         return 0
+    _set_guard(connection, target, None, ())
+    return _release(connection, target, now_us, guard, f"accepted by {who}")
+
+
+def _release(connection: Connection, target: TargetRow, now_us: int, guard: str, why: str) -> int:
     where = and_(outbox.c.target == target.id, outbox.c.state == "held")
     rows = list(connection.execute(select(outbox.c.id, outbox.c.subject, outbox.c.person, outbox.c.verb).where(where)))
     connection.execute(update(outbox).where(where).values(state="pending", next_us=now_us))
-    connection.execute(update(targets).where(targets.c.id == target.id).values(guard=None, guard_text=None, plan=None))
-    lines = [Line(r.id, r.subject, r.person, r.verb, "released", guard, f"accepted by {who}") for r in rows]
+    lines = [Line(r.id, r.subject, r.person, r.verb, "released", guard, why) for r in rows]
     write_ledger(connection, now_us, target.id, lines)
     return len(rows)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.holdouts import lots
+from leadup.delivery.planning import sent_before
 from leadup.identity import people
 from leadup.insights.words import instant
 from leadup.membership import Audience, held_out, wanted, waterfall
@@ -42,7 +43,13 @@ def status(connection: Connection) -> dict[str, Any]:
 
 def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
     steps = stages(connection, target)
-    return {**_target(connection, target), "waterfall": {**steps, "accepted": _standing(connection, target)}}
+    could, least = steps["not held out"], target.terms.min_size
+    small = could < least and target.active and sent_before(connection, target)
+    return {
+        **_target(connection, target),
+        "waterfall": {**steps, "accepted": _standing(connection, target)},
+        "warning": f"{could} people, below its min_size of {least}" if small else None,
+    }
 
 
 def stages(connection: Connection, target: TargetRow) -> dict[str, int]:

@@ -188,7 +188,7 @@ def _segment(name: str, it: model.Segment, scores: Scores, funnels: Funnels) -> 
         stay_at_least=it.stay_at_least or 0,
         holdout=p.Holdout(name=it.holdout.name, share=it.holdout.percent / 100) if it.holdout else None,
         activate=_activate(it.activate),
-        guard=p.Guard(max_leave=it.guard.max_leave if it.guard else None),
+        guard=p.Guard(max_leave=it.guard.max_leave, min_size=it.guard.min_size or 0) if it.guard else p.Guard(),
         description=it.description or "",
     )
 

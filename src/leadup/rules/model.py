@@ -180,6 +180,8 @@ class Guard(Part):
 
     max_leave: Given[Share] = None
     """Hold everything when more than this share of the audience would leave at once (from 20 leaves up)."""
+    min_size: Given[Annotated[Several, Field(examples=[100])]] = None
+    """Send nobody to an audience before so many people could be; once it is sent, its size is only warned of."""
 
 
 class Segment(Part):

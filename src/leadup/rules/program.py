@@ -241,6 +241,8 @@ class Guard:
 
     max_leave: float | None = None
     """Share of the audience, 0 to 1, that may leave at once (from 20 leaves up)."""
+    min_size: int = 0
+    """People that an audience must have before anybody is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,6 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
     for owner, keys in {
         "a rule file": "lists",
         "a segment": "settle",
-        "a guard": "min_size",
         "a conversion": "ladder cap episode again_after",
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
