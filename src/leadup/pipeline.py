@@ -117,6 +117,12 @@ class Pipeline:
             connection.execute(insert(meta), [{"key": _RULES, "value": state}])
         return True
 
+    def is_live(self, program: Program) -> bool:
+        """Whether these are the rules that judged last."""
+        with self.store.read() as connection:
+            live = connection.scalar(select(meta.c.value).where(meta.c.key == _RULES))
+        return live is not None and bool(live["program"] == program.fingerprint)
+
     def _hold(self, connection: Connection) -> None:
         """Refuse to go on by rules that another process has replaced: what the new ones look for would be missed.
 

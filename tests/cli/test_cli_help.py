@@ -44,6 +44,7 @@ def test_commands_that_answer_with_data_have_json() -> None:
         "status",
         "events import",
         "rules backtest",
+        "rules diff",
         "rules preview",
         "rules try",
         "explain",

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from leadup.app import App
 from leadup.cli.author import new, schema
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
-from leadup.cli.whatif import backtest
+from leadup.cli.whatif import backtest, diff
 from leadup.clock import parse_instant
 from leadup.engine.testing import run as run_tests
 from leadup.errors import LeadupError, SettingsError
@@ -41,7 +41,7 @@ def rules() -> None:
     """Check, test, preview and try rules."""
 
 
-for _command in (backtest, new, schema):
+for _command in (backtest, diff, new, schema):
     rules.add_command(_command)
 
 

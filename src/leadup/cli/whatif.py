@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from leadup.app import App
-from leadup.cli.base import app_of, emit, json_option, now, out, progress, table
+from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
 from leadup.delivery.book import Terms
 from leadup.errors import LeadupError
 from leadup.insights import backtest as hindsight
+from leadup.insights.difference import difference
 from leadup.pipeline import activations
+from leadup.rules.loader import load
 from leadup.rules.suggest import did_you_mean
 from leadup.types import Capabilities, Target, Use
 
@@ -69,3 +72,73 @@ def _show(answer: dict[str, Any]) -> None:
             f"{one['target']}: {one['joins']} joins, {one['leaves']} leaves in "
             f"{calls['at_least']} calls (a batch a day) to {calls['at_most']} (one by one)"
         )
+
+
+@click.command(epilog="Examples: leadup rules diff | leadup rules diff ../edited/rules --json")
+@click.argument("rule_files", metavar="[RULES]", required=False, type=click.Path(exists=True, path_type=Path))
+@json_option
+@click.pass_context
+def diff(ctx: click.Context, rule_files: Path | None, as_json: bool) -> None:
+    """Show what RULES would change if they went live now, in people and in money, against the live rules.
+
+    RULES is a file, or a folder, with all the rules; left out: those that leadup.toml names, if they were edited since
+    they went live. It is rehearsed on what has been read so far: nothing is sent, nothing is kept.
+    """
+    app = app_of(ctx)
+    names = [name for name, c in app.settings.connections.items() if c.connector.destination]
+    rules = app.rules if rule_files is None else load([rule_files], connections=names)
+    with progress(not as_json) as tell:
+        answer = difference(app, rules, now(), tell)
+    if as_json:
+        emit(answer)
+    else:
+        _show_difference(answer)
+
+
+def _show_difference(answer: dict[str, Any]) -> None:
+    if not answer["rules_differ"]:
+        out.print("These are the live rules: nothing would change by them.")
+        return
+    if answer["due"]:
+        err.print(
+            f"Still to be judged by the live rules: {answer['due']}. What they say now is not known, only what they said "
+            "last, so what follows holds what time has changed for these people, too."
+        )
+    rows = [
+        (
+            name,
+            one["before"],
+            one["after"],
+            f"+{one['joined']}" if one["joined"] else "",
+            f"-{one['left']}" if one["left"] else "",
+        )
+        for name, one in answer["segments"].items()
+    ]
+    table("People", ("segment", "#now", "#then", "#join", "#leave"), rows)
+    for one in answer["targets"]:
+        out.print(f"{one['target']}: {_what(one)}", markup=False)
+        if one["guard"]:
+            err.print(f"  a guard would hold this: {one['guard']}")
+
+
+def _what(one: dict[str, Any]) -> str:
+    """What would be sent to one target, in words."""
+    if "joins" in one:
+        said = [(one["joins"], f"{one['joins']} join"), (one["leaves"], f"{one['leaves']} leave")]
+    elif "written" in one:
+        said = [(one["written"], f"{one['written']} values written")]
+    else:
+        fresh, again, stopped = one["reported"], one["restated"], one["no_longer_reported"]
+        said = [
+            (fresh["count"], f"{fresh['count']} newly reported{_worth(' worth ', fresh['value'])}"),
+            (
+                again["count"],
+                f"{again['count']} restated{_worth(' from ', again['from'])}{_worth(' to ', again['to'])}",
+            ),
+            (stopped, f"{stopped} no longer reported (what was sent stays)"),
+        ]
+    return ", ".join(text for count, text in said if count) or "no change"
+
+
+def _worth(word: str, sums: dict[str, str]) -> str:
+    return word + " + ".join(sums.values()) if sums else ""
