@@ -101,8 +101,8 @@ def _show_difference(answer: dict[str, Any]) -> None:
         return
     if answer["due"]:
         err.print(
-            f"Still to be judged by the live rules: {answer['due']}. What they say now is not known, only what they said "
-            "last, so what follows holds what time has changed for these people, too."
+            f"Still to be judged by the live rules: {answer['due']}. What they say now is not known, only what they "
+            "said last, so what follows holds what time has changed for these people, too."
         )
     rows = [
         (
