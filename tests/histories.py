@@ -79,6 +79,17 @@ _measured = st.builds(
 _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
     _did,
     _measured,
+    st.builds(p.First, pattern=_pattern, within=windows, lag=lags),
+    st.builds(p.Stopped, pattern=_pattern, wait=durations, after=windows),
+    st.builds(p.Resumed, pattern=_pattern, pause=durations, within=windows, lag=lags),
+    st.builds(
+        lambda low, more, **rest: p.Regularly(low=low, of_last=low + more, **rest),
+        low=st.integers(1, 3),
+        more=st.integers(0, 2),
+        pattern=_pattern,
+        every=durations,
+        times=st.sampled_from([1, 1, 2]),
+    ),
     st.builds(
         lambda low, more, **rest: p.Visits(low=low, high=None if more is None else low + more, **rest),
         again=st.booleans(),

@@ -17,14 +17,18 @@ from leadup.rules.program import (
     All,
     Condition,
     Did,
+    First,
     InSegment,
     Measured,
     Not,
     Person,
     Program,
+    Regularly,
+    Resumed,
     ScoreIs,
     Sequence,
     Started,
+    Stopped,
     Test,
     Visits,
     Where,
@@ -129,6 +133,8 @@ class _Oracle:
             return self.counts(self.visits()[1 if c.again else 0 :], c, [VISIT], negate=negate)
         if isinstance(c, Measured):
             return self.measured(c, negate=negate)
+        if isinstance(c, First | Stopped | Resumed | Regularly):
+            return self.habit(c, negate=negate)
         if isinstance(c, Started):
             return self.started(c, negate=negate)
         if isinstance(c, Sequence):
@@ -170,6 +176,29 @@ class _Oracle:
         if negate:
             return (c.low is not None and below(c.low)) or (c.high is not None and measure(self.at) > c.high)
         return (c.low is None or measure(self.at) >= c.low) and (c.high is None or not_above(c.high))
+
+    def habit(self, c: First | Stopped | Resumed | Regularly, *, negate: bool) -> bool:
+        times, lag = self.times(c.pattern), c.lag if isinstance(c, First | Resumed) else 0
+
+        def holds(u: int) -> bool:
+            if isinstance(c, Stopped):
+                before = since(u - c.wait, c.after)
+                return any(before < t <= u - c.wait for t in times) and not any(u - c.wait < t <= u for t in times)
+            if isinstance(c, Regularly):
+                edges = [(u - (n + 1) * c.every, u - n * c.every) for n in range(c.of_last)]
+                return sum(sum(old < t <= new for t in times) >= c.times for old, new in edges) >= c.low
+            if isinstance(c, Resumed):
+                looked_for = [b for a, b in itertools.pairwise(times) if b - a >= c.pause]
+            else:
+                looked_for = times[:1]
+            return any(since(u - lag, c.within) < t <= u - lag for t in looked_for)
+
+        if not negate:
+            rests_on_absence = not isinstance(c, Regularly)
+            return self.absent(holds, [c.pattern], lag) if rests_on_absence else holds(self.at)
+        if isinstance(c, First) or (isinstance(c, Stopped) and any(self.at - c.wait < t for t in times)):
+            return not holds(self.at)
+        return self.absent(lambda u: not holds(u), [c.pattern], lag)
 
     def started(self, c: Started, *, negate: bool) -> bool:
         begun, ended = self.times(c.pattern), self.times(c.without)

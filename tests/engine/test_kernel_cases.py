@@ -74,6 +74,10 @@ def sequence(*steps: str, span: float | None = None, within: float | None = None
     )
 
 
+FIRST = p.First(pattern="a", within=us(5))
+STOPPED = p.Stopped(pattern="a", wait=us(3), after=us(5))
+RESUMED = p.Resumed(pattern="a", pause=us(3), within=us(5))
+REGULARLY = p.Regularly(pattern="a", low=2, of_last=3, every=us(4))
 CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
     # did, within 5: the window is open at its old end
     (did(within=5), "a@10", 10 - US, False, 10),
@@ -123,6 +127,43 @@ CASES: list[tuple[p.Condition, str, float, bool, float | None]] = [
     (visits(again=True, within=5), "v@1 v@10", 12, True, 15),
     (visits(again=True, low=2), "v@1 v@10 v@20", 20, True, None),
     (visits(again=True), "v@1 v@10", 9, False, 10),
+    # the first ever in the window
+    (FIRST, "a@10", 10, True, 15),
+    (FIRST, "a@10 a@12", 15, False, None),
+    (FIRST, "a@9 a@12", 13, True, 14),
+    (FIRST, "", 13, False, None),
+    (p.First(pattern="a", within=us(3), lag=us(2)), "a@10", 12 - US, False, 12),
+    (p.First(pattern="a", within=us(3), lag=us(2)), "a@10 a@11", 12, True, 15),
+    (p.First(pattern="a", within=us(3), lag=us(2)), "a@10 a@14", 16, False, None),
+    # none for 3, one in the 5 before that
+    (STOPPED, "a@10", 13 - US, False, 13),
+    (STOPPED, "a@10", 13, True, 18),
+    (STOPPED, "a@10", 18 - US, True, 18),
+    (STOPPED, "a@10", 18, False, None),
+    (STOPPED, "a@10 a@12", 14, False, 15),
+    (STOPPED, "a@10 a@15", 15, False, 18),
+    (STOPPED, "", 15, False, None),
+    (p.Stopped(pattern="a", wait=us(3)), "a@10", 1e6, True, None),
+    # one in 5 whose previous one lies 3 before it
+    (RESUMED, "a@10 a@13", 13, True, 18),
+    (RESUMED, "a@10 a@13", 13 - US, False, 13),
+    (RESUMED, "a@10.000001 a@13", 13, False, None),
+    (RESUMED, "a@10 a@13 a@14", 18, False, None),
+    (RESUMED, "a@10 a@13 a@17", 17, True, 22),
+    (RESUMED, "a@13", 13, False, None),
+    (RESUMED, "a@10 a@13 a@13", 13, True, 18),
+    (p.Resumed(pattern="a", pause=us(3), within=us(3), lag=us(2)), "a@10 a@13", 15, True, 18),
+    # in 2 of the last 3 periods of 4: of (8, 12], (12, 16], (16, 20] at 20
+    (REGULARLY, "a@12 a@16", 20, True, 24),
+    (REGULARLY, "a@12 a@16", 24, False, None),
+    (REGULARLY, "a@12 a@16", 16 - US, False, 16),
+    (REGULARLY, "a@8.5 a@12", 20, False, None),  # both in one period
+    (REGULARLY, "a@8.5 a@12", 20.5, False, None),
+    (REGULARLY, "a@8.5 a@12", 16, False, 16.5),
+    (REGULARLY, "a@8.5 a@12", 16.5, True, 20),
+    (p.Regularly(pattern="a", low=1, of_last=2, every=us(4), times=2), "a@12 a@16", 17, False, None),
+    (p.Regularly(pattern="a", low=1, of_last=2, every=us(4), times=2), "a@12.5 a@16", 17, False, 20),
+    (p.Regularly(pattern="a", low=1, of_last=2, every=us(4), times=2), "a@13 a@16", 16, True, 17),
     # started, wait 2, within 9
     (started(2, 9), "a@10", 10, False, 12),
     (started(2, 9), "a@10", 12 - US, False, 12),
@@ -408,6 +449,25 @@ DID_NOT = did(low=0, high=0, within=5)
         (DID_NOT, "a@10", 20, {"a": 15}, True, None),
         (DID_NOT, "a@10", 20, {"a": 15 - US}, False, 15),
         (DID_NOT, "a@10", 20, {"b": 0}, True, None),
+        (FIRST, "a@10 a@12", 14, {"a": 9}, False, 10),  # an earlier one may have been missed
+        (FIRST, "a@10 a@12", 14, {"a": 10}, True, None),
+        (p.Not(FIRST), "a@10 a@12", 16, {"a": 0}, True, None),  # an earlier one would change nothing
+        (p.Not(FIRST), "a@10 a@12", 14, {"a": 0}, False, None),
+        (STOPPED, "a@10", 14, {"a": 12}, False, 13),
+        (STOPPED, "a@10", 14, {"a": 13}, True, None),
+        (p.Not(STOPPED), "a@10", 20, {"a": 17}, False, 18),
+        (p.Not(STOPPED), "a@10", 20, {"a": 18}, True, None),
+        (p.Not(STOPPED), "a@10 a@19", 20, {"a": 0}, True, None),  # a later one ended it
+        (p.Not(STOPPED), "", 20, {"a": 0}, True, None),
+        (RESUMED, "a@10 a@13", 14, {"a": 12}, False, 13),  # one may have come in the pause
+        (RESUMED, "a@10 a@13", 14, {"a": 13}, True, None),
+        (RESUMED, "a@10 a@13 a@18", 18, {"a": 13}, True, None),  # without a break
+        (p.Not(RESUMED), "a@10 a@13", 20, {"a": 17}, False, 18),
+        (p.Not(RESUMED), "a@10 a@13", 20, {"a": 18}, True, None),
+        (REGULARLY, "a@12 a@16", 20, {"a": 0}, True, None),
+        (p.Not(REGULARLY), "a@12 a@16", 30, {"a": 23}, False, 24),
+        (p.Not(REGULARLY), "a@12 a@16", 30, {"a": 24}, True, None),
+        (p.Not(REGULARLY), "a@12", 30, {"a": 0}, True, None),
         (DID_NOT, "b@10", 20, {"a": 0}, True, None),  # it never happened: nothing to wait for
         (DID_NOT, "a@10", 14, {"a": 0}, False, None),
         (p.Not(did(within=5)), "a@10", 20, {"a": 14}, False, 15),

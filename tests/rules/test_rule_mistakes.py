@@ -366,6 +366,55 @@ MISTAKES = [
     ("at_least: 2", "at_least: «2.5», distinct: x", "`at_least` must be a whole number, not 2.5.", ""),
     ("at_least: 2", "between: «[1, 2.5]»", "`between` must be a whole number, not 2.5.", ""),
     ("at_least: 2", "at_least: 2, «summ»: x", '"summ" is not a key of `did`.', '"sum"'),
+    # habits
+    (
+        "when: {did: pricing_view, at_least: 2, within: 7d}",
+        "«when»: {first: pricing_view}",
+        "`first` needs `within`.",
+        "keys of `first`: within",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{first: «pricing_vew», within: 7d}",
+        'There is no conversion "pricing_vew".',
+        '"pricing_view"',
+    ),
+    (
+        "when: {did: pricing_view, at_least: 2, within: 7d}",
+        "«when»: {stopped: pricing_view}",
+        "`stopped` needs `for`.",
+        "keys of `stopped`: after, for",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{stopped: pricing_view, for: 1d, «within»: 7d}",
+        '"within" is not a key of `stopped`.',
+        "keys of `stopped`: after, for",
+    ),
+    (
+        "when: {did: pricing_view, at_least: 2, within: 7d}",
+        "«when»: {resumed: pricing_view}",
+        "`resumed` needs `after_pause`.",
+        "keys of `resumed`",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{regularly: pricing_view, at_least: «3», of_last: 2, every: 7d}",
+        "This can never hold: there are no 3 periods among the last 2.",
+        "",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{regularly: pricing_view, at_least: 1, of_last: 2, every: «1h», times: 3}",
+        "This can never hold: 3 of pricing_view do not fit into a period.",
+        "its `same_within` is 30m",
+    ),
+    (
+        "{did: pricing_view, at_least: 2, within: 7d}",
+        "{«frist»: pricing_view}",
+        '"frist" is not an operator.',
+        '"first"',
+    ),
     # ranges
     ("within: 7d}\n", "within: {from: «7d», to: 7d}}\n", "This can never hold: `from` lies further back", "swap"),
     ("within: 7d}\n", "within: {from: 7d, «too»: 1d}}\n", '"too" is not a key of a range of time.', '"to"'),

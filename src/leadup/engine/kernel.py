@@ -20,14 +20,18 @@ from leadup.rules.program import (
     All,
     Condition,
     Did,
+    First,
     InSegment,
     Measured,
     Not,
     Person,
     Program,
+    Regularly,
+    Resumed,
     ScoreIs,
     Sequence,
     Started,
+    Stopped,
     Visits,
 )
 from leadup.rules.program import Any as AnyOf
@@ -111,6 +115,8 @@ def _patterns(program: Program) -> list[str]:
                 read.add(VISIT)
             case Measured(pattern=pattern):
                 read.add(pattern)
+            case First() | Stopped() | Resumed() | Regularly():
+                read.add(condition.pattern)
             case Started(pattern=pattern, without=without):
                 read |= {pattern, without}
             case Sequence(steps=steps, broken_by=broken_by):
@@ -167,6 +173,10 @@ class _Judgement:
             case Measured():
                 done, read_to = self._history.measured(c), self._read_to(c.pattern, lag=c.lag)
                 return lagging(operators.measured(done, c, at=self._at, watermark=read_to, negate=negate), c.lag)
+            case First() | Stopped() | Resumed() | Regularly():
+                lag = c.lag if isinstance(c, First | Resumed) else 0
+                done, read_to = self._history.of(c.pattern, lag=lag), self._read_to(c.pattern, lag=lag)
+                return lagging(operators.habit(done, c, at=self._at, watermark=read_to, negate=negate), lag)
             case Started():
                 return operators.started(
                     self._history.of(c.pattern),

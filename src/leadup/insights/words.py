@@ -10,13 +10,18 @@ from leadup.rules.program import (
     Any,
     Condition,
     Did,
+    First,
+    Habit,
     InSegment,
     Measured,
     Not,
     Person,
+    Regularly,
+    Resumed,
     ScoreIs,
     Sequence,
     Started,
+    Stopped,
     Visits,
     Where,
 )
@@ -38,20 +43,17 @@ def describe(condition: Condition) -> str:
         case Did():
             return _did(condition)
         case Visits():
-            what = "return visits" if condition.again else "sessions"
-            low, high = condition.low, condition.high
-            return f"{_times(low, high)} {what}" + _within(condition.within, condition.lag)
+            return _visits(condition)
         case Measured():
             return _measured(condition)
+        case First() | Stopped() | Resumed() | Regularly():
+            return _habit(condition)
         case Started():
             return f"started {condition.pattern} without {condition.without} for {show(condition.wait)}" + _within(
                 condition.within
             )
         case Sequence():
-            then = " directly then " if condition.strict else " then "
-            without = f" without {condition.without} between" if condition.without else ""
-            span = f" in {show(condition.span)}" if condition.span is not None else ""
-            return then.join(condition.steps) + without + span + _within(condition.within, condition.lag)
+            return _sequence(condition)
         case ScoreIs():
             upper = f" and below {condition.high:g}" if condition.high is not None else ""
             return f"score {condition.score} at least {condition.low:g}{upper}"
@@ -59,12 +61,8 @@ def describe(condition: Condition) -> str:
             return f"person {_where(condition.where)}"
         case InSegment():
             return f"in segment {condition.segment}"
-        case All():
-            return "all of"
-        case Any():
-            return "any of"
-        case Not():
-            return "not"
+        case All() | Any() | Not():
+            return {All: "all of", Any: "any of", Not: "not"}[type(condition)]
 
 
 def _did(condition: Did) -> str:
@@ -78,6 +76,18 @@ def _did(condition: Did) -> str:
     else:
         times = f" exactly {low} times" if low == high else f" {low} to {high} times"
     return f"did {condition.pattern}{times}{tail}"
+
+
+def _sequence(condition: Sequence) -> str:
+    then = " directly then " if condition.strict else " then "
+    without = f" without {condition.without} between" if condition.without else ""
+    span = f" in {show(condition.span)}" if condition.span is not None else ""
+    return then.join(condition.steps) + without + span + _within(condition.within, condition.lag)
+
+
+def _visits(condition: Visits) -> str:
+    what = "return visits" if condition.again else "sessions"
+    return f"{_times(condition.low, condition.high)} {what}" + _within(condition.within, condition.lag)
 
 
 def _times(low: int, high: int | None) -> str:
@@ -95,6 +105,22 @@ def _measured(condition: Measured) -> str:
     where = f" where {_where(condition.where)}" if condition.where else ""
     measure = f"{_MEASURES[condition.of]} {condition.property}{low}{high}"
     return f"did {condition.pattern} with {measure}{where}{_within(condition.within, condition.lag)}"
+
+
+def _habit(condition: Habit) -> str:
+    match condition:
+        case First():
+            return f"first {condition.pattern}" + _within(condition.within, condition.lag)
+        case Stopped():
+            after = "" if condition.after is None else f", the last one at most {show(condition.after)} before that"
+            return f"stopped {condition.pattern} for {show(condition.wait)}{after}"
+        case Resumed():
+            window = _within(condition.within, condition.lag)
+            return f"resumed {condition.pattern} after a pause of {show(condition.pause)}{window}"
+        case Regularly():
+            times = "" if condition.times == 1 else f" at least {condition.times} times"
+            periods = f"{condition.low} of the last {condition.of_last} periods of {show(condition.every)}"
+            return f"did {condition.pattern}{times} in at least {periods}"
 
 
 def _within(within: int | None, lag: int = 0) -> str:

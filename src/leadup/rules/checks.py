@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import counts, durations, model, visits
+from leadup.rules import counts, durations, habits, model, visits
 from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
@@ -219,6 +219,11 @@ def _tiers(file: Loaded) -> Iterator[Problem]:
 def _too_close(file: Loaded, patterns: dict[str, model.Pattern]) -> Iterator[Problem]:
     """More signals asked for than ``same_within`` lets into the window."""
     for condition, path in _conditions(file):
+        if isinstance(condition, habits.Regularly) and condition.regularly in patterns:
+            apart = patterns[condition.regularly].same_within or 0
+            if ((condition.times or 1) - 1) * apart >= condition.every:
+                text = f"This can never hold: {condition.times} of {condition.regularly} do not fit into a period."
+                yield file.document.problem((*path, "every"), text, f"its `same_within` is {durations.show(apart)}")
         within, _ = width_and_lag(condition.within) if isinstance(condition, counts.Did) else (None, 0)
         if not isinstance(condition, counts.Did) or condition.did not in patterns or within is None:
             continue

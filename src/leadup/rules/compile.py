@@ -11,7 +11,7 @@ from itertools import chain, pairwise
 from typing import Any, TypeAlias, get_args
 
 from leadup.rules import conditions as c
-from leadup.rules import counts, filters, model
+from leadup.rules import counts, filters, habits, model
 from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
@@ -136,6 +136,8 @@ def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
             low, high = count.counts
             within, lag = width_and_lag(count.within)
             return p.Visits(again=isinstance(it, counts.ReturnVisits), low=low, high=high, within=within, lag=lag)
+        case habits.First() | habits.Stopped() | habits.Resumed() | habits.Regularly():
+            return _habit(it)
         case c.Started():
             return p.Started(pattern=it.started, without=it.without, wait=it.for_, within=it.within)
         case c.DroppedAt():
@@ -168,6 +170,21 @@ def _did(it: counts.Did) -> p.Did | p.Measured:
         return p.Measured(pattern=it.did, of=of, property=prop, low=low, high=high, within=within, lag=lag, where=where)
     fewest, most = it.counts
     return p.Did(pattern=it.did, low=fewest, high=most, within=within, lag=lag, where=where)
+
+
+def _habit(it: c.Habit) -> p.Habit:
+    within, lag = width_and_lag(getattr(it, "within", None))
+    match it:
+        case habits.First():
+            return p.First(pattern=it.first, within=within, lag=lag)
+        case habits.Stopped():
+            return p.Stopped(pattern=it.stopped, wait=it.for_, after=it.after)
+        case habits.Resumed():
+            return p.Resumed(pattern=it.resumed, pause=it.after_pause, within=within, lag=lag)
+        case habits.Regularly():
+            return p.Regularly(
+                pattern=it.regularly, low=it.at_least, of_last=it.of_last, every=it.every, times=it.times or 1
+            )
 
 
 def _tier(it: c.InTier, scores: Scores) -> p.ScoreIs:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from leadup.rules import vocabulary as v
 from leadup.rules.counts import Did, DidNot, ReturnVisits, Sessions
 from leadup.rules.filters import PersonWhere
+from leadup.rules.habits import First, Regularly, Resumed, Stopped
 from leadup.rules.vocabulary import Duration, Given, Part, Word, wrong
 from leadup.rules.windows import PlainWindow, Window
 
@@ -162,6 +163,10 @@ OPERATORS: dict[str, type[Part]] = {
         DidNot,
         Sessions,
         ReturnVisits,
+        First,
+        Stopped,
+        Resumed,
+        Regularly,
         Started,
         DroppedAt,
         Sequence,
@@ -178,8 +183,20 @@ def _operator(value: Any) -> str | None:
     return f"<{named[0]}>" if len(named) == 1 else None
 
 
+Habit: TypeAlias = First | Stopped | Resumed | Regularly
 Leaf: TypeAlias = (
-    Did | DidNot | Sessions | ReturnVisits | Started | DroppedAt | Sequence | ScoreAtLeast | InTier | Person | InSegment
+    Did
+    | DidNot
+    | Sessions
+    | ReturnVisits
+    | Habit
+    | Started
+    | DroppedAt
+    | Sequence
+    | ScoreAtLeast
+    | InTier
+    | Person
+    | InSegment
 )
 """Conditions that hold no other condition."""
 Condition: TypeAlias = Annotated[
@@ -190,6 +207,10 @@ Condition: TypeAlias = Annotated[
     | Annotated[DidNot, Tag("<did_not>")]
     | Annotated[Sessions, Tag("<sessions>")]
     | Annotated[ReturnVisits, Tag("<return_visits>")]
+    | Annotated[First, Tag("<first>")]
+    | Annotated[Stopped, Tag("<stopped>")]
+    | Annotated[Resumed, Tag("<resumed>")]
+    | Annotated[Regularly, Tag("<regularly>")]
     | Annotated[Started, Tag("<started>")]
     | Annotated[DroppedAt, Tag("<dropped_at>")]
     | Annotated[Sequence, Tag("<sequence>")]

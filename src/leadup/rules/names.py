@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import counts
+from leadup.rules import counts, habits
 from leadup.rules.cases import Expect, Test
 from leadup.rules.model import RuleFile
 from leadup.rules.source import Document, Path
@@ -133,6 +133,10 @@ def expectations(test: Test, path: Path) -> Iterator[tuple[Expect, Path]]:
 _KEYS: Mapping[type[BaseModel], tuple[tuple[Noun, str], ...]] = {
     counts.Did: (("conversion", "did"),),
     counts.DidNot: (("conversion", "did_not"),),
+    habits.First: (("conversion", "first"),),
+    habits.Stopped: (("conversion", "stopped"),),
+    habits.Resumed: (("conversion", "resumed"),),
+    habits.Regularly: (("conversion", "regularly"),),
     c.Started: (("conversion", "started"), ("conversion", "without")),
     c.DroppedAt: (("funnel", "of"),),
     c.Sequence: (("conversion", "sequence"), ("conversion", "without")),

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from leadup.rules.occurrences import Occurrences, past
-from leadup.rules.program import Did, Measured, Sequence, Started, Visits
-from leadup.rules.spans import together
+from leadup.rules.program import Did, First, Habit, Measured, Regularly, Resumed, Sequence, Started, Stopped, Visits
+from leadup.rules.spans import Spans, together
 from leadup.rules.verdicts import Instants, Verdicts, absent, every, known, some, sooner
 from leadup.types import EVER, NEVER
 
@@ -98,6 +98,73 @@ def _added_up(
         leaves[order[:-1][same]] = np.minimum(leaves[order[:-1][same]], entered[order[1:][same]])
     reached = together(person, entered, leaves, weight, level + above, done.persons)
     return reached.verdicts(done.wake, at=at, watermark=watermark, negate=negate)
+
+
+def first(done: Occurrences, c: First, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """The first ever in the window: until it leaves.
+
+    That it was the first rests on the absence of an earlier one. That the first is older rests on nothing absent.
+    """
+    at_first = done.begin[done.count > 0]
+    begun = done.at[at_first]
+    ends = np.full(len(begun), NEVER) if c.within is None else begun + c.within
+    span = Spans(done.person[at_first], begun, ends, done.persons)
+    wake = None if done.wake is None else np.where(done.count > 0, NEVER, done.wake)
+    return span.verdicts(wake, at=at, watermark=NEVER if negate else watermark, negate=negate, by_absence=True)
+
+
+def stopped(done: Occurrences, c: Stopped, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """The latest lies in ``(at - wait - after, at - wait]``: from when it comes of age until it leaves.
+
+    That it holds rests on the absence of a later one. The opposite does not if a later one brought it.
+    """
+    latest = done.latest(1)
+    never, begins = latest == EVER, latest + c.wait
+    ends = np.full(done.persons, NEVER) if c.after is None else begins + c.after
+    holds = ~never & (begins <= at) & (at < ends)
+    until = np.where(begins > at, begins, np.where(holds, ends, NEVER))
+    if done.wake is not None:
+        until = np.minimum(until, done.wake)
+    if negate:
+        return absent(~holds, until, np.where(never | (begins > at), EVER, ends), watermark)
+    return absent(holds, until, begins, watermark)
+
+
+def resumed(done: Occurrences, c: Resumed, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """One after a pause in the window: until the latest such leaves. The pause rests on absence, and so does none."""
+    again = np.zeros(done.rows, bool)
+    again[1:] = (done.person[1:] == done.person[:-1]) & (np.diff(done.at[:-1]) >= c.pause)
+    person, begun = done.person[again], done.at[:-1][again]
+    ends = np.full(len(begun), NEVER) if c.within is None else begun + c.within
+    held = together(person, begun, ends, np.ones_like(begun), 1, done.persons)
+    return held.verdicts(done.wake, at=at, watermark=watermark, negate=negate, by_absence=True)
+
+
+def regularly(done: Occurrences, c: Regularly, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """Enough in enough of the last periods: until one crosses the edge of a period. Too few is absence."""
+    if watermark >= at or not negate:  # whoever left long ago says only since when
+        done = done.only(done.at[:-1] > at - c.of_last * c.every)
+    enough = together(
+        done.person, done.at[:-1], done.at[:-1] + c.every, np.ones(done.rows, np.int64), c.times, done.persons
+    )
+    # The n-th last period holds enough now if the last one did n periods ago.
+    ago = np.repeat(np.arange(c.of_last) * c.every, len(enough.person))
+    person, begin, end = (np.tile(part, c.of_last) for part in (enough.person, enough.begin, enough.end))
+    often = together(person, begin + ago, end + ago, np.ones_like(begin), c.low, done.persons)
+    return often.verdicts(done.wake, at=at, watermark=watermark, negate=negate)
+
+
+def habit(done: Occurrences, c: Habit, *, at: int, watermark: int, negate: bool = False) -> Verdicts:
+    """Answer a condition on a habit by its operator."""
+    match c:
+        case First():
+            return first(done, c, at=at, watermark=watermark, negate=negate)
+        case Stopped():
+            return stopped(done, c, at=at, watermark=watermark, negate=negate)
+        case Resumed():
+            return resumed(done, c, at=at, watermark=watermark, negate=negate)
+        case Regularly():
+            return regularly(done, c, at=at, watermark=watermark, negate=negate)
 
 
 def started(

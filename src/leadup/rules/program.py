@@ -114,6 +114,50 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """The first signal ever of a pattern lies in the window."""
+
+    pattern: str
+    within: int | None = None
+    lag: int = 0
+    """The window ends this long before ``at``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """Some ``pattern`` in ``(at - wait - after, at - wait]`` and none in ``(at - wait, at]``."""
+
+    pattern: str
+    wait: int
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """Some signal of a pattern in the window, whose previous one lies at least ``pause`` before it."""
+
+    pattern: str
+    pause: int
+    within: int | None = None
+    lag: int = 0
+    """The window ends this long before ``at``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regularly:
+    """``times`` signals or more in at least ``low`` of the ``of_last`` periods ``(at - (n + 1) every, at - n every]``.
+
+    ``n`` is 0 to ``of_last - 1``.
+    """
+
+    pattern: str
+    low: int
+    of_last: int
+    every: int
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """Some ``pattern`` in ``(at - within, at - wait]`` and no ``without`` from it on, up to ``at``."""
 
@@ -187,7 +231,10 @@ class Not:
     part: Condition
 
 
-Condition: TypeAlias = Did | Visits | Measured | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
+Habit: TypeAlias = First | Stopped | Resumed | Regularly
+Condition: TypeAlias = (
+    Did | Visits | Measured | Habit | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
+)
 
 
 # ---------------------------------------------------------------- scores, segments, what is sent

@@ -35,7 +35,7 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
         "a test": "consent",
-        "a condition": "first stopped resumed regularly in_list settle",
+        "a condition": "in_list settle",
         "the `where` of a rule": "channel",
         "`person`": "first_channel last_channel",
     }.items()
