@@ -21,6 +21,7 @@ from leadup.delivery.members import forget_segments, move
 from leadup.delivery.merge import merge
 from leadup.delivery.planning import Planned, plan_all
 from leadup.delivery.wants import Judged, want_all
+from leadup.engine.concerned import mark, scopes
 from leadup.engine.derive import derive, drop, note_clicks, rederive
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
@@ -40,7 +41,6 @@ from leadup.state.tables import (
     judged,
     meta,
     outbox,
-    persons,
     rejects,
     sources,
 )
@@ -98,21 +98,23 @@ class Pipeline:
     # ------------------------------------------------------------ rules go live
 
     def use(self, program: Program, targets: Mapping[Target, Terms], now: datetime) -> bool:
-        """Let rules go live: signals of new patterns are derived, everybody is judged again. One commit.
+        """Let rules go live: signals of new patterns are derived, whom the edit concerns is judged again. One commit.
 
         Returns whether anything changed.
         """
         self.program = program
         with self.store.write() as connection:
             set_targets(connection, targets, to_us(now))
-            marks = [f"{t.key}={sorted(terms.as_json().items())}" for t, terms in targets.items()]
-            state = {"program": program.fingerprint, "targets": sorted(marks)}
-            if connection.scalar(select(meta.c.value).where(meta.c.key == _RULES)) == state:
+            after = scopes(program, {target.key: terms.as_json() for target, terms in targets.items()})
+            state = {"program": program.fingerprint, "scopes": after}
+            live = connection.scalar(select(meta.c.value).where(meta.c.key == _RULES))
+            if live == state:
                 return False
-            rederive(connection, program, self.log)
+            before = live["scopes"] if live else None
+            mark(connection, before, after)
+            if rederive(connection, program, self.log):
+                mark(connection, before, after)
             forget_segments(connection, program, to_us(now))
-            everyone = select(persons.c.id).where(persons.c.merged_into.is_(None))
-            connection.execute(sqlite_insert(dirty).from_select(["person"], everyone).on_conflict_do_nothing())
             connection.execute(delete(meta).where(meta.c.key == _RULES))
             connection.execute(insert(meta), [{"key": _RULES, "value": state}])
         return True
