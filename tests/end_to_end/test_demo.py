@@ -47,6 +47,7 @@ def demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 # ---------------------------------------------------------------- the command
 
 
+@pytest.mark.slow
 def test_the_demo_ends_as_the_truth_says(tmp_path: Path) -> None:
     done = demo("--keep", "kept", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
