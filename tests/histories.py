@@ -137,7 +137,8 @@ def conditions(segments: tuple[str, ...]) -> st.SearchStrategy[p.Condition]:
 @cache
 def _segment(name: str, earlier: tuple[str, ...]) -> st.SearchStrategy[p.Segment]:
     exclude = st.lists(st.sampled_from(earlier), max_size=1).map(tuple) if earlier else st.just(())
-    return st.builds(p.Segment, name=st.just(name), when=conditions(earlier), exclude=exclude)
+    settle = st.sampled_from([0, 0, 0, GRID, 4 * GRID, 10 * GRID])
+    return st.builds(p.Segment, name=st.just(name), when=conditions(earlier), exclude=exclude, settle=settle)
 
 
 _points = st.lists(

@@ -83,8 +83,8 @@ def score(program: Program, human: Human, name: str, at: int) -> float:
 
 
 class _Oracle:
-    def __init__(self, program: Program, human: Human, at: int, watermarks: Mapping[str, int]) -> None:
-        self.program, self.human, self.at, self.watermarks = program, human, at, watermarks
+    def __init__(self, program: Program, human: Human, at: int, watermarks: Mapping[str, int], settle: int = 0) -> None:
+        self.program, self.human, self.at, self.watermarks, self.settle = program, human, at, watermarks, settle
         self.first = min((s.at for s in human.signals), default=at) - GRID
         self.counted = {name: list(self.count_once(name)) for name in program.patterns}
 
@@ -103,17 +103,25 @@ class _Oracle:
                 for other in group.segments[: group.segments.index(name)]
             }
             answers[name] = Answer(
-                when=self.says(segment.when, negate=False),
-                excluded=not all(self.verdict(e, negate=True) for e in segment.exclude),
+                when=self.patient(segment.settle).says(segment.when, negate=False),
+                excluded=not all(self.patient(segment.settle).verdict(e, negate=True) for e in segment.exclude),
                 within=holds[name] and not any(holds[other] for other in earlier),
             )
         return answers
 
     def verdict(self, name: str, *, negate: bool) -> bool:
         segment = self.program.segments[name]
+        me = self.patient(segment.settle)
         if negate:
-            return self.says(segment.when, negate=True) or any(self.verdict(e, negate=False) for e in segment.exclude)
-        return self.says(segment.when, negate=False) and all(self.verdict(e, negate=True) for e in segment.exclude)
+            return me.says(segment.when, negate=True) or any(me.verdict(e, negate=False) for e in segment.exclude)
+        return me.says(segment.when, negate=False) and all(me.verdict(e, negate=True) for e in segment.exclude)
+
+    def patient(self, settle: int) -> _Oracle:
+        """The oracle to ask for a segment that settles: its sources count as read less far."""
+        if settle <= self.settle:
+            return self
+        marks = {name: mark + self.settle - settle for name, mark in self.watermarks.items()}
+        return _Oracle(self.program, self.human, self.at, marks, settle)
 
     # ------------------------------------------------------------ conditions
 

@@ -128,7 +128,7 @@ micro_conversions:
 segments:
   one: {when: {did: a, within: 2h}, stay_at_least: 5h}
   two: {when: {did: c, within: 6h}, exclude: [lead], stay_at_least: 12h}
-  three: {when: {did_not: b, within: 8h}, stay_at_least: 1h}
+  three: {when: {did_not: b, within: 8h}, stay_at_least: 1h, settle: 2h}
   four: {when: {all: [{did: b, within: 1d}, {did_not: c, within: 4h}]}, stay_at_least: 9h}
   lead: {when: {all: [{person: {stage: {ne: customer}}}, {did: c, at_least: 2, within: 12h}]}}
 groups:

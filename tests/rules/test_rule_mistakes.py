@@ -87,7 +87,7 @@ MISTAKES = [
         "when: {did",
         "«wen»: {did",
         '"wen" is not a key of a segment.',
-        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, holdout, stay_at_least, when',
+        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, holdout, settle, stay_at_least, when',
     ),
     (
         "half_life: 7d",
@@ -707,8 +707,8 @@ def test_planned_words_are_refused_by_name(owner, word):
 
 
 def test_a_planned_operator_is_refused_beside_a_built_one():
-    (problem,) = problems_of(GOOD.replace("at_least: 2", "settle: 72h"))
-    assert problem.message == '"settle" is part of the language but not built yet.'
+    (problem,) = problems_of(GOOD.replace("at_least: 2", "in_list: x"))
+    assert problem.message == '"in_list" is part of the language but not built yet.'
 
 
 # ---------------------------------------------------------------- circles and tiers

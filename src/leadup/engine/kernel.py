@@ -7,6 +7,7 @@ wherever a batch of whole persons arrives as Arrow.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -39,7 +40,7 @@ from leadup.rules.scores import Scoring
 from leadup.rules.signals import leaves
 from leadup.rules.verdicts import Verdicts, every, known, lagging, some, sooner
 from leadup.rules.visits import VISIT
-from leadup.types import NEVER
+from leadup.types import EVER, NEVER
 
 BLOCK: Final = 1 << 15
 """Persons judged at once: so many that NumPy's calls weigh nothing, so few that their arrays stay in the cache."""
@@ -139,10 +140,12 @@ class _Judgement:
         *,
         at: int,
         watermarks: Mapping[str, int],
+        settle: int = 0,
     ) -> None:
         self._program, self._history, self._facts = program, history, facts
         self._block, self._persons = slice(begin, end), end - begin
-        self._at, self._watermarks = at, watermarks
+        self._at, self._watermarks, self._settle = at, watermarks, settle
+        self._patient: dict[int, _Judgement] = {}
         self._scores: dict[str, Scoring] = {}
         self._made: dict[tuple[str, str, bool], Verdicts] = {}
         self._nobody, self._never = np.zeros(self._persons, bool), np.full(self._persons, NEVER)
@@ -223,21 +226,28 @@ class _Judgement:
     # ------------------------------------------------------------ segments
 
     def when(self, name: str, *, negate: bool = False) -> Verdicts:
-        when = self._program.segments[name].when
-        return self._once("when", name, negate, lambda: self.condition(when, negate=negate))
+        segment = self._program.segments[name]
+        if segment.settle > self._settle:
+            return self._patiently(segment.settle, lambda judgement: judgement.when(name, negate=negate))
+        return self._once("when", name, negate, lambda: self.condition(segment.when, negate=negate))
 
     def clear(self, name: str) -> Verdicts:
         """Judge that none of the segment's exclusions holds."""
-        exclude = self._program.segments[name].exclude
+        segment = self._program.segments[name]
+        if segment.settle > self._settle:
+            return self._patiently(segment.settle, lambda judgement: judgement.clear(name))
         return self._once(
-            "clear", name, False, lambda: every([self.verdict(e, negate=True) for e in exclude], self._persons)
+            "clear", name, False, lambda: every([self.verdict(e, negate=True) for e in segment.exclude], self._persons)
         )
 
     def verdict(self, name: str, *, negate: bool = False) -> Verdicts:
         """Judge ``when`` and not excluded, before groups; or its opposite."""
-        exclude = self._program.segments[name].exclude
+        segment = self._program.segments[name]
+        exclude = segment.exclude
         if not exclude:
             return self.when(name, negate=negate)
+        if segment.settle > self._settle:
+            return self._patiently(segment.settle, lambda judgement: judgement.verdict(name, negate=negate))
 
         def make() -> Verdicts:
             if not negate:
@@ -245,6 +255,22 @@ class _Judgement:
             return some([self.when(name, negate=True), *(self.verdict(e) for e in exclude)], self._persons)
 
         return self._once("verdict", name, negate, make)
+
+    def _patiently(self, settle: int, ask: Callable[[_Judgement], Verdicts]) -> Verdicts:
+        """Judge as if the sources had been read ``settle`` less far: rows of that time may still come."""
+        if settle not in self._patient:
+            later = settle - self._settle
+            marks = {pattern: max(mark - later, EVER) for pattern, mark in self._watermarks.items()}
+            begin, end = self._block.start, self._block.stop
+            program, history, facts = self._program, self._history, self._facts
+            made = _Judgement(program, history, facts, begin, end, at=self._at, watermarks=marks, settle=settle)
+            made._scores = self._scores
+            self._patient[settle] = made
+        verdicts = ask(self._patient[settle])
+        if verdicts.waits is None:
+            return verdicts
+        put_off = np.where(verdicts.waits == NEVER, NEVER, verdicts.waits + (settle - self._settle))
+        return replace(verdicts, waits=put_off)
 
     def _once(self, what: str, name: str, negate: bool, make: Callable[[], Verdicts]) -> Verdicts:
         key = (what, name, negate)

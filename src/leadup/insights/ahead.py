@@ -41,12 +41,12 @@ def next_change(
     needed, holds, instant_us = only(program, name), bool(members[name].holds[0]), at_us
     answer: dict[str, Any] = dict.fromkeys(("at", "becomes", "once_read_up_to", "looked_until"))
     for _ in range(STEPS):
-        verdicts = judge(needed, *tables, at=instant_us, watermarks={})
+        verdicts = judge(needed, *tables, at=instant_us, watermarks=dict.fromkeys(needed.patterns, instant_us))
         members = fold(needed, verdicts, {one: members[one].entered for one in needed.segments}, instant_us)
         if bool(members[name].holds[0]) != holds:
             waits = instant(waits_us) if instant_us == at_us else None
             return answer | {"at": instant(instant_us), "becomes": "out" if holds else "in", "once_read_up_to": waits}
-        instant_us = int(members[name].until[0])
+        instant_us = min(int(members[name].until[0]), verdicts[f"waits:{name}"][0].as_py())
         if instant_us >= NEVER:
             return answer
         if instant_us > at_us + AHEAD_US:

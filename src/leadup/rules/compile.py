@@ -202,6 +202,7 @@ def _segment(name: str, it: model.Segment, scores: Scores, funnels: Funnels) -> 
         name=name,
         when=_condition(it.when, scores, funnels),
         exclude=tuple(it.exclude or ()),
+        settle=it.settle or 0,
         stay_at_least=it.stay_at_least or 0,
         holdout=p.Holdout(name=it.holdout.name, share=it.holdout.percent / 100) if it.holdout else None,
         activate=_activate(it.activate),

@@ -193,6 +193,8 @@ class Segment(Part):
     """The condition."""
     exclude: Given[list[Word]] = None
     """Segments whose people are taken out."""
+    settle: Given[Annotated[Duration, Field(examples=["72h"])]] = None
+    """Wait so long for rows that come late, before anything counts as not having happened."""
     stay_at_least: Given[Duration] = None
     """Once in, a person stays in this long, though the condition hold no longer: no flicker around a threshold."""
     holdout: Given[Annotated[Holdout, Field(examples=[{"name": "warm_q1", "percent": 10}])]] = None

@@ -300,6 +300,8 @@ class Segment:
     when: Condition
     exclude: tuple[str, ...] = ()
     """Names of segments whose verdict takes a person out."""
+    settle: int = 0
+    """Microseconds for which rows may still come late: absence counts only up to the watermark less this."""
     stay_at_least: int = 0
     """Microseconds for which a person stays in once entered, though the rule hold no longer."""
     holdout: Holdout | None = None

@@ -30,12 +30,11 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
     owner: frozenset(keys.split())
     for owner, keys in {
         "a rule file": "lists",
-        "a segment": "settle",
         "a conversion": "ladder cap episode again_after",
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
         "a test": "consent",
-        "a condition": "in_list settle",
+        "a condition": "in_list",
         "the `where` of a rule": "channel",
         "`person`": "first_channel last_channel",
     }.items()
