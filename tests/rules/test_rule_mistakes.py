@@ -87,7 +87,7 @@ MISTAKES = [
         "when: {did",
         "«wen»: {did",
         '"wen" is not a key of a segment.',
-        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, holdout, settle, stay_at_least, when',
+        'did you mean "when"?   keys of a segment: activate, description, exclude, guard, ',
     ),
     (
         "half_life: 7d",
