@@ -30,7 +30,9 @@ def test_to_judge_who_is_due_is_to_judge_all(program: Program, people: list[orac
     for name in program.segments:
         before: dict = {}
         for at, members in zip(instants, members_at(program, tables, name, instants), strict=True):
-            all_of = fold(program, judge(program, *tables, at=at, watermarks={}), before, at)
+            all_of = fold(
+                program, judge(program, *tables, at=at, watermarks=dict.fromkeys(program.patterns, at)), before, at
+            )
             before = {segment: one.entered for segment, one in all_of.items()}
             assert np.array_equal(members, all_of[name].holds)
 

@@ -86,18 +86,20 @@ def backtest(
 def members_at(program: Program, tables: Tables, name: str, instants: Sequence[int]) -> Iterator[Mask]:
     """Yield who is in a segment at each of these instants (ascending, microseconds UTC), one element a person.
 
-    Only those are judged again whose ``until`` has passed. Sources count as read up to each instant.
+    Sources count as read up to each instant, and no further: ``settle`` waits. Only those are judged again whose
+    ``until`` has passed, or for whom the sources have been read far enough.
     """
     needed, (who, signals, facts) = only(program, name), tables
     entered = {segment: np.full(who.num_rows, OUT) for segment in needed.segments}
-    until: npt.NDArray[np.int64] = np.full(who.num_rows, EVER)
+    again: npt.NDArray[np.int64] = np.full(who.num_rows, EVER)
     for at in instants:
-        due = np.flatnonzero(until <= at)
-        verdicts = judge(needed, who.take(due), signals, facts, at=at, watermarks={})
+        due = np.flatnonzero(again <= at)
+        marks = dict.fromkeys(needed.patterns, at)
+        verdicts = judge(needed, who.take(due), signals, facts, at=at, watermarks=marks)
         now = fold(needed, verdicts, {segment: since[due] for segment, since in entered.items()}, at)
         for segment, one in now.items():
             entered[segment][due] = one.entered
-        until[due] = now[name].until
+        again[due] = np.minimum(now[name].until, verdicts[f"waits:{name}"].to_numpy())
         yield np.not_equal(entered[name], OUT)
 
 
