@@ -17,7 +17,7 @@ WANTED = {
     # the seven signals of intent
     *("key_page", "time_on_page", "partial_video", "return_visits", "download", "cta_without_submit", "form_abandoned"),
     *("cart_left", "checkout_left", "full_cart_left", "leaky_form", "chat_started", "webinar"),
-    *("considering_not_ready", "low_intent_exclusion", "funnel_drop_off", "resumed_after_pause"),
+    *("considering_not_ready", "low_intent_exclusion", "funnel_drop_off", "resumed_after_pause", "pricing_from_paid"),
 }
 
 
