@@ -228,6 +228,7 @@ MEASURED: list[tuple[p.Condition, Sequence[Json], float, bool, float | None]] = 
     # a@10, a@11, ... have these values; within 5
     (measured("sum", 3), [1, 2], 11, True, 15),
     (measured("sum", 3), [1, 2], 15, False, None),
+    (measured("sum", 3), [3], 15 - US, True, 15),
     (measured("sum", 3), [1, 3], 14, True, 16),  # until one leaves without which it is not enough
     (measured("sum", 0.3), [0.1, "0.2"], 11, True, 15),  # as decimals, not as doubles
     (measured("sum", 0.301), [0.1, 0.2], 11, False, None),
@@ -245,6 +246,7 @@ MEASURED: list[tuple[p.Condition, Sequence[Json], float, bool, float | None]] = 
     (measured("max", 3), [3, 4], 15, True, 16),
     (measured("max", 3), [2.999, "x"], 11, False, None),
     (measured("max", 1, 3), [4, 2], 11, False, 15),
+    (measured("max", 1, 4), [4, 2], 11, True, 16),
     (measured("max", 1, 3), [4, 2], 15, True, 16),
     (measured("distinct", 2), ["a", "b", "a"], 12, True, 16),  # until b leaves
     (measured("distinct", 2), ["b", "a", "a"], 12, True, 15),
@@ -464,6 +466,7 @@ DID_NOT = did(low=0, high=0, within=5)
         (RESUMED, "a@10 a@13 a@18", 18, {"a": 13}, True, None),  # without a break
         (p.Not(RESUMED), "a@10 a@13", 20, {"a": 17}, False, 18),
         (p.Not(RESUMED), "a@10 a@13", 20, {"a": 18}, True, None),
+        (p.Not(RESUMED), "a@10 a@13", 18, {"a": 17}, False, 18),
         (REGULARLY, "a@12 a@16", 20, {"a": 0}, True, None),
         (p.Not(REGULARLY), "a@12 a@16", 30, {"a": 23}, False, 24),
         (p.Not(REGULARLY), "a@12 a@16", 30, {"a": 24}, True, None),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leadup.rules.occurrences import Occurrences, first_of_each
+from leadup.rules.occurrences import Occurrences, first_of_each, in_order
 from leadup.rules.program import Measured, Pattern, Test, Where
 from leadup.rules.signals import EVENT_ID
 from leadup.rules.verdicts import Instants, Mask
@@ -67,7 +67,7 @@ class Signals:
         if not wanted.all():
             row, person, code, at = row[wanted], person[wanted], code[wanted], at[wanted]
         if not _in_order(person, at):
-            order = _order(person, at)
+            order = in_order(person, at)
             row, person, code, at = row[order], person[order], code[order], at[order]
         self._row, self._person, self._at, self._code_of = row, person, at, code
         self._event_id = _numbered(self.texts(EVENT_ID))
@@ -133,15 +133,6 @@ def _in_order(person: Rows, at: Instants) -> bool:
     """Return whether the rows stand in order of person and instant."""
     later = (person[1:] > person[:-1]) | ((person[1:] == person[:-1]) & (at[1:] >= at[:-1]))
     return bool(later.all())
-
-
-def _order(person: Rows, at: Instants) -> Rows:
-    """Return the order by person and instant; equal ones in any order, for their keys decide it later."""
-    earliest = int(at.min())
-    span = int(at.max()) - earliest + 1
-    if (int(person.max()) + 1) * span < 2**63:  # both fit into one number, which sorts four times as fast
-        return np.argsort(person * span + (at - earliest))
-    return np.lexsort((at, person))
 
 
 def _by_key(row: Rows, tied: Mask, key: pa.Array) -> Rows:

@@ -108,6 +108,15 @@ def past(at: Instants, begin: Instants, end: Instants, instant: Instants | int) 
     return found
 
 
+def in_order(person: Instants, at: Instants) -> npt.NDArray[np.intp]:
+    """Return the order of rows by person and instant; equal ones in any order."""
+    earliest = int(at.min(initial=NEVER))
+    span = int(at.max(initial=EVER)) - earliest + 1
+    if (int(person.max(initial=0)) + 1) * span < 2**63:  # both fit into one number, which sorts four times as fast
+        return np.argsort(person * span + (at - earliest))
+    return np.lexsort((at, person))
+
+
 def first_of_each(person: Instants, at: Instants, same_within: int) -> Instants:
     """Return, for rows in order of person and instant, the row each one counts with: the first of its occurrence.
 

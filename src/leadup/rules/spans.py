@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leadup.rules.occurrences import in_order
 from leadup.rules.verdicts import Instants, Mask, Verdicts, absent, known
 from leadup.types import EVER, NEVER
 
@@ -50,7 +51,8 @@ def together(person: Instants, begin: Instants, end: Instants, weight: Instants,
     may run over, for what runs over runs back.
     """
     who, when = np.concatenate((person, person)), np.concatenate((begin, end))
-    order = np.lexsort((when, who))
+    never = when.max(where=when < NEVER, initial=EVER) + 1  # near enough for person and instant to fit into one number
+    order = in_order(who, np.minimum(when, never))
     who, when = who[order], when[order]
     total = np.cumsum(np.concatenate((weight, -weight))[order])  # of one person they end at 0
     last = np.ones(len(who), bool)  # of equal instants, the sum after all of them counts
