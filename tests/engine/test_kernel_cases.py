@@ -755,6 +755,13 @@ def _imports(module: str, seen: set[str]) -> Iterator[str]:
                 yield from _imports(name, seen)
 
 
+def test_habits_are_each_persons_own() -> None:
+    rules = program(RESUMED, p.Regularly(pattern="a", low=2, of_last=2, every=us(9)), FIRST)
+    one, other = judged(rules, person("a@1 a@2"), person("a@11"), at=12)
+    assert [one[f"in:s{n}"] for n in range(3)] == [False, False, False]
+    assert [other[f"in:s{n}"] for n in range(3)] == [False, False, True]
+
+
 def test_signals_that_lie_ages_apart_may_come_in_any_order() -> None:
     """So far apart that person and instant do not fit into one number to sort by."""
     rules = program(did(low=2), sequence("a", "b"))
