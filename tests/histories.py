@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leadup.rules import program as p
 from leadup.rules.signals import signal_table
-from leadup.rules.visits import VISIT
+from leadup.rules.visits import TOLD, VISIT
 from leadup.rules.where import text_and_number
 from leadup.types import Json
 from oracle import GRID, Human, Signal, Trait
@@ -34,8 +34,8 @@ _VALUES: tuple[Json, ...] = (
 watermarks = st.dictionaries(st.sampled_from((*PATTERNS, VISIT)), instants)
 
 _pattern = st.sampled_from(PATTERNS)
-_texts = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01"])
-_scalars = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01", 1, 2, 1.5, True, False])
+_texts = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01", "direct"])
+_scalars = st.sampled_from(["b", "2", "a", "ab", "1", "2026-02-01", "direct", 1, 2, 1.5, True, False])
 
 
 def _wheres(*names: str) -> st.SearchStrategy[p.Where]:
@@ -57,7 +57,7 @@ _did = st.builds(
     pattern=_pattern,
     within=windows,
     lag=lags,
-    where=st.just(()) | _wheres("x", "y"),
+    where=st.just(()) | _wheres("x", "y") | _wheres("channel", "x"),
 )
 _measured = st.builds(
     lambda of, bound, more, below, **rest: p.Measured(
@@ -70,11 +70,11 @@ _measured = st.builds(
     bound=st.sampled_from([0.1, 0.3, 1.0, 2.0, 3.0, 4.5]),
     more=st.sampled_from([0, 0, 1, 2]),
     below=st.booleans(),
-    property=st.sampled_from(["x", "y"]),
+    property=st.sampled_from(["x", "y", "channel"]),
     pattern=_pattern,
     within=windows,
     lag=lags,
-    where=st.just(()) | _wheres("x", "y"),
+    where=st.just(()) | _wheres("x", "channel"),
 )
 _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
     _did,
@@ -115,6 +115,7 @@ _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
         high=st.sampled_from([None, 12.0, 20.0, 30.0]),
     ),
     st.builds(p.Person, where=_wheres("t", "u")),
+    st.builds(p.CameBy, where=_wheres("first_channel", "last_channel")),
 )
 
 
@@ -200,6 +201,8 @@ def _human(random: Random) -> Human:
             properties["event_id"] = random.choice(["e1", "e2", "", None])
         if random.random() < 0.5:
             properties["session_id"] = random.choice(["s1", "s2", "", 3, None])
+        if random.random() < 0.3:
+            properties[TOLD] = random.choice(["a", "b", "2", None])
         signals.append(Signal(random.choice((*PATTERNS, *PATTERNS, VISIT, VISIT)), instant(), f"k{key}", properties))
     traits = [Trait(random.choice("tu"), instant(), random.choice(_VALUES)) for _ in range(random.randrange(4))]
     known_from = min([s.at for s in signals] + [t.at for t in traits], default=instant())

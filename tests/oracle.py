@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from leadup.rules.program import (
     All,
+    CameBy,
     Condition,
     Did,
     First,
@@ -34,7 +35,7 @@ from leadup.rules.program import (
     Where,
 )
 from leadup.rules.program import Any as AnyOf
-from leadup.rules.visits import VISIT
+from leadup.rules.visits import TOLD, VISIT
 from leadup.types import EVER, NEVER, Json
 
 SECOND = 1_000_000
@@ -62,6 +63,20 @@ class Human:
     signals: tuple[Signal, ...] = ()
     traits: tuple[Trait, ...] = ()
     """In the order of the table."""
+
+
+@dataclass
+class Visit:
+    at: int
+    """When it began."""
+    channel: str | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    at: int
+    session: str | None
+    visit: Visit
 
 
 @dataclass(frozen=True)
@@ -135,10 +150,12 @@ class _Oracle:
             return self.verdict(c.segment, negate=negate)
         if isinstance(c, Person):
             return all(passes(test, self.trait(test.property)) for test in c.where) is not negate
+        if isinstance(c, CameBy):
+            return all(passes(test, self.came(test.property)) for test in c.where) is not negate
         if isinstance(c, Did):
             return self.did(c, negate=negate)
         if isinstance(c, Visits):
-            return self.counts(self.visits()[1 if c.again else 0 :], c, [VISIT], negate=negate)
+            return self.counts([visit.at for visit in self.visits()][1 if c.again else 0 :], c, [VISIT], negate=negate)
         if isinstance(c, Measured):
             return self.measured(c, negate=negate)
         if isinstance(c, First | Stopped | Resumed | Regularly):
@@ -153,7 +170,7 @@ class _Oracle:
         return self.scored(c, negate=negate)
 
     def did(self, c: Did, *, negate: bool) -> bool:
-        return self.counts(self.times(c.pattern, c.where), c, [c.pattern], negate=negate)
+        return self.counts(self.times(c.pattern, c.where), c, self.fed_by(c), negate=negate)
 
     def counts(self, times: list[int], c: Did | Visits, patterns: list[str], *, negate: bool) -> bool:
         def count(u: int) -> int:
@@ -176,10 +193,10 @@ class _Oracle:
             return sum(round(n * 1000) for n in numbers) / 1000 if c.of == "sum" else max(numbers, default=-math.inf)
 
         def below(bound: float) -> bool:
-            return self.absent(lambda u: measure(u) < bound, [c.pattern], c.lag)
+            return self.absent(lambda u: measure(u) < bound, self.fed_by(c), c.lag)
 
         def not_above(bound: float) -> bool:
-            return self.absent(lambda u: measure(u) <= bound, [c.pattern], c.lag)
+            return self.absent(lambda u: measure(u) <= bound, self.fed_by(c), c.lag)
 
         if negate:
             return (c.low is not None and below(c.low)) or (c.high is not None and measure(self.at) > c.high)
@@ -297,23 +314,57 @@ class _Oracle:
         return [at for at, _ in self.occurrences(Did(pattern=pattern, where=where))]
 
     def occurrences(self, c: Did | Measured) -> list[tuple[int, dict[str, Json]]]:
-        return [
-            (t, p) for t, p in self.counted[c.pattern] if all(passes(test, p.get(test.property)) for test in c.where)
-        ]
+        found = self.counted[c.pattern]
+        if self.reads_channel(c):
+            found = [(t, {**properties, "channel": self.channel(t, properties)}) for t, properties in found]
+        return [(t, p) for t, p in found if all(passes(test, p.get(test.property)) for test in c.where)]
 
-    def visits(self) -> list[int]:
-        """Return when each visit began."""
-        pause, begun = self.program.patterns[VISIT].pause, list[int]()
-        ids: set[str] = set()
-        before: tuple[int, str | None] | None = None
+    def fed_by(self, c: Did | Measured) -> list[str]:
+        return [c.pattern, VISIT] if self.reads_channel(c) else [c.pattern]
+
+    def reads_channel(self, c: Did | Measured) -> bool:
+        return "channel" in [getattr(c, "property", ""), *(test.property for test in c.where)]
+
+    def views(self) -> list[View]:
+        views: list[View] = []
         for at, properties in self.counted[VISIT]:
-            session = text(properties.get("session_id"))
-            near = before is not None and at - before[0] < pause and not (session and before[1])
-            if session not in ids and not near:
-                begun.append(at)
-            ids |= {session} if session else set()
-            before = at, session
-        return begun
+            session = text(properties.get("session_id")) or None
+            visit = self.visit_at(views, at, session) or Visit(at)
+            visit.channel = visit.channel or text(properties.get(TOLD))
+            views.append(View(at, session, visit))
+        return views
+
+    def visit_at(self, views: list[View], at: int, session: str | None) -> Visit | None:
+        """Return the visit to which what happens at an instant belongs."""
+        for view in views:
+            if session and view.session == session:
+                return view.visit
+        earlier = [view for view in views if view.at <= at]
+        if (
+            not earlier
+            or at - earlier[-1].at >= self.program.patterns[VISIT].pause
+            or (session and earlier[-1].session)
+        ):
+            return None
+        return earlier[-1].visit
+
+    def visits(self) -> list[Visit]:
+        """Return the visits, in the order in which they began."""
+        visits: list[Visit] = []
+        for view in self.views():
+            if not any(view.visit is visit for visit in visits):
+                visits.append(view.visit)
+        return visits
+
+    def came(self, name: str) -> str | None:
+        """Return the channel of the first or last visit."""
+        ends = {"first_channel": self.visits()[:1], "last_channel": self.visits()[-1:]}
+        return next((visit.channel or "direct" for visit in ends[name]), None)
+
+    def channel(self, at: int, properties: Mapping[str, Json]) -> str | None:
+        """Return the channel of the visit in which something happened."""
+        visit = self.visit_at(self.views(), at, text(properties.get("session_id")) or None)
+        return (visit.channel or "direct") if visit else None
 
     def count_once(self, pattern: str) -> Iterator[tuple[int, dict[str, Json]]]:
         """Yield the occurrences: instant, and the properties of all the signals that are it, the earliest first."""

@@ -39,7 +39,12 @@ def records(draw: st.DrawFn) -> Event | Fact:
         name=draw(st.sampled_from(["a", "b", "c", "d", "page_view"])),
         at=at,
         identifiers=draw(identifiers),
-        properties={"n": draw(st.integers(1, 3)), "session_id": draw(st.sampled_from(["s1", "s2", "undefined", None]))},
+        properties={
+            "n": draw(st.integers(1, 3)),
+            "session_id": draw(st.sampled_from(["s1", "s2", "undefined", None])),
+            "medium": draw(st.sampled_from(["email", None, None])),
+        },
+        click_ids=draw(st.sampled_from([{"gclid": "x"}, {}, {}])),
     )
 
 

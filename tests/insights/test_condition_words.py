@@ -42,6 +42,7 @@ segments:
         ("{did_not: a, within: {from: 12h, to: 30m}}", "did not a from 12h to 30m ago"),
         ("{sequence: [a, b], strict: true, without: c}", "a directly then b without c between"),
         ("{dropped_at: a, of: path, for: 1h, within: 1d}", "started a without b for 1h within 1d"),
+        ("{person: {last_channel: email}}", "person last_channel eq email"),
         ("{sessions: {at_least: 3, within: 7d}}", "at least 3 sessions within 7d"),
         ("{return_visits: {at_most: 2}}", "0 to 2 return visits"),
         ("{return_visits: {exactly: 0, within: {to: 7d}}}", "no return visits up to 7d ago"),

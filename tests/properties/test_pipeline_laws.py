@@ -47,6 +47,7 @@ segments:
   path: {when: {sequence: [a, b, c], span: 10h, within: 1d}}
   straight: {when: {sequence: [a, b], strict: true, without: c, within: 1d}}
   back: {when: {all: [{return_visits: {within: 1d}}, {not: {sessions: {at_least: 3, within: 8h}}}]}}
+  by_ads: {when: {all: [{did: a, within: 2d, where: {channel: paid_search}}, {person: {last_channel: {ne: email}}}]}}
   warm: {when: {score: s, at_least: 15}, exclude: [left]}
   cold: {when: {not: {in_segment: warm}}}
   lead: {when: {all: [{person: {stage: {ne: customer}}}, {did: c}]}}

@@ -296,6 +296,21 @@ MISTAKES = [
         '"at_least" is not a key of `sessions`.',
         "write {sessions: {at_least: …}}",
     ),
+    # channels
+    (
+        "at_least: 2",
+        "where: {channel: «paid_serch»}",
+        'There is no channel "paid_serch".',
+        'did you mean "paid_search"?',
+    ),
+    (
+        "at_least: 2",
+        "where: {channel: «[paid_search, ads]»}",
+        'There is no channel "ads".',
+        "channels: paid_search, organic_search",
+    ),
+    ("at_least: 2", "where: {channel: «{ne: Email}»}", 'There is no channel "Email".', 'did you mean "email"?'),
+    ("{stage: lead}", "{stage: lead, last_channel: «dirct»}", 'There is no channel "dirct".', '"direct"'),
     # funnels
     (
         "segments:",
@@ -687,8 +702,6 @@ PLANNED = {  # owner: (what stands in GOOD, how a planned word is written there)
     "what a conversion is on": ("on: requested", "on: {«WORD»: one}"),
     "a test": ("    person:", "    «WORD»: {}\n    person:"),
     "a condition": ("{did: pricing_view, at_least: 2, within: 7d}", "{«WORD»: pricing_view, within: 7d}"),
-    "the `where` of a rule": ("at_least: 2", "where: {«WORD»: paid_search}"),
-    "`person`": ("{stage: lead}}}\ngroups", "{«WORD»: paid}}}\ngroups"),
 }
 
 

@@ -17,7 +17,7 @@ from leadup.identity import people
 from leadup.identity.normalise import is_nobody
 from leadup.rules.program import Pattern, Program, ValueOf
 from leadup.rules.signals import EVENT_ID, properties_read
-from leadup.rules.visits import SESSION_ID
+from leadup.rules.visits import SESSION_ID, viewed
 from leadup.rules.where import match
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import clicks, dirty, meta, signals, spans
@@ -47,7 +47,7 @@ def derive(connection: Connection, program: Program, events: Sequence[tuple[byte
                     "at_us": to_us(event.at),
                     "minor": value.minor if value else None,
                     "currency": value.currency if value else None,
-                    "properties": _kept(event.properties, read),
+                    "properties": _kept(viewed(name, event.properties, event.click_ids), read),
                     "click_ids": dict(event.click_ids),
                     "consent": {str(purpose): granted for purpose, granted in event.consent.items()},
                 }

@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leadup.rules.channels import DIRECT
 from leadup.rules.occurrences import Occurrences, first_of_each, in_order
 from leadup.rules.program import Measured, Pattern, Test, Where
 from leadup.rules.signals import EVENT_ID
-from leadup.rules.verdicts import Instants, Mask
-from leadup.rules.visits import SESSION_ID, VISIT, beginnings
+from leadup.rules.verdicts import Instants, Mask, sooner
+from leadup.rules.visits import CHANNEL, ENDS, SESSION_ID, TOLD, VISIT, Views
 from leadup.rules.where import Texts, passes
 from leadup.types import EVER, NEVER
 
@@ -166,26 +167,49 @@ class History:
         if key not in self._made:
             if lag:
                 self._made[key] = self.of(pattern, where).later(lag, at=self._now)
+            elif where:
+                passing = self.of(pattern).only(self._passing(pattern, where))
+                self._made[key] = self._awake(passing, [test.property for test in where])
             else:
-                self._made[key] = self.of(pattern).only(self._passing(pattern, where)) if where else self._all(pattern)
+                self._made[key] = self._all(pattern)
         return self._made[key]
+
+    def _awake(self, done: Occurrences, read: Iterable[str]) -> Occurrences:
+        """Wake also at the next view if the channel is read: it may tell where its visit came from."""
+        return replace(done, wake=sooner(done.wake, self.views.seen.wake)) if CHANNEL in read else done
+
+    @cached_property
+    def views(self) -> Views:
+        """The views, and the visits they make."""
+        return Views(self.of(VISIT), self._session_ids(VISIT), self._patterns[VISIT].pause)
 
     def visits(self, *, again: bool, lag: int = 0) -> Occurrences:
         """Return the visits, each where it begins; ``again``: without each person's first. ``lag`` as in :meth:`of`."""
         key = (VISIT, f"again={again}", lag)
         if key not in self._made:
-            if lag:
-                self._made[key] = self.visits(again=again).later(lag, at=self._now)
-            elif again:
-                visits = self.visits(again=False)
-                counts = np.ones(visits.rows, bool)
-                counts[visits.begin[visits.count > 0]] = False
-                self._made[key] = visits.only(counts)
-            else:
-                seen = self.of(VISIT)
-                begun_by = beginnings(seen, self._session_ids(VISIT), self._patterns[VISIT].pause)
-                self._made[key] = seen.only(begun_by == np.arange(seen.rows))
+            visits = self.visits(again=again).later(lag, at=self._now) if lag else self.views.visits(again=again)
+            self._made[key] = visits
         return self._made[key]
+
+    def came_by(self, where: Where) -> tuple[Mask, Instants]:
+        """Return whose first and last visit have channels that pass all the tests, and until when that stands."""
+        columns: dict[str, pa.Array | Texts] = {}
+        for name, visit in zip(ENDS, self.views.ends(), strict=True):
+            columns[f"text:{name}"], columns[f"num:{name}"] = self._channels_of(visit)
+        wake = self.views.seen.wake
+        return passes(where, columns, self._persons), np.full(self._persons, NEVER) if wake is None else wake
+
+    def _channels_of(self, visit: Rows) -> tuple[Texts, pa.Array]:
+        """Return the channels of visits given by the rows that began them (-1: none), and that they are no numbers."""
+        known, channels = self._channels
+        return Texts(known, channels[visit]), pa.nulls(len(visit), pa.float64())
+
+    @cached_property
+    def _channels(self) -> tuple[pa.Array, Instants]:
+        texts = self._signals.texts(TOLD)
+        known = pa.concat_arrays([texts.known.cast(pa.string()), pa.array([DIRECT], pa.string())])
+        told = np.append(texts.code, -1)[self._rows_with(VISIT, TOLD)]
+        return known, self.views.channels(told, len(known) - 1)
 
     def _session_ids(self, pattern: str) -> Instants:
         """Return of each occurrence a number for its session id, -1 for none."""
@@ -201,7 +225,8 @@ class History:
         key = (c.pattern, repr((c.where, c.property, c.of == "distinct")), c.lag)
         if key not in self._made:
             done = self.of(c.pattern)
-            columns = self._columns(c.pattern, {c.property, *(test.property for test in c.where)})
+            read = {c.property, *(test.property for test in c.where)}
+            columns = self._columns(c.pattern, read)
             if c.of == "distinct":
                 numbered = _numbered(columns.texts(c.property))
                 value = np.full(done.rows, -1) if numbered is None else numbered
@@ -210,6 +235,7 @@ class History:
                 value = columns.numbers(c.property).to_numpy(zero_copy_only=False)
                 there = np.abs(value) <= _LARGEST  # which NaN, as missing ones are, is not
             done = replace(done, value=value).only(there & passes(c.where, columns, done.rows))
+            done = self._awake(done, read)
             self._made[key] = done.later(c.lag, at=self._now) if c.lag else done
         return self._made[key]
 
@@ -247,11 +273,14 @@ class History:
         return passes(where, self._columns(pattern, {test.property for test in where}), self.of(pattern).rows)
 
     def _columns(self, pattern: str, properties: Iterable[str]) -> _Taken:
-        """Return the properties of the occurrences of a pattern."""
-        self.of(pattern)
+        """Return the properties of the occurrences of a pattern, among them the channel of their visits."""
+        done = self.of(pattern)
         columns = _Taken(self._signals)
         for name in properties:
-            columns.rows[name] = self._rows_with(pattern, name)
+            if name == CHANNEL:
+                columns.given[name] = self._channels_of(self.views.during(done, self._session_ids(pattern)))
+            else:
+                columns.rows[name] = self._rows_with(pattern, name)
         return columns
 
     def _rows_with(self, pattern: str, name: str) -> Rows:
@@ -271,6 +300,8 @@ class _Taken(dict[str, "pa.Array | Texts"]):
         self._signals = signals
         self.rows: dict[str, Rows] = {}
         """By property."""
+        self.given: dict[str, tuple[Texts, pa.Array]] = {}
+        """Properties that no signal carries: texts and numbers."""
 
     def __missing__(self, name: str) -> pa.Array | Texts:
         kind, _, property_ = name.partition(":")
@@ -278,46 +309,13 @@ class _Taken(dict[str, "pa.Array | Texts"]):
         return self[name]
 
     def texts(self, name: str) -> Texts:
+        if name in self.given:
+            return self.given[name][0]
         texts, rows = self._signals.texts(name), self.rows[name]
         return Texts(texts.known, np.where(rows >= 0, texts.code[rows], -1))
 
     def numbers(self, name: str) -> pa.Array:
+        if name in self.given:
+            return self.given[name][1]
         rows = self.rows[name]
         return self._signals.numbers(name).take(pa.array(rows, mask=rows < 0))
-
-
-class Facts:
-    """The last fact by ``at`` of each trait, and when the next one comes due."""
-
-    def __init__(self, table: pa.Table, people: People, persons: int, *, at: int) -> None:
-        self._table, self._persons, self._now = table, persons, at
-        self._person = people.row_of(column(table, "person").to_numpy())
-        self._at = column(table, "at").to_numpy()
-        self._made: dict[str, tuple[pa.Array, pa.Array, Instants]] = {}
-        self._judged: dict[str, tuple[Mask, Instants]] = {}
-
-    def of(self, trait: str) -> tuple[pa.Array, pa.Array, Instants]:
-        """Return the trait's text and number of every person, and the instant of the next fact dated ahead."""
-        if trait not in self._made:
-            is_trait = pc.fill_null(pc.equal(column(self._table, "trait"), trait), False)
-            row = np.flatnonzero(is_trait.to_numpy(zero_copy_only=False) & (self._person >= 0))
-            row = row[np.argsort(self._at[row], kind="stable")]
-            seen = self._at[row] <= self._now
-            last, wake = np.full(self._persons, -1), np.full(self._persons, NEVER)
-            last[self._person[row[seen]]] = row[seen]
-            wake[self._person[row[~seen][::-1]]] = self._at[row[~seen][::-1]]
-            wanted = pa.array(last, mask=last < 0)
-            text, number = (column(self._table, name).take(wanted) for name in ("text", "num"))
-            self._made[trait] = text, number, wake
-        return self._made[trait]
-
-    def judge(self, where: Where) -> tuple[Mask, Instants]:
-        """Return who passes all the tests (their properties are traits), and until when that stands."""
-        key = repr(where)  # not the tests themselves, of which 1 and True would be equal
-        if key not in self._judged:
-            columns, wake = {}, np.full(self._persons, NEVER)
-            for test in where:
-                columns[f"text:{test.property}"], columns[f"num:{test.property}"], due = self.of(test.property)
-                wake = np.minimum(wake, due)
-            self._judged[key] = passes(where, columns, self._persons), wake
-        return self._judged[key]

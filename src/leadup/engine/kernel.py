@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from leadup.engine.history import Facts, History, People, Signals, column
+from leadup.engine.facts import Facts
+from leadup.engine.history import History, People, Signals, column
 from leadup.rules import operators
 from leadup.rules.program import (
     All,
+    CameBy,
     Condition,
     Did,
     First,
@@ -39,7 +41,7 @@ from leadup.rules.program import Any as AnyOf
 from leadup.rules.scores import Scoring
 from leadup.rules.signals import leaves
 from leadup.rules.verdicts import Verdicts, every, known, lagging, some, sooner
-from leadup.rules.visits import VISIT
+from leadup.rules.visits import VISIT, asks_visits, fed_by
 from leadup.types import EVER, NEVER
 
 BLOCK: Final = 1 << 15
@@ -109,11 +111,11 @@ def _patterns(program: Program) -> list[str]:
     """Return the patterns that conditions and scores read."""
     read: set[str] = set()
     for condition in chain.from_iterable(leaves(segment.when) for segment in program.segments.values()):
+        if asks_visits(condition):
+            read.add(VISIT)
         match condition:
             case Did(pattern=pattern):
                 read.add(pattern)
-            case Visits():
-                read.add(VISIT)
             case Measured(pattern=pattern):
                 read.add(pattern)
             case First() | Stopped() | Resumed() | Regularly():
@@ -168,13 +170,13 @@ class _Judgement:
     def _leaf(self, c: Condition, *, negate: bool) -> Verdicts:
         match c:
             case Did():
-                done, read_to = self._history.of(c.pattern, c.where, lag=c.lag), self._read_to(c.pattern, lag=c.lag)
+                done, read_to = self._history.of(c.pattern, c.where, lag=c.lag), self._read_to(*fed_by(c), lag=c.lag)
                 return lagging(operators.did(done, c, at=self._at, watermark=read_to, negate=negate), c.lag)
             case Visits():
                 visits, read_to = self._history.visits(again=c.again, lag=c.lag), self._read_to(VISIT, lag=c.lag)
                 return lagging(operators.did(visits, c, at=self._at, watermark=read_to, negate=negate), c.lag)
             case Measured():
-                done, read_to = self._history.measured(c), self._read_to(c.pattern, lag=c.lag)
+                done, read_to = self._history.measured(c), self._read_to(*fed_by(c), lag=c.lag)
                 return lagging(operators.measured(done, c, at=self._at, watermark=read_to, negate=negate), c.lag)
             case First() | Stopped() | Resumed() | Regularly():
                 lag = c.lag if isinstance(c, First | Resumed) else 0
@@ -205,6 +207,9 @@ class _Judgement:
                 points = self._program.scores[c.score].points
                 read_to = self._read_to(*(p.pattern for p in points))
                 return self.score(c.score).judge(c, watermark=read_to, negate=negate)
+            case CameBy():
+                holds, until = self._history.came_by(c.where)
+                return known(holds != negate, until)
             case Person():
                 holds, until = self._facts.judge(c.where)
                 return known(holds[self._block] != negate, until[self._block])

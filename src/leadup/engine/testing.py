@@ -17,6 +17,7 @@ from leadup.rules.names import expectations
 from leadup.rules.program import Program
 from leadup.rules.signals import signal_table
 from leadup.rules.source import Document, Path
+from leadup.rules.visits import viewed
 from leadup.rules.where import match, text_and_number
 from leadup.types import from_us, to_us
 
@@ -74,7 +75,7 @@ def _story(program: Program, test: Test) -> tuple[pa.Table, pa.Table, pa.Table]:
         pattern=[pattern for pattern, _ in rows],
         at=[events[index][2] for _, index in rows],
         key=[f"{index:09}" for _, index in rows],
-        properties=[events[index][1] for _, index in rows],
+        properties=[viewed(pattern, events[index][1], {}) for pattern, index in rows],
     )
     people = pa.table({"person": pa.array([_PERSON], pa.int64()), "known_from": pa.array([begin], pa.int64())})
     return people, signals, _facts(test, begin)

@@ -18,9 +18,9 @@ from leadup.identity import people
 from leadup.insights.ahead import next_change
 from leadup.insights.words import describe, instant
 from leadup.membership import OUT, Members, fold
-from leadup.rules.program import All, Holdout, Not, Program, Segment, Visits
+from leadup.rules.program import All, Holdout, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
-from leadup.rules.visits import VISIT
+from leadup.rules.visits import VISIT, asks_visits
 from leadup.state.tables import conversions, ledger, membership_log, standings
 
 
@@ -116,7 +116,7 @@ def _conditions(program: Program, tables: Any, segment: Segment, at_us: int) -> 
     for i, (node, depth) in enumerate(nodes):
         patterns = {value for key in ("pattern", "without") if (value := getattr(node, key, None))}
         patterns |= set(getattr(node, "steps", ()))
-        if isinstance(node, Visits):
+        if asks_visits(node):
             patterns.add(VISIT)
         if hasattr(node, "score"):
             patterns |= {points.pattern for points in program.scores[node.score].points}

@@ -8,6 +8,7 @@ from leadup.rules.durations import show
 from leadup.rules.program import (
     All,
     Any,
+    CameBy,
     Condition,
     Did,
     First,
@@ -57,7 +58,7 @@ def describe(condition: Condition) -> str:
         case ScoreIs():
             upper = f" and below {condition.high:g}" if condition.high is not None else ""
             return f"score {condition.score} at least {condition.low:g}{upper}"
-        case Person():
+        case Person() | CameBy():
             return f"person {_where(condition.where)}"
         case InSegment():
             return f"in segment {condition.segment}"

@@ -64,10 +64,14 @@ def matches(pattern: model.Pattern) -> list[model.Match]:
 
 
 def visits_asked(file: Loaded) -> Iterator[Path]:
-    """Yield the place of each condition that counts visits."""
+    """Yield the place of each condition that reads visits."""
     for condition, path in _conditions(file):
         if isinstance(condition, counts.Sessions | counts.ReturnVisits):
             yield *path, condition.operator
+        elif isinstance(condition, c.Person):
+            yield from ((*path, "person", end) for end in visits.ENDS if end in condition.person)
+        elif visits.CHANNEL in (getattr(condition, "where", None) or ()):
+            yield *path, "where", visits.CHANNEL
 
 
 def reads(files: Sequence[Loaded]) -> dict[str, dict[str, tuple[Document, Path]]]:

@@ -16,7 +16,7 @@ from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
 from leadup.rules.signals import leaves
-from leadup.rules.visits import VISIT, visit_pattern
+from leadup.rules.visits import ENDS, VISIT, asks_visits, visit_pattern
 from leadup.rules.windows import width_and_lag
 from leadup.types import Money
 
@@ -34,7 +34,7 @@ def compile_rules(files: Sequence[Loaded]) -> p.Program:
     asked = chain.from_iterable(leaves(segment.when) for segment in segments.values())
     program = p.Program(
         patterns={
-            **({VISIT: visit_pattern()} if any(isinstance(it, p.Visits) for it in asked) else {}),
+            **({VISIT: visit_pattern()} if any(map(asks_visits, asked)) else {}),
             **{name: _pattern(name, it, macro=False) for r in rules for name, it in r.micro_conversions.items()},
             **{name: _pattern(name, it, macro=True) for r in rules for name, it in r.macro_conversions.items()},
         },
@@ -157,7 +157,7 @@ def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
         case c.InTier():
             return _tier(it, scores)
         case c.Person():
-            return p.Person(where=_where(it.person))
+            return _person(_where(it.person))
         case c.InSegment():
             return p.InSegment(segment=it.in_segment)
 
@@ -185,6 +185,14 @@ def _habit(it: c.Habit) -> p.Habit:
             return p.Regularly(
                 pattern=it.regularly, low=it.at_least, of_last=it.of_last, every=it.every, times=it.times or 1
             )
+
+
+def _person(where: p.Where) -> p.Condition:
+    channels = tuple(test for test in where if test.property in ENDS)
+    traits = tuple(test for test in where if test.property not in ENDS)
+    if not channels:
+        return p.Person(where=traits)
+    return p.All((p.Person(where=traits), p.CameBy(where=channels))) if traits else p.CameBy(where=channels)
 
 
 def _tier(it: c.InTier, scores: Scores) -> p.ScoreIs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Self, TypeAlias
 
 import pyarrow as pa
@@ -9,6 +10,9 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, Tag, model_validator
 
 from leadup.rules import vocabulary as v
+from leadup.rules.channels import CHANNELS
+from leadup.rules.suggest import did_you_mean
+from leadup.rules.visits import CHANNEL, ENDS
 from leadup.rules.vocabulary import Given, Part, Value, Word, wrong
 
 
@@ -83,15 +87,27 @@ Where: TypeAlias = Annotated[
 """Property to what it must be: a value, a list (one of), or tests. All must hold."""
 
 
-def _no_channel(where: Where) -> Where:
-    v.refuse_not_built("the `where` of a rule", where)
+def _real_channels(where: Where, keys: Iterable[str]) -> Where:
+    """Refuse a channel that there is none of, which would never be equal to anything."""
+    for key in keys:
+        test = where.get(key, [])
+        compared = [test.eq, test.ne, *(test.in_ or ())] if isinstance(test, Tests) else test
+        for value in compared if isinstance(compared, list) else [compared]:
+            if value is not None and value not in CHANNELS:
+                hint = did_you_mean(str(value), CHANNELS) or f"channels: {', '.join(CHANNELS)}"
+                raise wrong(f'There is no channel "{value}".', hint, at=key)
     return where
 
 
-def _no_first_channel(where: Where) -> Where:
-    v.refuse_not_built("`person`", where)
-    return where
-
-
-RuleWhere: TypeAlias = Annotated[Where, AfterValidator(_no_channel)]
-PersonWhere: TypeAlias = Annotated[Where, AfterValidator(_no_first_channel)]
+RuleWhere: TypeAlias = Annotated[
+    Where,
+    AfterValidator(lambda where: _real_channels(where, [CHANNEL])),
+    Field(examples=[{"plan": ["pro", "team"]}, {"channel": "paid_search"}]),
+]
+"""Property to what it must be, or ``channel``: that of the visit in which it happened."""
+PersonWhere: TypeAlias = Annotated[
+    Where,
+    AfterValidator(lambda where: _real_channels(where, ENDS)),
+    Field(examples=[{"lifecycle_stage": "lead"}, {"first_channel": "paid_search"}]),
+]
+"""Trait to what it must be, or ``first_channel`` and ``last_channel``: those of the person's visits."""

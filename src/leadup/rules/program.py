@@ -204,6 +204,13 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameBy:
+    """The channels of the person's first and last visit pass all the tests (of ``first_channel``, ``last_channel``)."""
+
+    where: Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InSegment:
     """The verdict of another segment (after its ``exclude``) is true."""
 
@@ -233,7 +240,7 @@ class Not:
 
 Habit: TypeAlias = First | Stopped | Resumed | Regularly
 Condition: TypeAlias = (
-    Did | Visits | Measured | Habit | Started | Sequence | ScoreIs | Person | InSegment | All | Any | Not
+    Did | Visits | Measured | Habit | Started | Sequence | ScoreIs | Person | CameBy | InSegment | All | Any | Not
 )
 
 

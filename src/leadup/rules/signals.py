@@ -8,8 +8,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from leadup.rules.program import All, Any, Condition, Did, Measured, Not, Program, Visits
-from leadup.rules.visits import SESSION_ID
+from leadup.rules.program import All, Any, Condition, Not, Program
+from leadup.rules.visits import CHANNEL, SESSION_ID, TOLD, asks_channel, asks_visits, properties_of
 from leadup.rules.where import property_columns
 from leadup.types import Json
 
@@ -24,13 +24,12 @@ def properties_read(program: Program) -> frozenset[str]:
     conditions = chain.from_iterable(leaves(segment.when) for segment in program.segments.values())
     read = {EVENT_ID}
     for condition in conditions:
-        if isinstance(condition, Did | Measured):
-            read.update(test.property for test in condition.where)
-        if isinstance(condition, Measured):
-            read.add(condition.property)
-        elif isinstance(condition, Visits):
+        read |= properties_of(condition)
+        if asks_visits(condition):
             read.add(SESSION_ID)
-    return frozenset(read)
+        if asks_channel(condition):
+            read.add(TOLD)
+    return frozenset(read - {CHANNEL})
 
 
 def leaves(condition: Condition) -> Iterator[Condition]:

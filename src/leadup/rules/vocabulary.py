@@ -35,8 +35,6 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
         "what a conversion is on": "enters",
         "a test": "consent",
         "a condition": "in_list",
-        "the `where` of a rule": "channel",
-        "`person`": "first_channel last_channel",
     }.items()
 }
 """Words of the language that are planned and not built, by where they belong. They are refused by name."""
