@@ -148,10 +148,9 @@ class _Oracle:
             return (all if isinstance(c, All) is not negate else any)(self.says(p, negate=negate) for p in c.parts)
         if isinstance(c, InSegment):
             return self.verdict(c.segment, negate=negate)
-        if isinstance(c, Person):
-            return all(passes(test, self.trait(test.property)) for test in c.where) is not negate
-        if isinstance(c, CameBy):
-            return all(passes(test, self.came(test.property)) for test in c.where) is not negate
+        if isinstance(c, Person | CameBy):
+            known = self.trait if isinstance(c, Person) else self.came
+            return all(passes(test, known(test.property)) for test in c.where) is not negate
         if isinstance(c, Did):
             return self.did(c, negate=negate)
         if isinstance(c, Visits):
@@ -163,10 +162,7 @@ class _Oracle:
         if isinstance(c, Started):
             return self.started(c, negate=negate)
         if isinstance(c, Sequence):
-            if negate:
-                return self.absent(lambda u: not self.in_order(c, u), c.steps, c.lag)
-            between = [*(c.steps if c.strict else ()), *([c.without] if c.without else ())]
-            return self.absent(lambda u: self.in_order(c, u), between, c.lag) if between else self.in_order(c, self.at)
+            return self.sequence(c, negate=negate)
         return self.scored(c, negate=negate)
 
     def did(self, c: Did, *, negate: bool) -> bool:
@@ -237,6 +233,12 @@ class _Oracle:
             return False
         ended_by_end = self.turned(lambda u: not holds(u)) in ended
         return ended_by_end or self.absent(lambda u: not holds(u), [c.pattern])
+
+    def sequence(self, c: Sequence, *, negate: bool) -> bool:
+        if negate:
+            return self.absent(lambda u: not self.in_order(c, u), c.steps, c.lag)
+        between = [*(c.steps if c.strict else ()), *([c.without] if c.without else ())]
+        return self.absent(lambda u: self.in_order(c, u), between, c.lag) if between else self.in_order(c, self.at)
 
     def in_order(self, c: Sequence, u: int) -> bool:
         listed = [t for step in c.steps for t in self.times(step)] if c.strict else []

@@ -43,7 +43,13 @@ CHOICES = {
         "{all: [{did: c}, {person: {stage: {ne: customer}}}]}",
         "{score: s, at_least: 12}",
     ],
-    "three": ["{did: c, within: 2d}", "{sequence: [a, b], span: 10h}", "{person: {stage: lead}}"],
+    "three": [
+        "{did: c, within: 2d}",
+        "{sequence: [a, b], span: 10h}",
+        "{person: {stage: lead}}",
+        "{sessions: {within: 1d}}",
+        "{person: {last_channel: direct}}",
+    ],
     "out": ["", ", exclude: [one]", ", exclude: [two]"],
     "group": ["", "groups: {g: [one, three]}\n", "groups: {g: [three, two]}\n"],
 }
@@ -85,7 +91,7 @@ def records(draw: st.DrawFn) -> Event | Fact:
     return Event(
         source="t",
         id=str(draw(st.integers(0, 99))),
-        name=draw(st.sampled_from("abcde")),
+        name=draw(st.sampled_from(["a", "b", "c", "d", "e", "page_view"])),
         at=at,
         identifiers=draw(who),
         properties={"n": draw(st.integers(1, 3))},
@@ -154,15 +160,16 @@ def event(who_: str, name: str, hour: int) -> Event:
         pytest.param({"b": 1}, 0, id="nothing rests on the pattern"),
         pytest.param({"one": 1}, 2, id="whose events it reads"),
         pytest.param({"three": 1}, 4, id="whose events it reads now, and whose it read before"),
+        pytest.param({"three": 3}, 2, id="whose views it reads now, and whose events it read before"),
         pytest.param({"points": 1}, 3, id="whose points it adds up"),
         pytest.param({"a": 2}, 3, id="whose events the pattern matches now, too"),
         pytest.param({"group": 1}, 3, id="who could be in a segment of the group"),
-        pytest.param({"two": 1}, 6, id="it holds for who did nothing: everybody"),
+        pytest.param({"two": 1}, 7, id="it holds for who did nothing: everybody"),
     ],
 )
 def test_only_whom_it_concerns(tmp_path: Path, edit: dict[str, int], judged: int) -> None:
     pipeline = opened(str(tmp_path), program(two=2))
-    did = [("u1", "a"), ("u2", "a"), ("u3", "b"), ("u4", "c"), ("u5", "e"), ("u6", "d")]
+    did = [("u1", "a"), ("u2", "a"), ("u3", "b"), ("u4", "c"), ("u5", "e"), ("u6", "d"), ("u7", "page_view")]
     now = START + 2 * HOUR
     pipeline.take("t", Page(records=[event(*one, 1) for one in did], cursor={}, complete_until=now), now)
     pipeline.tick(now)

@@ -18,7 +18,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from leadup.engine.gather import fact_table
 from leadup.engine.kernel import judge
 from leadup.rules.program import Program, Segment
-from leadup.rules.signals import signal_table
+from leadup.rules.signals import leaves, signal_table
+from leadup.rules.visits import VISIT, asks_visits
 from leadup.state.store import chunks
 from leadup.state.tables import dirty, facts, memberships, persons, signals, spans, standings, targets
 from leadup.types import EVER, Json, Use
@@ -89,6 +90,8 @@ def _rests_on(program: Program, things: Sequence[Any]) -> _Read:
         for declared in (program.patterns, program.scores):
             waiting += [declared[name] for name in said & declared.keys()]
         if isinstance(thing, Segment):
+            if any(map(asks_visits, leaves(thing.when))):  # which no text in it names
+                waiting.append(program.patterns[VISIT])
             met |= {f"Group:{group.name}": group for group in program.groups if thing.name in group.segments}
     patterns = frozenset(key.removeprefix("Pattern:") for key in met if key.startswith("Pattern:"))
     return _Read(repr(sorted(met.items(), key=lambda item: item[0])), patterns, frozenset(texts))
