@@ -38,6 +38,7 @@ from leadup.types import (
     Fact,
     Incoming,
     Page,
+    Purpose,
     Receipt,
     Rejected,
     RemoteTarget,
@@ -93,6 +94,8 @@ class Connector:
     """A class called as ``PushSource(connection: str, settings)``; what has one has no ``source``."""
     destination: str = ""
     """A class called as ``Destination(connection: str, settings)``."""
+    audience_purposes: frozenset[Purpose] = frozenset()
+    """Purposes of consent without which nobody joins an audience there."""
     sandbox: str = ""
     """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
     guess: str = ""

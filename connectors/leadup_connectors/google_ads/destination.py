@@ -28,7 +28,7 @@ from leadup.types import (
     Unreachable,
     Use,
 )
-from leadup_connectors.google_ads import identifiers
+from leadup_connectors.google_ads import connector, identifiers
 from leadup_connectors.google_ads.client import CLICK_IDS, DataManager, UserList, click_id
 from leadup_connectors.google_ads.errors import RowsRefused
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
@@ -75,7 +75,7 @@ class GoogleAdsDestination:
             },
             click_ids=frozenset(CLICK_IDS),
             purposes={
-                Use.AUDIENCE: frozenset({Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION}),
+                Use.AUDIENCE: connector.audience_purposes,
                 Use.CONVERSION: frozenset({Purpose.AD_USER_DATA}),
             },
             max_age=OLDEST,

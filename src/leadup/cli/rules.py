@@ -14,6 +14,7 @@ import click
 from click import Context
 from sqlalchemy import select
 
+from leadup import registry
 from leadup.app import App
 from leadup.cli.author import new, schema
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
@@ -31,7 +32,7 @@ from leadup.rules.suggest import did_you_mean
 from leadup.rules.visits import VISIT
 from leadup.settings import find_file
 from leadup.state.tables import memberships
-from leadup.types import Use
+from leadup.types import Purpose, Use
 
 paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", type=click.Path(path_type=Path))
 
@@ -70,6 +71,13 @@ def _belongs(app: App | None, paths: Sequence[Path]) -> bool:
     return all(any(path.resolve() == root or root in path.resolve().parents for root in roots) for path in paths)
 
 
+def _purposes(app: App | None) -> dict[str, frozenset[Purpose]]:
+    """What audiences ask of consent, by connection: by those of leadup.toml, and by type for who has none."""
+    known = {name: registry.find(name) for name in registry.names()}
+    known |= {name: one.connector for name, one in app.settings.connections.items()} if app else {}
+    return {name: connector.audience_purposes for name, connector in known.items()}
+
+
 @rules.command(epilog="Examples: leadup rules check | leadup rules check rules/hot.yaml")
 @paths_argument
 @click.pass_context
@@ -98,8 +106,8 @@ def check(ctx: Context, paths: Sequence[Path]) -> None:
 @click.pass_context
 def test(ctx: Context, paths: Sequence[Path]) -> None:
     """Run the tests that stand in the rule files."""
-    loaded, _ = _load(ctx, paths)
-    results = run_tests(loaded)
+    loaded, app = _load(ctx, paths)
+    results = run_tests(loaded, _purposes(app))
     for result in results:
         out.print(f"{'ok    ' if result.passed else 'FAILED'} {result.name}", markup=False)
         for failure in result.failures:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from leadup.consent import permission
 from leadup.engine.kernel import judge
 from leadup.errors import Problem
+from leadup.membership import Members, fold
 from leadup.rules.cases import Expect, Test
 from leadup.rules.loader import Case, Rules
 from leadup.rules.names import expectations
 from leadup.rules.program import Program
 from leadup.rules.signals import signal_table
 from leadup.rules.source import Document, Path
+from leadup.rules.verdicts import Instants
 from leadup.rules.visits import viewed
 from leadup.rules.where import match, text_and_number
-from leadup.types import from_us, to_us
+from leadup.types import Purpose, from_us, to_us
 
 _PERSON = 1
+_Tables = tuple[pa.Table, pa.Table, pa.Table]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +46,62 @@ class TestResult:
         return not self.failures
 
 
-def run(rules: Rules) -> list[TestResult]:
+Purposes = Mapping[str, Collection[Purpose]]
+"""What an audience asks of a person's consent, by connection."""
+
+
+def run(rules: Rules, purposes: Purposes | None = None) -> list[TestResult]:
     """Run all tests, in the order of the files.
 
-    Verdicts are those after ``exclude`` and groups; consent does not apply. Every source counts as read up to the
-    instant of judging. Facts hold from the beginning of the story.
+    Verdicts are those after ``exclude`` and groups; of a test that states ``consent``, what comes of it, of
+    ``stay_at_least`` and of holdouts too, with ``purposes`` asked. Every source counts as read up to the instant of
+    judging. Facts hold from the beginning of the story.
     """
-    return [_run(rules.program, case) for case in rules.tests]
+    return [_run(rules.program, case, purposes or {}) for case in rules.tests]
 
 
-def _run(program: Program, case: Case) -> TestResult:
+def _run(program: Program, case: Case, purposes: Purposes) -> TestResult:
     story = _story(program, case.test)
     failures: list[Problem] = []
     for expect, path in expectations(case.test, case.path):
         at = to_us(case.test.now) + getattr(expect, "after", 0)
         (verdicts,) = judge(program, *story, at=at, watermarks=dict.fromkeys(program.patterns, at)).to_pylist()
-        failures += _failures(program, case.document, expect, path, verdicts, at)
+        sent = None if case.test.consent is None else _sent(program, case.test, story, at, purposes)
+        failures += _failures(program, case.document, expect, path, verdicts, at, sent)
     place = case.document.values[case.path]
     return TestResult(name=case.test.name, file=case.document.file, line=place.line, failures=tuple(failures))
+
+
+def _sent(program: Program, test: Test, story: _Tables, at: int, purposes: Purposes) -> dict[str, str | None]:
+    """Say of each segment why the person would not be sent; None: some destination would get the person."""
+    said = {purpose: word == "granted" for purpose, word in (test.consent or {}).items()}
+    answers: dict[str, str | None] = {}
+    for name, members in _members(program, story, at).items():
+        segment = program.segments[name]
+        asked = [{*purposes.get(one.connection, ()), *one.consent} for one in segment.activate]
+        allowed = [permission(needed, said) for needed in asked]
+        if not members.holds[0]:
+            answers[name] = ""
+        elif segment.holdout is not None and segment.holdout.name in (test.held_out or ()):
+            answers[name] = f"{segment.holdout.name} holds the person out"
+        elif allowed and not any(one.granted for one in allowed):
+            answers[name] = allowed[0].because
+        else:
+            answers[name] = None
+    return answers
+
+
+def _members(program: Program, story: _Tables, at: int) -> dict[str, Members]:
+    """Fold the story's memberships from its beginning: judged whenever something can change, as a daemon does."""
+    instant, before = min(story[0]["known_from"][0].as_py(), at), dict[str, Instants]()
+    while True:
+        verdicts = judge(program, *story, at=instant, watermarks=dict.fromkeys(program.patterns, instant))
+        members = fold(program, verdicts, before, instant)
+        if instant >= at:
+            return members
+        before = {name: one.entered for name, one in members.items()}
+        changes = [verdicts[column][0].as_py() for column in ("due", "waits")]
+        instant = min(at, *changes, *(int(one.until[0]) for one in members.values()))
 
 
 def _story(program: Program, test: Test) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -96,16 +138,25 @@ def _facts(test: Test, at: int) -> pa.Table:
 
 
 def _failures(
-    program: Program, document: Document, expect: Expect, path: Path, verdicts: Mapping[str, Any], at: int
+    program: Program,
+    document: Document,
+    expect: Expect,
+    path: Path,
+    verdicts: Mapping[str, Any],
+    at: int,
+    sent: Mapping[str, str | None] | None,
 ) -> Iterator[Problem]:
     then = f"At {from_us(at).isoformat().replace('+00:00', 'Z')}"
     for index, segment in enumerate(expect.in_ or ()):
-        if not verdicts[f"in:{segment}"]:
-            message = f'{then} the person is not in "{segment}": {_why_out(program, segment, verdicts)}.'
+        if not verdicts[f"in:{segment}"] if sent is None else sent[segment] is not None:
+            why = (sent and sent[segment]) or _why_out(program, segment, verdicts)
+            message = f'{then} the person is not in "{segment}": {why}.'
             yield document.problem((*path, "in", index), message)
     for index, segment in enumerate(expect.out or ()):
-        if verdicts[f"in:{segment}"]:
-            message = f'{then} the person is in "{segment}": its `when` holds and nothing takes the person out.'
+        if verdicts[f"in:{segment}"] if sent is None else sent[segment] is None:
+            kept = "`stay_at_least` keeps the person in"
+            why = "its `when` holds and nothing takes the person out" if verdicts[f"in:{segment}"] else kept
+            message = f'{then} the person is in "{segment}": {why}.'
             yield document.problem((*path, "out", index), message)
     for score, expected in (expect.score or {}).items():
         place, actual = (*path, "score", score), verdicts[f"score:{score}"]
@@ -122,7 +173,9 @@ def _why_out(program: Program, segment: str, verdicts: Mapping[str, Any]) -> str
         if verdicts[f"when:{other}"] and not verdicts[f"excluded:{other}"]:
             return f'it excludes "{other}", which holds'
     group = next(group for group in program.groups if segment in group.segments)
-    winner = next(other for other in group.segments if verdicts[f"in:{other}"])
+    winner = next((other for other in group.segments if verdicts[f"in:{other}"]), segment)
+    if winner == segment:
+        return f'group "{group.name}" still keeps the person in an earlier segment'
     return f'group "{group.name}" gives the person to "{winner}"'
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from leadup.rules.suggest import did_you_mean
 from leadup.rules.vocabulary import Ago, Duration, Given, Instant, Part, Value, Word, wrong
+from leadup.types import Purpose
 
 
 class Happened(Part):
@@ -86,6 +87,15 @@ class Test(Part):
     """The instant of judging."""
     person: Given[dict[Word, Value]] = None
     """Facts about the person."""
+    consent: Given[
+        Annotated[
+            dict[Annotated[Purpose, Field(strict=False)], Literal["granted", "denied"]],
+            Field(min_length=1, examples=[{"ad_user_data": "granted", "ad_personalization": "granted"}]),
+        ]
+    ] = None
+    """What the person has said. With it, consent, `stay_at_least` and `holdout` apply: who is `in` would be sent."""
+    held_out: Given[Annotated[list[Word], Field(examples=[["warm_q1"]])]] = None
+    """Holdouts whose lot falls on the person; only with `consent`."""
     events: list[Happened] = Field([], examples=[[{"page_view": {"path": "/pricing"}, "ago": "3d"}]])
     """What the person did."""
     expect: Given[Expect] = None
@@ -97,4 +107,8 @@ class Test(Part):
     def _something(self) -> Self:
         if self.expect is None and self.later is None:
             raise wrong("{} needs `expect` or `later`.", "such as expect: {in: [hot]}")
+        if self.held_out is not None and self.consent is None:
+            raise wrong(
+                "`held_out` does nothing without `consent`.", "such as consent: {ad_user_data: granted}", at="held_out"
+            )
         return self

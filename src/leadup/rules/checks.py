@@ -190,7 +190,7 @@ def _dropped(file: Loaded, condition: c.DroppedAt, path: Path, steps: Sequence[s
 
 
 def _holdouts(files: Sequence[Loaded]) -> Iterator[Problem]:
-    """Segments that share a holdout and do not agree how large it is."""
+    """Segments that share a holdout and do not agree how large it is; tests that name one that is not there."""
     first: dict[str, tuple[str, float]] = {}
     for file in files:
         for name, segment in file.rules.segments.items():
@@ -200,6 +200,13 @@ def _holdouts(files: Sequence[Loaded]) -> Iterator[Problem]:
                     text = f'Holdout "{segment.holdout.name}" is {percent:g} percent in segment "{other}".'
                     path: Path = ("segments", name, "holdout", "percent")
                     yield file.document.problem(path, text, "segments that share a holdout share its people")
+    for file in files:
+        for index, test in enumerate(file.rules.tests):
+            for number, name in enumerate(test.held_out or ()):
+                if name not in first:
+                    hint = did_you_mean(name, first) or "a segment names it: holdout: {name: …, percent: …}"
+                    path = ("tests", index, "held_out", number)
+                    yield file.document.problem(path, f'There is no holdout "{name}".', hint)
 
 
 # ---------------------------------------------------------------- what can never hold

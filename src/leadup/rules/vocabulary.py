@@ -33,7 +33,6 @@ NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
         "a conversion": "ladder cap episode again_after",
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
-        "a test": "consent",
         "a condition": "in_list",
     }.items()
 }
