@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -60,8 +61,9 @@ _did = st.builds(
     where=st.just(()) | _wheres("x", "y") | _wheres("channel", "x"),
 )
 _measured = st.builds(
-    lambda of, bound, more, below, **rest: p.Measured(
+    lambda of, bound, more, below, by, **rest: p.Measured(
         of=of,
+        property="y" if by == "channel" and of != "distinct" else by,
         low=None if below and of != "max" else bound if of != "distinct" else float(round(bound + 0.5)),
         high=float(more) if below and of != "max" else None if more is None else bound + 1 + more,
         **rest,
@@ -70,19 +72,19 @@ _measured = st.builds(
     bound=st.sampled_from([0.1, 0.3, 1.0, 2.0, 3.0, 4.5]),
     more=st.sampled_from([0, 0, 1, 2]),
     below=st.booleans(),
-    property=st.sampled_from(["x", "y", "channel"]),
+    by=st.sampled_from(["x", "y", "channel"]),
     pattern=_pattern,
     within=windows,
     lag=lags,
     where=st.just(()) | _wheres("x", "channel"),
 )
-_leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
-    _did,
-    _measured,
-    st.builds(p.First, pattern=_pattern, within=windows, lag=lags),
-    st.builds(p.Stopped, pattern=_pattern, wait=durations, after=windows),
-    st.builds(p.Resumed, pattern=_pattern, pause=durations, within=windows, lag=lags),
-    st.builds(
+LEAVES: dict[str, st.SearchStrategy[p.Condition]] = {
+    "did": _did,
+    "measured": _measured,
+    "first": st.builds(p.First, pattern=_pattern, within=windows, lag=lags),
+    "stopped": st.builds(p.Stopped, pattern=_pattern, wait=durations, after=windows),
+    "resumed": st.builds(p.Resumed, pattern=_pattern, pause=durations, within=windows, lag=lags),
+    "regularly": st.builds(
         lambda low, more, **rest: p.Regularly(low=low, of_last=low + more, **rest),
         low=st.integers(1, 3),
         more=st.integers(0, 2),
@@ -90,7 +92,7 @@ _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
         every=durations,
         times=st.sampled_from([1, 1, 2]),
     ),
-    st.builds(
+    "visits": st.builds(
         lambda low, more, **rest: p.Visits(low=low, high=None if more is None else low + more, **rest),
         again=st.booleans(),
         low=st.integers(0, 3),
@@ -98,8 +100,8 @@ _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
         within=windows,
         lag=lags,
     ),
-    st.builds(p.Started, pattern=_pattern, without=_pattern, wait=durations, within=windows),
-    st.builds(
+    "started": st.builds(p.Started, pattern=_pattern, without=_pattern, wait=durations, within=windows),
+    "sequence": st.builds(
         p.Sequence,
         steps=st.lists(_pattern, min_size=1, max_size=3).map(tuple),
         span=windows,
@@ -108,31 +110,31 @@ _leaves: tuple[st.SearchStrategy[p.Condition], ...] = (
         strict=st.booleans(),
         without=st.none() | _pattern,
     ),
-    st.builds(
+    "score": st.builds(
         p.ScoreIs,
         score=st.sampled_from(["s", "z"]),
         low=st.sampled_from([1.0, 5.0, 10.0, 12.0]),
         high=st.sampled_from([None, 12.0, 20.0, 30.0]),
     ),
-    st.builds(p.Person, where=_wheres("t", "u")),
-    st.builds(p.CameBy, where=_wheres("first_channel", "last_channel")),
-)
+    "person": st.builds(p.Person, where=_wheres("t", "u")),
+    "channel": st.builds(p.CameBy, where=_wheres("first_channel", "last_channel")),
+}
+"""Conditions of each operator."""
 
 
 @cache
 def conditions(segments: tuple[str, ...]) -> st.SearchStrategy[p.Condition]:
     """Conditions that may read these segments."""
     reads = [st.builds(p.InSegment, segment=st.sampled_from(segments))] if segments else []
-    leaves = st.one_of(*_leaves, *reads)
-    return leaves | st.recursive(
-        leaves,
-        lambda parts: (
-            st.builds(p.Not, parts)
-            | st.builds(p.All, st.lists(parts, min_size=1, max_size=3).map(tuple))
-            | st.builds(p.Any, st.lists(parts, min_size=1, max_size=3).map(tuple))
-        ),
-        max_leaves=4,
-    )
+    leaves = st.one_of(*LEAVES.values(), *reads)
+    joined = _joined(leaves)
+    return leaves | joined | _joined(leaves | joined) | st.builds(p.Not, _joined(leaves | st.builds(p.Not, leaves)))
+
+
+def _joined(parts: st.SearchStrategy[p.Condition]) -> st.SearchStrategy[p.Condition]:
+    """Conditions one level above these."""
+    several = st.lists(parts, min_size=1, max_size=3).map(tuple)
+    return st.builds(p.Not, parts) | st.builds(p.All, several) | st.builds(p.Any, several)
 
 
 @cache
@@ -178,6 +180,23 @@ def programs(draw: st.DrawFn) -> p.Program:
         },
         segments={name: draw(_segment(name, names[:n])) for n, name in enumerate(names)},
         groups=tuple(p.Group(name=str(n), segments=group) for n, group in enumerate(groups)),
+    )
+
+
+@cache
+def programs_of(operator: str) -> st.SearchStrategy[p.Program]:
+    """Programs of four segments, each of which is one condition of this operator, or its opposite."""
+
+    def made(whole: p.Program, leaves: Sequence[p.Condition], opposite: Sequence[bool]) -> p.Program:
+        conditions = [p.Not(leaf) if no else leaf for leaf, no in zip(leaves, opposite, strict=True)]
+        segments = {f"g{n}": p.Segment(name=f"g{n}", when=when) for n, when in enumerate(conditions)}
+        return replace(whole, segments=segments, groups=())
+
+    return st.builds(
+        made,
+        programs(),
+        st.lists(LEAVES[operator], min_size=4, max_size=4),
+        st.lists(st.booleans(), min_size=4, max_size=4),
     )
 
 

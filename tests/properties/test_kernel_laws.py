@@ -68,6 +68,18 @@ def test_nothing_changes_before_until_and_below_waits(
             assert not changed.any(), (name, instant, people[int(changed.argmax())])
 
 
+@pytest.mark.parametrize("operator", h.LEAVES)
+def test_each_operator_alone_obeys_both_laws(operator: str) -> None:
+    """In a mixed program an operator's rare cases are rarer still."""
+    alone = (h.programs_of(operator), h.crowds(30), h.moments, h.watermarks)
+    for law, more in (
+        (test_the_kernel_says_what_the_oracle_says, ()),
+        (test_nothing_changes_before_until_and_below_waits, (st.data(),)),
+    ):
+        inner = law.hypothesis.inner_test  # type: ignore[attr-defined]
+        settings(exactly, max_examples=40)(given(*alone, *more)(inner))()
+
+
 def _arrays(table: pa.Table) -> dict[str, Any]:
     return {name: table.column(name).to_numpy() for name in table.column_names}
 

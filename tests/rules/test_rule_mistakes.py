@@ -368,6 +368,12 @@ MISTAKES = [
     # sums, maxima, different values
     ("at_least: 2", "«sum»: amount", "`sum` needs a bound.", "bounds: at_least"),
     ("at_least: 2", "at_least: 2, sum: x, max: «y»", "`max` and `sum` do not go together.", ""),
+    (
+        "at_least: 2",
+        "at_least: 2, sum: «channel»",
+        "A channel is a name, not a number.",
+        "`distinct: channel` counts channels",
+    ),
     ("at_least: 2", "exactly: «2», sum: x", "`exactly` does not go with `sum`", "use between"),
     (
         "at_least: 2",

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from leadup.rules.filters import RuleWhere
+from leadup.rules.visits import CHANNEL
 from leadup.rules.vocabulary import Given, Part, Word, wrong
 from leadup.rules.windows import Window
 
@@ -117,6 +118,8 @@ class Did(Counted):
         measures = [key for key in _MEASURES if key in self.model_fields_set]
         if len(measures) > 1:
             raise wrong(f"`{measures[-1]}` and `{measures[0]}` do not go together.", at=measures[-1])
+        if measures and measures[0] != "distinct" and getattr(self, measures[0]) == CHANNEL:
+            raise wrong("A channel is a name, not a number.", "`distinct: channel` counts channels", at=measures[0])
         if measures and not self.given:
             hint = "bounds: at_least, at_most, between"
             raise wrong(f"`{measures[0]}` needs a bound.", hint, at=measures[0], at_key=True)
