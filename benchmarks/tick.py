@@ -15,18 +15,22 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 from judge import DAYS, NOW, PATTERNS, make_program
+from sqlalchemy import func, select
 
 from leadup.delivery.book import Terms
+from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.pipeline import Pipeline
 from leadup.rules.program import Program
 from leadup.state import open_store
+from leadup.state.store import upsert
+from leadup.state.tables import dirty as dirty_persons
 from leadup.types import Event, Identifier, Kind, Page, Target, Use, from_us
 
 AT = from_us(NOW)
@@ -102,8 +106,11 @@ def main() -> None:
         events = make_events(dice, visitors, AT - timedelta(days=DAYS), options.persons * options.events, "e")
         built = cpu(lambda: take(pipeline, events))
 
-        def live(fingerprint: str) -> None:
-            pipeline.use(replace(program, fingerprint=fingerprint), targets, AT)
+        def concern_everyone() -> int:
+            """As an edit of the rules does that concerns everybody; return how many they are."""
+            with store.write() as connection:
+                upsert(connection, dirty_persons, [{"person": one} for one in people.everyone(connection)], update=())
+                return connection.scalar(select(func.count()).select_from(dirty_persons)) or 0
 
         def news(round_: int) -> None:
             dirty = dice.sample(visitors, min(options.dirty, len(visitors)))
@@ -113,8 +120,8 @@ def main() -> None:
         first = cpu(lambda: pipeline.tick(AT))
         full, tick, quiet = [], [], []
         for round_ in range(options.times):
-            live(f"round {round_}")
-            full.append(cpu(lambda: pipeline.tick(AT)))
+            everyone = concern_everyone()
+            full.append(cpu(partial(judge_news, pipeline, everyone)))
             news(round_)
             tick.append(cpu(lambda: judge_news(pipeline, options.dirty)))
             quiet.append(cpu(lambda: judge_news(pipeline, 0)))
