@@ -28,7 +28,7 @@ from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.sandbox import Sandbox, Server
 from leadup.types import Change, Money, Outcome, RemoteTarget
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
-from leadup_connectors.google_ads.errors import TODO
+from leadup_connectors.google_ads.errors import WHAT_TO_DO
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,12 @@ def refusal(error: type[LeadupError], destination: GoogleAdsDestination) -> Any:
     return raised.value
 
 
-@pytest.mark.parametrize("reason", sorted(TODO))
+@pytest.mark.parametrize("reason", sorted(WHAT_TO_DO))
 def test_what_only_a_person_can_mend_says_how(server: Server, destination: GoogleAdsDestination, reason: str) -> None:
     fail(server, 400, reason)
     error = refusal(NeedsHuman, destination)
     assert reason in str(error)
-    assert TODO[reason] in str(error)
+    assert WHAT_TO_DO[reason] in str(error)
     assert len(server.sandbox.weather.log) == 1
 
 

@@ -25,7 +25,7 @@ LATER: Final[Mapping[str, timedelta | None]] = {
 }
 """Reasons that pass by themselves, and how long that takes where it is known."""
 
-TODO: Final[Mapping[str, str]] = {
+WHAT_TO_DO: Final[Mapping[str, str]] = {
     "TERMS_AND_CONDITIONS_NOT_SIGNED": "accept the Customer Match terms in Google Ads (Tools > Data manager) and set "
     "terms_accepted = true for this connection",
     "ADVERTISER_TOS_NOT_ACCEPTED": "accept the terms of service in Google Ads",
@@ -99,7 +99,7 @@ def translate(error: Any, doing: str) -> LeadupError:
     rows = {v.row: (v.reason, v.path) for v in violations if v.row is not None}
     elsewhere = [v for v in violations if v.row is None]
     reasons = [*(v.reason for v in elsewhere), general]
-    human = next((reason for reason in reasons if reason in TODO), None)
+    human = next((reason for reason in reasons if reason in WHAT_TO_DO), None)
     code = human or next((v.reason for v in elsewhere or violations if v.reason), general) or f"HTTP_{error.code}"
     told = f"{doing}: Google answered {error.code} {code}"
 
@@ -109,7 +109,7 @@ def translate(error: Any, doing: str) -> LeadupError:
         return TryLater(f"{told} ({limit})" if limit else told, retry_after=_asked_for(error) or known)
     if human is not None or error.code in (401, 403):
         otherwise = CREDENTIALS if error.code == 401 else _ACCESS
-        return NeedsHuman(told, todo=TODO[human] if human else otherwise)
+        return NeedsHuman(told, todo=WHAT_TO_DO[human] if human else otherwise)
     if error.code != 400 and not info:
         return NeedsHuman(told, todo="check base_url and any proxy: what answers there is not the Data Manager API")
     if error.code == 400 and not elsewhere:
