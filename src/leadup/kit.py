@@ -7,10 +7,12 @@ A connector is a folder with the same file names every time: ``__init__.py`` (th
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,12 +64,36 @@ __all__ = [
     "decode_line",
     "did_you_mean",
     "identify",
+    "is_loopback",
     "needs_id",
     "parse_line",
     "parse_record",
+    "private_base_url",
     "read_body",
     "shown",
 ]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as an emulator's is; a name other than ``localhost`` is not looked up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def private_base_url(url: str, *, example: str, carries: str) -> str:
+    """Return a vendor's base URL as ``scheme://host``, without a path.
+
+    Raises:
+        ValueError: it is none, or what it ``carries`` ("a token") would travel unencrypted and not on loopback.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.scheme not in ("http", "https"):
+        raise ValueError(f"{url!r} is not a base URL; write e.g. {example}")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"{url!r} would send {carries} unencrypted; http is for loopback only")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class ConnectionSettings(BaseModel):

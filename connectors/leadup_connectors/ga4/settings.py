@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import zoneinfo
 from datetime import date
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from leadup.kit import ConnectionSettings, did_you_mean
+from leadup.kit import ConnectionSettings, did_you_mean, private_base_url
 
 HOST = "https://bigquery.googleapis.com"
 
@@ -69,12 +67,7 @@ class GA4Settings(ConnectionSettings):
     @field_validator("base_url")
     @classmethod
     def _encrypted_or_loopback(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.path.strip("/") or parts.query or parts.scheme not in ("http", "https"):
-            raise ValueError(f"{url!r} is not a base URL; write e.g. {HOST}")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError(f"{url!r} would send a token unencrypted; http is for loopback only")
-        return f"{parts.scheme}://{parts.netloc}"
+        return private_base_url(url, example=HOST, carries="a token")
 
     @model_validator(mode="after")
     def _a_dataset_or_files(self) -> Self:
@@ -89,12 +82,3 @@ class GA4Settings(ConnectionSettings):
     def is_local(self) -> bool:
         """Whether an emulator is meant, not Google."""
         return self.base_url.startswith("http:")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from leadup.kit import ConnectionSettings
+from leadup.kit import ConnectionSettings, private_base_url
 
 HOST = "https://datamanager.googleapis.com"
 
@@ -68,12 +66,7 @@ class GoogleAdsSettings(ConnectionSettings):
     @field_validator("base_url")
     @classmethod
     def _encrypted_or_loopback(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.path.strip("/") or parts.query or parts.scheme not in ("http", "https"):
-            raise ValueError(f"{url!r} is not a base URL; write e.g. {HOST}")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError(f"{url!r} would send personal data unencrypted; http is for loopback only")
-        return f"{parts.scheme}://{parts.netloc}"
+        return private_base_url(url, example=HOST, carries="personal data")
 
     @model_validator(mode="after")
     def _one_currency_per_action(self) -> Self:
@@ -87,12 +80,3 @@ class GoogleAdsSettings(ConnectionSettings):
     def is_local(self) -> bool:
         """Whether an emulator is meant, not Google."""
         return self.base_url.startswith("http:")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from leadup.kit import ConnectionSettings
+from leadup.kit import ConnectionSettings, is_loopback
 from leadup.types import Kind
 
 EMAIL = "email"
@@ -44,7 +43,7 @@ class HubSpotSettings(ConnectionSettings):
         parts = urlsplit(url)
         if not parts.hostname or parts.username or parts.query or parts.fragment:
             raise ValueError("give an address such as https://api.hubapi.com")
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             raise ValueError("the access token travels over https only (plain http is for an emulator on this machine)")
         return url.rstrip("/")
 
@@ -60,10 +59,3 @@ class HubSpotSettings(ConnectionSettings):
         if self.match == EMAIL:
             return Kind.EMAIL
         return self.match_with or Kind.USER_ID
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
