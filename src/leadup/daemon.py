@@ -25,7 +25,7 @@ from sqlalchemy import delete, insert, select, update
 
 from leadup.app import App, as_json
 from leadup.clock import Clock
-from leadup.errors import Busy, LeadupError
+from leadup.errors import Busy, LeadupError, unforeseen
 from leadup.state.lease import lease
 from leadup.state.tables import meta, requests
 from leadup.types import to_us
@@ -169,8 +169,8 @@ class Daemon:
                     job()
                 except LeadupError as error:
                     log.error("job failed", job=name, error=str(error))
-                except Exception:
-                    log.exception("job failed", job=name)
+                except Exception as error:  # noqa: BLE001 - one job's mistake is not the end of the others
+                    log.error("job failed", job=name, error=unforeseen(error))
 
         return run
 
@@ -291,10 +291,9 @@ class Daemon:
                 done = self._app.sync(self._clock.now(), how["only"], accepted=how["accept"], who=how["who"])
             except LeadupError as error:
                 self._answer(request["id"], "failed", {"error": str(error), "exit_code": error.exit_code})
-            except Exception as error:
-                log.exception("request failed")
-                text = f"The daemon failed at it ({type(error).__name__}).\n  What to do: see the daemon's log."
-                self._answer(request["id"], "failed", {"error": text, "exit_code": LeadupError.exit_code})
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                log.error("request failed", error=unforeseen(error))
+                self._answer(request["id"], "failed", {"error": unforeseen(error), "exit_code": LeadupError.exit_code})
             else:
                 for place, text in done.errors.items():
                     log.warning("trouble in a requested sync", place=place, error=text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -91,6 +92,15 @@ class Busy(LeadupError):
     """Another process holds the state. The text says which, and since when."""
 
     exit_code = 8
+
+
+def unforeseen(error: Exception) -> str:
+    """Say where something went wrong that nobody has foreseen; never its text, which may quote a person's data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"Unexpected {type(error).__name__} in {frame.name} ({frame.filename}:{frame.lineno}).\n"
+        "  What to do: report this to whoever maintains the connector, or leadup; it is tried again by itself."
+    )
 
 
 class TurnedAway(LeadupError):

@@ -11,7 +11,6 @@ A crash between them leaves rows ``sending``: the next run sends exactly those a
 
 from __future__ import annotations
 
-import traceback
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from leadup.delivery.claim import claim, may_leave, permissions
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.states import Row, States, rows_of
-from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater
+from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater, unforeseen
 from leadup.identity import people
 from leadup.identity.seal import redact
 from leadup.identity.vault import Vault
@@ -270,7 +269,7 @@ def _trouble(error: Exception) -> tuple[str, timedelta]:
     """What to say of an error, and how long a target, or a vendor that was asked, is left alone after it."""
     if isinstance(error, LeadupError):
         return redact(str(error)), _pause(error)
-    return _mistake(error), timedelta(hours=1)
+    return unforeseen(error), timedelta(hours=1)
 
 
 def _pause(error: LeadupError) -> timedelta:
@@ -282,15 +281,6 @@ def _pause(error: LeadupError) -> timedelta:
         case Refused():
             return timedelta(hours=24)
     return timedelta(hours=1)
-
-
-def _mistake(error: Exception) -> str:
-    """Say where something went wrong that nobody has foreseen; never its text, which may quote a person's data."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"Unexpected {type(error).__name__} in {frame.name} ({frame.filename}:{frame.lineno}).\n"
-        "  What to do: report this to whoever maintains the connector, or leadup; it is tried again by itself."
-    )
 
 
 def _due(target: TargetRow, now: datetime, *, force: bool) -> list[ColumnElement[bool]]:
