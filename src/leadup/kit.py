@@ -8,8 +8,8 @@ A connector is a folder with the same file names every time: ``__init__.py`` (th
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -47,6 +47,7 @@ from leadup.types import (
     Status,
     Target,
     Unreachable,
+    Use,
 )
 
 __all__ = [
@@ -120,8 +121,10 @@ class Connector:
     """A class called as ``PushSource(connection: str, settings)``; what has one has no ``source``."""
     destination: str = ""
     """A class called as ``Destination(connection: str, settings)``."""
-    audience_purposes: frozenset[Purpose] = frozenset()
-    """Purposes of consent without which nobody joins an audience there."""
+    purposes: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
+    """Purposes of consent, by use, without which nothing is sent there."""
+    serves_from: int = 0
+    """An audience there with fewer members reaches nobody."""
     sandbox: str = ""
     """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
     guess: str = ""

@@ -142,8 +142,10 @@ def find_file(given: str | None = None) -> Path:
     )
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path, *, secrets: bool = True) -> Settings:
     """Read ``path``, fill secrets from the environment, and check everything.
+
+    ``secrets`` False: they may be missing, as where rules are reviewed. Such settings serve to look at, not to connect.
 
     Raises:
         SettingsError: something is missing or wrong; all that was found is listed.
@@ -161,7 +163,7 @@ def load_settings(path: Path) -> Settings:
     connections: dict[str, Connection] = {}
     for name, table in file.connections.items():
         try:
-            connections[name] = connect(name, table, str(path))
+            connections[name] = connect(name, table, str(path), secrets=secrets)
         except SettingsError as error:
             problems.append(str(error))
     if problems:
@@ -183,8 +185,8 @@ def load_settings(path: Path) -> Settings:
     )
 
 
-def connect(name: str, table: Mapping[str, Any], place: str) -> Connection:
-    """Validate one ``[connections.NAME]`` table; ``place`` is the file's name for messages.
+def connect(name: str, table: Mapping[str, Any], place: str, *, secrets: bool = True) -> Connection:
+    """Validate one ``[connections.NAME]`` table; ``place`` is the file's name for messages. ``secrets``: see above.
 
     Each field is looked for in the environment (``LEADUP_<NAME>_<FIELD>``), in the file named by ``<field>_file``, and,
     unless it is a secret, in the table itself.
@@ -217,13 +219,22 @@ def connect(name: str, table: Mapping[str, Any], place: str) -> Connection:
         elif file_name:
             secret_path = Path(place).parent / str(file_name)
             if not secret_path.is_file():
+                if not secrets:
+                    continue
                 raise SettingsError(f"{place}: connections.{name}.{key}_file: there is no file {secret_path}.")
             values[key] = secret_path.read_text(encoding="utf-8").strip()
     try:
         return Connection(name, connector, model.model_validate(values))
     except ValidationError as error:
+        if not secrets and all(_lacks_secret(model, problem) for problem in error.errors()):
+            return Connection(name, connector, model.model_construct(**values))
         problems = _explain(place, model, error, ("connections", name), looked)
         raise SettingsError("\n".join(problems)) from None
+
+
+def _lacks_secret(model: type[BaseModel], problem: Mapping[str, Any]) -> bool:
+    field = model.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+    return problem["type"] == "missing" and field is not None and is_secret(field.annotation)
 
 
 def is_secret(annotation: Any) -> bool:

@@ -193,3 +193,22 @@ def test_init_without_data_writes_what_passes_rules_check(tmp_path: Path, monkey
     assert leadup("rules", "check").exit_code == 0
     assert leadup("rules", "test").exit_code == 0
     assert leadup("sync").exit_code == 0
+
+
+def test_rules_are_checked_and_tested_without_the_connections_secrets(here: Path) -> None:
+    with (here / "leadup.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[connections.crm]\ntype = "hubspot"\naccess_token_file = "nowhere"\n')
+    (here / "rules" / "b.yaml").write_text(
+        "version: 1\nsegments:\n  sent: {when: {did: video}, activate: [crm]}\n", encoding="utf-8"
+    )
+    assert leadup("rules", "check").exit_code == 0
+    assert leadup("rules", "test").exit_code == 0
+    assert leadup("status").exit_code == 4
+
+
+def test_what_else_is_wrong_with_a_connection_is_said_without_its_secrets_too(here: Path) -> None:
+    with (here / "leadup.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[connections.crm]\ntype = "hubspot"\nbase_ulr = "http://localhost"\n')
+    result = leadup("rules", "check")
+    assert result.exit_code == 4
+    assert "base_ulr is not a setting" in result.stderr

@@ -9,7 +9,6 @@ import pytest
 from leadup.errors import RuleError
 from leadup.rules import loader, source
 from leadup.rules import program as p
-from leadup.rules.visits import VISIT
 from leadup.types import Money
 
 DEMO = Path(__file__).parents[2] / "rules" / "demo.yaml"
@@ -317,28 +316,6 @@ tests:
         (9, 88, 'Tier "high" is out of reach: heat reaches 6 at most.', ""),
         (11, 45, "This can never hold: heat reaches 6 at most.", ""),
     ]
-
-
-def test_events_that_nobody_has_sent():
-    rules = loader.load([DEMO])
-    known = {"page_view", "video_progres", "file_download", "form_start", "generate_lead", "video_complete"}
-
-    problems = loader.check_events(rules, known)
-
-    assert [(it.line, it.source[it.column - 1 :][: it.width], it.message, it.hint) for it in problems] == [
-        (9, "video_progress", 'No event "video_progress" has come in so far.', 'did you mean "video_progres"?'),
-        (35, "deal_won", 'No event "deal_won" has come in so far.', "look at how the source spells it"),
-    ]
-    assert loader.check_events(rules, known | {"video_progress", "deal_won"}) == []
-
-
-def test_visits_need_events_that_they_are_made_of():
-    rules = loader.load_text("version: 1\nsegments:\n  back: {when: {not: {return_visits: {}}}}\n")
-    assert set(rules.program.patterns) == {VISIT}
-    (problem,) = loader.check_events(rules, {"generate_lead"})
-    assert (problem.line, problem.column) == (3, 23)
-    assert "page_view, screen_view, session_start" in problem.message
-    assert loader.check_events(rules, {"session_start"}) == []
 
 
 def test_connections_are_checked_only_when_they_are_known():

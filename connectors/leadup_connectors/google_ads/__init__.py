@@ -1,13 +1,17 @@
 """Google Ads by the Data Manager API: Customer Match audiences and offline conversions. Imports no SDK."""
 
 from leadup.kit import Connector
-from leadup.types import Purpose
+from leadup.types import Purpose, Use
 
 connector = Connector(
     name="google_ads",
     summary="Customer Match lists and offline conversions, by the Data Manager API",
     settings="leadup_connectors.google_ads.settings:GoogleAdsSettings",
     destination="leadup_connectors.google_ads.destination:GoogleAdsDestination",
-    audience_purposes=frozenset({Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION}),
+    purposes={
+        Use.AUDIENCE: frozenset({Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION}),
+        Use.CONVERSION: frozenset({Purpose.AD_USER_DATA}),
+    },
+    serves_from=100,  # in 30 days, on each network (Google Ads Help, "About audience segments": size requirements)
     sandbox="leadup_connectors.google_ads.sandbox:GoogleAdsSandbox",
 )

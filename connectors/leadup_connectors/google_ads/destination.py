@@ -20,7 +20,6 @@ from leadup.types import (
     Leave,
     Outcome,
     Progress,
-    Purpose,
     Receipt,
     RemoteTarget,
     Status,
@@ -74,10 +73,7 @@ class GoogleAdsDestination:
                 Use.CONVERSION: _CONTACT if settings.user_data_with_conversions else frozenset(),
             },
             click_ids=frozenset(CLICK_IDS),
-            purposes={
-                Use.AUDIENCE: connector.audience_purposes,
-                Use.CONVERSION: frozenset({Purpose.AD_USER_DATA}),
-            },
+            purposes=connector.purposes,
             max_age=OLDEST,
             poll_after=timedelta(seconds=1) if settings.is_local else ANSWERED_AFTER,
         )

@@ -28,15 +28,15 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.st
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")
 
 
-def app_of(ctx: click.Context) -> App:
-    """The application of this installation.
+def app_of(ctx: click.Context, *, secrets: bool = True) -> App:
+    """The application of this installation. ``secrets`` False: to look at, see :func:`leadup.settings.load_settings`.
 
     Raises:
         SettingsError: there is no leadup.toml, or it is wrong.
     """
     config = ctx.find_root().obj
     quiet_log()
-    return App(load_settings(find_file(config)))
+    return App(load_settings(find_file(config), secrets=secrets))
 
 
 def quiet_log(level: int = logging.WARNING) -> None:

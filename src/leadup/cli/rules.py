@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 from click import Context
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from leadup import registry
 from leadup.app import App
@@ -27,11 +27,12 @@ from leadup.insights.explain import show_identifier
 from leadup.insights.rehearsal import try_rules
 from leadup.insights.status import stages
 from leadup.records import read_jsonl
-from leadup.rules.loader import Rules, check_events, load
+from leadup.rules.evidence import Asked, Evidence, doubts
+from leadup.rules.loader import Rules, load
 from leadup.rules.suggest import did_you_mean
 from leadup.rules.visits import VISIT
 from leadup.settings import find_file
-from leadup.state.tables import memberships
+from leadup.state.tables import consents, memberships
 from leadup.types import Purpose, Use
 
 paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", type=click.Path(path_type=Path))
@@ -55,7 +56,7 @@ def _load(ctx: Context, paths: Sequence[Path]) -> tuple[Rules, App | None]:
         if not paths:
             raise
     else:
-        app = app_of(ctx)
+        app = app_of(ctx, secrets=False)
     if not paths:
         assert app is not None
         return app.load_rules(), app
@@ -75,21 +76,32 @@ def _purposes(app: App | None) -> dict[str, frozenset[Purpose]]:
     """What audiences ask of consent, by connection: by those of leadup.toml, and by type for who has none."""
     known = {name: registry.find(name) for name in registry.names()}
     known |= {name: one.connector for name, one in app.settings.connections.items()} if app else {}
-    return {name: connector.audience_purposes for name, connector in known.items()}
+    return {name: connector.purposes.get(Use.AUDIENCE, frozenset()) for name, connector in known.items()}
+
+
+def _seen(app: App) -> Evidence:
+    """What this installation has seen so far."""
+    with app.store.read() as connection:
+        sizes = select(memberships.c.segment, func.count()).group_by(memberships.c.segment)
+        granted = connection.scalars(select(consents.c.purpose).where(consents.c.granted).distinct())
+        members: dict[str, int] = {row[0]: row[1] for row in connection.execute(sizes)}
+        return Evidence(events=app.log.names(connection), granted=frozenset(map(Purpose, granted)), members=members)
 
 
 @rules.command(epilog="Examples: leadup rules check | leadup rules check rules/hot.yaml")
 @paths_argument
 @click.pass_context
 def check(ctx: Context, paths: Sequence[Path]) -> None:
-    """Check that rules load: names, cycles, unreachable conditions, and events that were never seen."""
+    """Check that rules load, and against what has come in: names, cycles, unreachable conditions, events never seen,
+    consent nobody gave, audiences too small to serve. Needs no secrets."""
     loaded, app = _load(ctx, paths)
     warnings = list(loaded.warnings)
     if app is not None and app.settings.state_folder.exists():
-        with app.store.read() as connection:
-            seen = app.log.names(connection)
-        if seen:
-            warnings += check_events(loaded, seen)
+        asked = {
+            name: Asked(purposes=one.connector.purposes, serves_from=one.connector.serves_from)
+            for name, one in app.settings.connections.items()
+        }
+        warnings += doubts(loaded, _seen(app), asked)
     for warning in warnings:
         err.print(f"warning: {warning}", markup=False)
     program = loaded.program

@@ -16,6 +16,8 @@ from leadup.rules.windows import width_and_lag
 
 SHOWN = 12
 """So many names are listed in a hint at most."""
+MOST_REPORTED = 7
+"""With more micro conversions reported, bidding buys the one that is cheapest to come by."""
 
 
 def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[str] | None) -> Iterator[Problem]:
@@ -39,6 +41,7 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
     if any(True for file in files for _ in visits_asked(file)):
         events.update(visits.EVENTS)
     scores = {name: score for file in files for name, score in file.rules.scores.items()}
+    yield from _too_many_reported(files)
     for file in files:
         for section in ("micro_conversions", "macro_conversions", "funnels"):
             for name in getattr(file.rules, section):
@@ -56,6 +59,18 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
             if segment.holdout is not None and not segment.activate:
                 text = f'Segment "{name}" is sent nowhere, so nobody is held out.'
                 yield file.document.problem(("segments", name, "holdout"), text, "give it `activate`", at_key=True)
+
+
+def _too_many_reported(files: Sequence[Loaded]) -> Iterator[Problem]:
+    """More micro conversions than bidding can tell apart are reported."""
+    micro = {name for file in files for name in file.rules.micro_conversions}
+    reported = [use for file in files for use in uses(file) if use.path[0] == "conversions" and use.name in micro]
+    names = sorted({use.name for use in reported})
+    if len(names) > MOST_REPORTED:
+        first = reported[0]
+        text = f"Bidding would learn from {len(names)} micro conversions at once: {', '.join(names)}."
+        hint = f"report the {MOST_REPORTED} or fewer that lead to a sale; use the others in scores and segments"
+        yield first.document.problem(("conversions",), text, hint, at_key=True)
 
 
 def matches(pattern: model.Pattern) -> list[model.Match]:

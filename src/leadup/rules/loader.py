@@ -17,8 +17,6 @@ from leadup.rules.model import RuleFile
 from leadup.rules.names import Declared, Loaded
 from leadup.rules.program import Program
 from leadup.rules.source import Document
-from leadup.rules.suggest import did_you_mean
-from leadup.rules.visits import EVENTS as VISIT_EVENTS
 from leadup.rules.vocabulary import Part
 
 
@@ -63,28 +61,6 @@ def load_text(text: str, file: str = "rules.yaml", connections: Collection[str] 
         RuleError: as :func:`load`.
     """
     return _load([(file, text.encode(errors="surrogatepass"))], [], connections)
-
-
-def check_events(rules: Rules, known: Collection[str]) -> list[Problem]:
-    """Return a warning for each event that the catalogue names and nobody has ever sent.
-
-    ``known``: the names of the events that were seen so far.
-    """
-    problems = []
-    for file in rules.files:
-        for section in ("micro_conversions", "macro_conversions"):
-            for name, pattern in getattr(file.rules, section).items():
-                for index, match in enumerate(checks.matches(pattern)):
-                    if match.event not in known:
-                        path = (section, name, "any", index, "event") if pattern.any else (section, name, "event")
-                        hint = did_you_mean(match.event, known) or "look at how the source spells it"
-                        text = f'No event "{match.event}" has come in so far.'
-                        problems.append(file.document.problem(path, text, hint))
-        if set(VISIT_EVENTS).isdisjoint(known):
-            text = f"No event that visits are made of has come in so far: {', '.join(VISIT_EVENTS)}."
-            hint = "visits need a source that sends one of them"
-            problems += [file.document.problem(it, text, hint, at_key=True) for it in checks.visits_asked(file)]
-    return problems
 
 
 # ---------------------------------------------------------------- files
