@@ -10,9 +10,10 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from pydantic import SecretStr
+if TYPE_CHECKING:  # the kernel reads these nouns where there is no pydantic
+    from pydantic import SecretStr
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 Cursor: TypeAlias = Mapping[str, Json]
