@@ -28,7 +28,7 @@ windows = st.none() | durations
 lags = st.sampled_from([0, 0, 0, GRID, 3 * GRID, 8 * GRID])
 """How long before the moment of judging a window ends."""
 moments = st.builds(lambda steps, over: steps * GRID + over, st.integers(-1, 60), st.sampled_from([0, 0, 1, GRID - 1]))
-_VALUES: tuple[Json, ...] = (
+VALUES: tuple[Json, ...] = (
     *(1, 2.0, 2, "2", "ab", "b", "1e0", True, "true", None, ["b", 2], {"b": 2}, "", "2026-03-01"),
     *(0.1, 0.1, 0.2, -1, 3, 1e300),
 )
@@ -215,15 +215,15 @@ def _human(random: Random) -> Human:
     count = random.randrange(10)
     signals = []
     for key in random.sample(range(count), count):
-        properties = {name: random.choice(_VALUES) for name in ("x", "y") if random.random() < 0.5}
+        properties = {name: random.choice(VALUES) for name in ("x", "y") if random.random() < 0.5}
         if random.random() < 0.3:
             properties["event_id"] = random.choice(["e1", "e2", "", None])
         if random.random() < 0.5:
             properties["session_id"] = random.choice(["s1", "s2", "", 3, None])
         if random.random() < 0.3:
-            properties[TOLD] = random.choice(["a", "b", "2", None])
+            properties[TOLD] = random.choice(["a", "b", "ab", None])
         signals.append(Signal(random.choice((*PATTERNS, *PATTERNS, VISIT, VISIT)), instant(), f"k{key}", properties))
-    traits = [Trait(random.choice("tu"), instant(), random.choice(_VALUES)) for _ in range(random.randrange(4))]
+    traits = [Trait(random.choice("tu"), instant(), random.choice(VALUES)) for _ in range(random.randrange(4))]
     known_from = min([s.at for s in signals] + [t.at for t in traits], default=instant())
     return Human(known_from, tuple(signals), tuple(traits))
 
@@ -234,18 +234,21 @@ def crowds(most: int) -> st.SearchStrategy[list[Human]]:
 
 
 def tables(
-    program: p.Program, persons: Sequence[Human], order: Sequence[int] | None = None
+    program: p.Program,
+    persons: Sequence[Human],
+    order: Sequence[int] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the kernel's three tables; the person in place n of the list has the number 100 - n."""
-    rows = [(100 - n, signal) for n, human in enumerate(persons) for signal in human.signals]
+    """Return the kernel's three tables; the person in place n of the list has the n-th of ``numbers``, or 100 - n."""
+    numbers = range(100, 100 - len(persons), -1) if numbers is None else numbers
+    numbered = list(zip(numbers, persons, strict=True))
+    rows = [(number, signal) for number, human in numbered for signal in human.signals]
     rows = [rows[n] for n in order] if order is not None else rows
-    facts = [
-        (100 - n, trait, *text_and_number(trait.value)) for n, human in enumerate(persons) for trait in human.traits
-    ]
+    facts = [(number, trait, *text_and_number(trait.value)) for number, human in numbered for trait in human.traits]
     return (
         pa.table(
             {
-                "person": pa.array([100 - n for n in range(len(persons))], pa.int64()),
+                "person": pa.array(numbers, pa.int64()),
                 "known_from": pa.array([human.known_from for human in persons], pa.int64()),
             }
         ),

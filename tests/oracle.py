@@ -101,7 +101,7 @@ class _Oracle:
     def __init__(self, program: Program, human: Human, at: int, watermarks: Mapping[str, int], settle: int = 0) -> None:
         self.program, self.human, self.at, self.watermarks, self.settle = program, human, at, watermarks, settle
         self.first = min((s.at for s in human.signals), default=at) - GRID
-        self.counted = {name: list(self.count_once(name)) for name in program.patterns}
+        self.counted: dict[str, list[tuple[int, dict[str, Json]]]] = {}
 
     # ------------------------------------------------------------ segments
 
@@ -136,7 +136,9 @@ class _Oracle:
         if settle <= self.settle:
             return self
         marks = {name: mark + self.settle - settle for name, mark in self.watermarks.items()}
-        return _Oracle(self.program, self.human, self.at, marks, settle)
+        patient = _Oracle(self.program, self.human, self.at, marks, settle)
+        patient.counted = self.counted
+        return patient
 
     # ------------------------------------------------------------ conditions
 
@@ -316,7 +318,7 @@ class _Oracle:
         return [at for at, _ in self.occurrences(Did(pattern=pattern, where=where))]
 
     def occurrences(self, c: Did | Measured) -> list[tuple[int, dict[str, Json]]]:
-        found = self.counted[c.pattern]
+        found = self.happened(c.pattern)
         if self.reads_channel(c):
             found = [(t, {**properties, "channel": self.channel(t, properties)}) for t, properties in found]
         return [(t, p) for t, p in found if all(passes(test, p.get(test.property)) for test in c.where)]
@@ -329,7 +331,7 @@ class _Oracle:
 
     def views(self) -> list[View]:
         views: list[View] = []
-        for at, properties in self.counted[VISIT]:
+        for at, properties in self.happened(VISIT):
             session = text(properties.get("session_id")) or None
             visit = self.visit_at(views, at, session) or Visit(at)
             visit.channel = visit.channel or text(properties.get(TOLD))
@@ -367,6 +369,12 @@ class _Oracle:
         """Return the channel of the visit in which something happened."""
         visit = self.visit_at(self.views(), at, text(properties.get("session_id")) or None)
         return (visit.channel or "direct") if visit else None
+
+    def happened(self, pattern: str) -> list[tuple[int, dict[str, Json]]]:
+        """Return the occurrences of a pattern."""
+        if pattern not in self.counted:
+            self.counted[pattern] = list(self.count_once(pattern))
+        return self.counted[pattern]
 
     def count_once(self, pattern: str) -> Iterator[tuple[int, dict[str, Json]]]:
         """Yield the occurrences: instant, and the properties of all the signals that are it, the earliest first."""
