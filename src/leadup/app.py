@@ -27,6 +27,7 @@ from leadup.inbox import Backlog, Inbox, InboxSource
 from leadup.insights.words import instant
 from leadup.kit import Destination, PushSource, Source
 from leadup.pipeline import Pipeline, Taken, Ticked, activations
+from leadup.plan import GUARDS
 from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
@@ -34,6 +35,8 @@ from leadup.state.store import upsert
 from leadup.state.tables import rejects, sources
 from leadup.types import Page, to_us
 
+CLOCK = "clock"
+"""What ``leadup sync --accept`` calls the rule that nobody is judged at an instant before an earlier one."""
 Tell = Callable[[str, float | None], None]
 """Progress: what is being done, and how far it is (0 to 1) when that is known."""
 
@@ -231,7 +234,7 @@ class App:
     ) -> Synced:
         """Pull, judge, plan, deliver and poll once, now. ``only`` names a segment, conversion, property or connection.
 
-        ``accepted`` names a guard whose held plan is released, by ``who``.
+        ``accepted`` names a guard whose held plan is released, by ``who``, or says :data:`CLOCK`: that it may go back.
 
         Raises:
             SettingsError: ``only`` names nothing that the rules send anywhere.
@@ -241,8 +244,10 @@ class App:
         chosen = self.targets(only)
         result.taken, result.errors = self.pull(now, tell)
         tell("judging", None)
+        if accepted == CLOCK:
+            self.pipeline.set_back(now)
         result.ticked = self.tick(now, tell)
-        if accepted:
+        if accepted in GUARDS:
             with self.sending, self.store.write() as connection:
                 fresh = {target.id: target for target in all_targets(connection)}
                 result.released = sum(accept(connection, fresh[t.id], accepted, who, to_us(now)) for t in chosen)

@@ -25,7 +25,7 @@ from leadup.engine.concerned import mark, scopes
 from leadup.engine.derive import derive, drop, note_clicks, rederive
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
-from leadup.errors import Busy, SettingsError
+from leadup.errors import Busy, NeedsHuman, SettingsError
 from leadup.events import parts
 from leadup.events.log import EventLog
 from leadup.identity import people, resolve
@@ -48,7 +48,10 @@ from leadup.types import NEVER, Capabilities, Event, Fact, Page, Target, Use, fr
 
 CHUNK = 20_000
 """Persons judged in one transaction."""
+STEP_BACK_US = 5 * 60 * 1_000_000
+"""So far a clock may be set back unnoticed: meanwhile judging stays at the latest instant."""
 _RULES = "rules"
+_JUDGED = "judged_at"
 
 
 @dataclass(slots=True)
@@ -240,12 +243,14 @@ class Pipeline:
 
         Raises:
             Busy: other rules have gone live.
+            NeedsHuman: the clock was set back (see :meth:`set_back`).
         """
         ticked, at_us, postponed = Ticked(now), to_us(now), set[int]()
         more = True
         while more:
             with self.store.write() as connection:
                 self._hold(connection)
+                at_us = self._onward(connection, at_us)
                 targets = all_targets(connection)
                 marks = watermarks(connection, self.program, self._feeds)
                 chosen, fresh = self._choose(connection, at_us, marks, postponed)
@@ -260,6 +265,25 @@ class Pipeline:
             if on_chunk is not None:
                 on_chunk(ticked.judged)
         return ticked
+
+    def _onward(self, connection: Connection, at_us: int) -> int:
+        """The instant to judge at: never before one that was judged at, which would take back what happened since."""
+        latest: int = connection.scalar(select(meta.c.value).where(meta.c.key == _JUDGED)) or at_us
+        if latest - at_us > STEP_BACK_US:
+            raise NeedsHuman(
+                f"The clock says {from_us(at_us):%Y-%m-%d %H:%M:%S} UTC, and people were judged at "
+                f"{from_us(latest):%Y-%m-%d %H:%M:%S} UTC already. "
+                "Judged again at an earlier time, they would leave audiences and take back values.",
+                todo="set the clock of this machine (or LEADUP_NOW) right; if the later time was the wrong one, "
+                "`leadup sync --accept clock` goes on from the earlier one",
+            )
+        upsert(connection, meta, [{"key": _JUDGED, "value": max(at_us, latest)}], update=["value"])
+        return max(at_us, latest)
+
+    def set_back(self, now: datetime) -> None:
+        """Judge from this instant on, though people were judged at a later one: that clock was wrong."""
+        with self.store.write() as connection:
+            upsert(connection, meta, [{"key": _JUDGED, "value": to_us(now)}], update=["value"])
 
     def _choose(
         self, connection: Connection, at_us: int, marks: Mapping[str, int], postponed: Collection[int]

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from leadup.app import App, as_json
+from leadup.app import CLOCK, App, as_json
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table, who
 from leadup.clock import SystemClock
 from leadup.daemon import answer_of, ask
@@ -29,7 +29,11 @@ HELD = 9
 )
 @click.argument("only", metavar="[SEGMENT|DESTINATION]", required=False)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send and keep nothing.")
-@click.option("--accept", metavar="GUARD", help="Send the plan that this guard holds, exactly as it was shown.")
+@click.option(
+    "--accept",
+    metavar="GUARD",
+    help="Send the plan that this guard holds, exactly as it was shown; `clock`: go on after the clock was set back.",
+)
 @json_option
 @click.pass_context
 def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None, as_json: bool) -> None:
@@ -39,8 +43,8 @@ def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None
     --accept; the command then ends with exit code 9 while something is held.
     """
     app = app_of(ctx)
-    if accept not in (None, *GUARDS):
-        raise SettingsError(f"There is no guard {accept!r}. There are: {', '.join(GUARDS)}.")
+    if accept not in (None, *GUARDS, CLOCK):
+        raise SettingsError(f"There is no guard {accept!r}. There are: {', '.join((*GUARDS, CLOCK))}.")
     if dry_run:
         with progress(not as_json) as tell:
             plans = app.rehearse(now(), only, tell)
