@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadup.identity.normalise import LONGEST, normalise, phone_number, sha256
+from leadup.identity.normalise import normalise
+from leadup.normal import LONGEST, phone_number, sha256
 from leadup.types import Kind
 
 TEXT_KINDS = [kind for kind in Kind if kind not in (Kind.EMAIL, Kind.PHONE)]

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, func, select
 
 from leadup.errors import SettingsError
 from leadup.identity import people
-from leadup.identity.normalise import sha256
 from leadup.identity.register import Sighting
 from leadup.identity.resolve import absorb
 from leadup.identity.vault import Vault
+from leadup.normal import sha256
 from leadup.state.tables import consents
 from leadup.types import Email, Identifier, Json, Kind, Purpose
 from sightings import memory, owner, scratch, seen, take_dirty

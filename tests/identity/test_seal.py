@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadup.identity.normalise import sha256
 from leadup.identity.seal import redact, seal
+from leadup.normal import sha256
 from leadup.types import Event, Fact, Identifier, Kind
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

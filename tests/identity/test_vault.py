@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from leadup.errors import SettingsError
-from leadup.identity.normalise import sha256
 from leadup.identity.register import Sighting
 from leadup.identity.resolve import absorb
 from leadup.identity.vault import FILE, VARIABLE, Vault, load_key
+from leadup.normal import sha256
 from leadup.state import open_store
 from leadup.state.tables import vault as table
 from leadup.types import Identifier, Kind

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from leadup.events.log import EventLog
 from leadup.identity import people
-from leadup.identity.normalise import is_nobody
+from leadup.normal import is_nobody
 from leadup.rules.program import Pattern, Program, ValueOf
 from leadup.rules.signals import EVENT_ID, properties_read
 from leadup.rules.visits import SESSION_ID, viewed

@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 from pydantic import SecretStr
 
-from leadup.identity.normalise import clean, email_address, is_address, normalise, pseudonym, sha256
+from leadup.identity.normalise import is_address, normalise, pseudonym
+from leadup.normal import clean, email_address, sha256
 from leadup.types import Event, Fact, Identifier, Json, Kind
 
 Record = TypeVar("Record", bound=Event | Fact)

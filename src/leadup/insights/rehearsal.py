@@ -13,9 +13,10 @@ from cryptography.fernet import Fernet
 from leadup.engine.gather import gather
 from leadup.engine.kernel import judge
 from leadup.identity import people
-from leadup.identity.normalise import email_address, normalise, phone_number
+from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
 from leadup.insights.words import instant
+from leadup.normal import email_address, phone_number
 from leadup.pipeline import Pipeline
 from leadup.rules.program import Program
 from leadup.state import open_store
