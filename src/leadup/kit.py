@@ -127,6 +127,8 @@ class Connector:
     """An audience there with fewer members reaches nobody."""
     sandbox: str = ""
     """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
+    identifiers: str = ""
+    """A mapping of each kind of identifier ("email") to the :class:`leadup.normal.Normaliser` of the vendor."""
     guess: str = ""
     """A function called as ``guess(path, name)`` that looks at a sample of the user's data and returns an object with
     three texts: ``toml`` (a ``[connections.NAME]`` table), ``rules`` (a first rule file), ``summary`` (what it saw)."""

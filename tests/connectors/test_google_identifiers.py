@@ -1,59 +1,14 @@
-"""Identifiers as Google's page "Format user data" wants them."""
+"""What Google is sent of a person."""
 
-import pytest
 from google_scenes import person, sha256
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from leadup.types import Contact, Email, Identifier, Kind, RemoteId
 from leadup_connectors.google_ads.identifiers import (
     MOST_IDENTIFIERS,
     contact_ids,
-    email_sha256,
-    is_sha256,
-    normal_email,
     user_ids,
 )
-
-LOCAL = st.text("abcXYZ019.+-_", min_size=1, max_size=12)
-DOMAIN = st.sampled_from(["gmail.com", "GoogleMail.com", "example.com", "mail.example.co.uk"])
-
-
-@pytest.mark.parametrize(
-    ("address", "normal"),
-    [
-        ("cloudy.sanfrancisco+shopping@gmail.com", "cloudysanfrancisco@gmail.com"),
-        ("user.name+NYC@Example.com", "user.name+nyc@example.com"),
-        ("  Ann.Lee@Example.COM\n", "ann.lee@example.com"),
-        ("ann lee@example.com", "annlee@example.com"),
-        ("A.B+c@GoogleMail.com", "ab@googlemail.com"),
-        ("a.b@gmail.com.example.com", "a.b@gmail.com.example.com"),
-        ("a.b@notgmail.com", "a.b@notgmail.com"),
-        ("a..b+x+y@gmail.com", "ab@gmail.com"),
-    ],
-)
-def test_normal_form(address: str, normal: str) -> None:
-    assert normal_email(address) == normal
-    assert email_sha256(address) == sha256(normal)
-
-
-def test_the_hash_is_plain_sha256_in_lower_case_hex() -> None:
-    assert email_sha256("test@example.com") == "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"
-
-
-@given(LOCAL, DOMAIN)
-def test_the_normal_form_of_a_normal_form_is_itself(local: str, domain: str) -> None:
-    once = normal_email(f"{local}@{domain}")
-    assert normal_email(once) == once
-
-
-@given(LOCAL, DOMAIN)
-def test_what_is_hashed_is_not_hashed_again(local: str, domain: str) -> None:
-    once = email_sha256(f"{local}@{domain}")
-    assert is_sha256(once)
-    assert email_sha256(once) == once
-    assert email_sha256(once.upper()) == once
 
 
 def test_an_address_at_hand_is_hashed_in_google_s_own_form() -> None:

@@ -13,5 +13,6 @@ connector = Connector(
         Use.CONVERSION: frozenset({Purpose.AD_USER_DATA}),
     },
     serves_from=100,  # in 30 days, on each network (Google Ads Help, "About audience segments": size requirements)
+    identifiers="leadup_connectors.google_ads.forms:FORMS",
     sandbox="leadup_connectors.google_ads.sandbox:GoogleAdsSandbox",
 )

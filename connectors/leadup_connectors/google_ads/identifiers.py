@@ -1,14 +1,12 @@
-"""Identifiers as Google matches them: normal form, then SHA-256 in hex.
-
-Source: Data Manager API, "Format user data".
-"""
+"""What is sent of a person: hashes of e-mail addresses and phone numbers (SHA-256 in hex), or a user id."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 
+from leadup.normal import sha256
 from leadup.types import Contact, Kind, RemoteId
+from leadup_connectors.google_ads.forms import normal_email
 
 MOST_IDENTIFIERS = 10
 """Per member and per event (Data Manager API, "Limits and quotas")."""
@@ -18,7 +16,6 @@ PHONE = "phone_sha256"
 USER_ID = "user_id"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_GMAIL = frozenset({"gmail.com", "googlemail.com"})
 
 
 def is_sha256(text: str) -> bool:
@@ -26,22 +23,9 @@ def is_sha256(text: str) -> bool:
     return _SHA256.fullmatch(text) is not None
 
 
-def normal_email(address: str) -> str:
-    """Return Google's normal form of an e-mail address.
-
-    Lower case, no white space anywhere; at gmail.com and googlemail.com also no dots in the local part and nothing
-    from a "+" on. Other domains keep both: there they may be part of the name.
-    """
-    local, at, domain = "".join(address.split()).lower().rpartition("@")
-    if domain in _GMAIL:
-        local = local.partition("+")[0].replace(".", "")
-    return f"{local}{at}{domain}"
-
-
 def email_sha256(address: str) -> str:
-    """Return the SHA-256 (hex) of an address's normal form; what is a SHA-256 already is never hashed again."""
-    normal = normal_email(address)
-    return normal if is_sha256(normal) else hashlib.sha256(normal.encode()).hexdigest()
+    """Return the SHA-256 (hex) of an address's normal form."""
+    return sha256(normal_email(address))
 
 
 def contact_ids(contact: Contact) -> tuple[RemoteId, ...]:
