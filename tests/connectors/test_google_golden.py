@@ -52,6 +52,16 @@ def user_id_list(server: Server) -> None:
     destination.deliver(remote, [leave(1, user(1))])
 
 
+def in_base64(server: Server) -> None:
+    destination = connect(server, encoding="base64")
+    remote = destination.prepare(AUDIENCE)
+    (both,) = destination.address(AUDIENCE, [person(1)])
+    assert isinstance(both, Address)
+    destination.deliver(remote, [join(1, both)])
+    destination.deliver(remote, [leave(1, both)])
+    destination.deliver(destination.prepare(CONVERSION), [convert(3, to=email(3), click_ids={})])
+
+
 def conversions(server: Server) -> None:
     destination = connect(server, event_source="PHONE")
     remote = destination.prepare(CONVERSION)
@@ -66,7 +76,7 @@ def conversions(server: Server) -> None:
     destination.deliver(remote, [restate(1, value=Money(0, "EUR"))])
 
 
-@pytest.mark.parametrize("session", [contact_list, user_id_list, conversions])
+@pytest.mark.parametrize("session", [contact_list, user_id_list, in_base64, conversions])
 def test_requests_are_as_reviewed(session: Callable[[Server], None]) -> None:
     with Server(GoogleAdsSandbox()) as server:
         session(server)

@@ -1,5 +1,6 @@
 """The emulator refuses and answers as the Data Manager API's pages say. Asked in plain HTTP, without the connector."""
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 OWNER = {"accountType": "GOOGLE_ADS", "accountId": ACCOUNT}
 BOTH = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
 TERMS = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+FIRST = "audience_members[0].user_data.user_identifiers[0].email_address"
+NO_BASE64 = [(FIRST, "INVALID_BASE64_ENCODING")]
 LISTS = f"accountTypes/GOOGLE_ADS/accounts/{ACCOUNT}/userLists"
 
 
@@ -49,6 +52,10 @@ def make_list(server: Server, name: str = "l", key: str = "CONTACT_ID", **values
 
 def to(target: str, **values: Any) -> dict[str, Any]:
     return {"operatingAccount": OWNER, "productDestinationId": target, **values}
+
+
+def base64_sha256(text: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256(text))).decode()
 
 
 def member(*texts: str, consent: Any = BOTH) -> dict[str, Any]:
@@ -150,6 +157,8 @@ def test_lists_come_in_pages_and_by_name(server: Server) -> None:
                 ("audience_members[0].user_data.user_identifiers[1].phone_number", "INVALID_SHA256_FORMAT"),
             ],
         ),
+        (members("1", member("a"), encoding="BASE64"), [(FIRST, "INVALID_SHA256_FORMAT")]),
+        (members("1", {"userData": {"userIdentifiers": [{"emailAddress": "a@b.c"}]}}, encoding="BASE64"), NO_BASE64),
         (members("1", {"consent": BOTH}), [("audience_members[0]", "INVALID_AUDIENCE_MEMBER")]),
         (
             members("1", member("a"), {"userIdData": {"userId": "u"}}),
@@ -245,6 +254,16 @@ def test_members_show_once_worked_off_and_in_the_order_sent(server: Server) -> N
         "userIdentifierCount": "1",
     }
     assert sandbox(server).members("l") == {sha256("b"), sha256("c")}
+
+
+def test_a_hash_is_the_same_in_either_encoding(server: Server) -> None:
+    key = make_list(server).json()["id"]
+    both = {"userData": {"userIdentifiers": [{"emailAddress": base64_sha256(text)} for text in "ab"]}, "consent": BOTH}
+    assert call(server, "POST", "audienceMembers:ingest", members(key, both, encoding="BASE64")).status_code == 200
+    leave = {"destinations": [to(key)], "audienceMembers": [member("a", consent=None)], "encoding": "HEX"}
+    assert call(server, "POST", "audienceMembers:remove", leave).status_code == 200
+    sandbox(server).settle()
+    assert sandbox(server).members("l") == {sha256("b")}
 
 
 def test_the_row_s_consent_counts_before_the_request_s(server: Server) -> None:

@@ -32,6 +32,7 @@ from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.types import Address, Change, Consent, Convert, Money, Progress, Purpose, Status
 from leadup_connectors.google_ads import identifiers
 from leadup_connectors.google_ads.errors import CREDENTIALS, translate
+from leadup_connectors.google_ads.forms import base64_of
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
 API_VERSION: Final = "v1"
@@ -48,6 +49,7 @@ NO_STATUS: Final = frozenset({"INVALID_REQUEST_ID", "REQUEST_TOO_OLD", "NOT_FOUN
 """Google knows nothing of the request, or no longer does (after about 50 days)."""
 
 _ADS = v1.ProductAccount.AccountType.GOOGLE_ADS.value
+_ENCODINGS: Final = {"hex": v1.Encoding.HEX, "base64": v1.Encoding.BASE64}
 _KEY_TYPES = v1.IngestedUserListInfo.UploadKeyType
 _PROGRESS: Final[Mapping[str, Progress]] = {
     "SUCCESS": Progress.PROCESSED,
@@ -85,6 +87,8 @@ class DataManager:
     def __init__(self, settings: GoogleAdsSettings) -> None:
         self._settings = settings
         self._parent = f"accountTypes/GOOGLE_ADS/accounts/{settings.operating_account}"
+        self._encoding = _ENCODINGS[settings.encoding].value
+        self._written: Callable[[str], str] = base64_of if settings.encoding == "base64" else str
 
     # ------------------------------------------------------------ user lists
 
@@ -126,30 +130,30 @@ class DataManager:
 
     def ingest_members(self, list_id: str, rows: Sequence[Change]) -> str:
         """Add members, each with its consent. Return the request id."""
-        request = v1.IngestAudienceMembersRequest.pb()(encoding=v1.Encoding.HEX.value)
+        request = v1.IngestAudienceMembersRequest.pb()(encoding=self._encoding)
         self._destination(request.destinations.add(), list_id)
         if self._settings.terms_accepted:
             accepted = v1.TermsOfServiceStatus.ACCEPTED.value
             request.terms_of_service.customer_match_terms_of_service_status = accepted
         for row in rows:
             member = request.audience_members.add()
-            _member(member, row.to)
+            self._member(member, row.to)
             _consent(member, row.consent)
         ingest = self._ingestion.ingest_audience_members
         return self._send("add members", ingest, v1.IngestAudienceMembersRequest, request)
 
     def remove_members(self, list_id: str, rows: Sequence[Change]) -> str:
         """Remove members; that needs no consent. Return the request id."""
-        request = v1.RemoveAudienceMembersRequest.pb()(encoding=v1.Encoding.HEX.value)
+        request = v1.RemoveAudienceMembersRequest.pb()(encoding=self._encoding)
         self._destination(request.destinations.add(), list_id)
         for row in rows:
-            _member(request.audience_members.add(), row.to)
+            self._member(request.audience_members.add(), row.to)
         remove = self._ingestion.remove_audience_members
         return self._send("remove members", remove, v1.RemoveAudienceMembersRequest, request)
 
     def ingest_events(self, action_id: str, rows: Sequence[Convert]) -> str:
         """Report conversions, or give them another value (same action, same transaction id). Return the request id."""
-        request = v1.IngestEventsRequest.pb()(encoding=v1.Encoding.HEX.value)
+        request = v1.IngestEventsRequest.pb()(encoding=self._encoding)
         self._destination(request.destinations.add(), action_id)
         source = v1.EventSource[self._settings.event_source].value
         for row in rows:
@@ -158,7 +162,7 @@ class DataManager:
             if click := click_id(row.click_ids):
                 setattr(event.ad_identifiers, *click)
             if row.to.ids:
-                _user_data(event.user_data, row.to)
+                self._user_data(event.user_data, row.to)
             if row.value is not None:
                 _value(event, row.value)
             _consent(event, row.consent)
@@ -216,6 +220,20 @@ class DataManager:
         if self._settings.login_account:
             destination.login_account.account_type = _ADS
             destination.login_account.account_id = self._settings.login_account
+
+    def _member(self, member: Any, to: Address) -> None:
+        if to.ids[0].kind == identifiers.USER_ID:
+            member.user_id_data.user_id = to.ids[0].value
+        else:
+            self._user_data(member.user_data, to)
+
+    def _user_data(self, user_data: Any, to: Address) -> None:
+        for remote_id in to.ids:
+            identifier = user_data.user_identifiers.add()
+            if remote_id.kind == identifiers.EMAIL:
+                identifier.email_address = self._written(remote_id.value)
+            else:
+                identifier.phone_number = self._written(remote_id.value)
 
     def _send(self, doing: str, call: Callable[..., Any], kind: Any, request: Any) -> str:
         answer = self._once(doing, lambda: call(kind.wrap(request), **self._plain))
@@ -280,22 +298,6 @@ def _credentials(settings: GoogleAdsSettings) -> Any:
 def click_id(click_ids: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the kind and value of the click id to send."""
     return next(((kind, click_ids[kind]) for kind in CLICK_IDS if click_ids.get(kind)), None)
-
-
-def _member(member: Any, to: Address) -> None:
-    if to.ids[0].kind == identifiers.USER_ID:
-        member.user_id_data.user_id = to.ids[0].value
-    else:
-        _user_data(member.user_data, to)
-
-
-def _user_data(user_data: Any, to: Address) -> None:
-    for remote_id in to.ids:
-        identifier = user_data.user_identifiers.add()
-        if remote_id.kind == identifiers.EMAIL:
-            identifier.email_address = remote_id.value
-        else:
-            identifier.phone_number = remote_id.value
 
 
 def _consent(row: Any, consent: Consent) -> None:

@@ -355,7 +355,7 @@ def _describe(status: Any, accepted: Accepted, rows: Sequence[Any], failed: Coun
     else:
         by_id = rows[0].WhichOneof("data") == "user_id_data"
         removal, ingestion = status.audience_members_removal_status, status.audience_members_ingestion_status
-        count = sum(len(identifiers(row)) for row in rows)
+        count = sum(len(identifiers(row, accepted.message.encoding)) for row in rows)
         if accepted.verb == "leave":
             part = removal.user_id_data_removal_status if by_id else removal.user_data_removal_status
         else:

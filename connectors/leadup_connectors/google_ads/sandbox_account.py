@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from leadup.sandbox import Fault
-from leadup_connectors.google_ads.sandbox_checks import Violation
+from leadup_connectors.google_ads.sandbox_checks import Violation, plain_hex
 
 GRANTED: Final = 1
 DENIED: Final = 2
@@ -113,7 +113,7 @@ class Account:
         return failed
 
     def _member(self, target: str, row: Any, accepted: Accepted) -> str:
-        user_list, ids = self.lists.get(target), identifiers(row)
+        user_list, ids = self.lists.get(target), identifiers(row, accepted.message.encoding)
         if user_list is None:
             return "INTERNAL_ERROR"
         if accepted.verb == "leave":
@@ -142,7 +142,7 @@ class Account:
                 "count": 1,
                 "at": row.event_timestamp.ToJsonString(),
                 "click_id": next(filter(None, clicks), ""),
-                "identifiers": sorted(identifiers(row)),
+                "identifiers": sorted(identifiers(row, accepted.message.encoding)),
                 "history": [new],
             }
             return ""
@@ -151,15 +151,15 @@ class Account:
         else:
             known.update(new)
             known["history"].append(new)
-        known["identifiers"] = known["identifiers"] or sorted(identifiers(row))
+        known["identifiers"] = known["identifiers"] or sorted(identifiers(row, accepted.message.encoding))
         return ""
 
 
-def identifiers(row: Any) -> set[str]:
-    """The hashes or the user id of a member or an event."""
+def identifiers(row: Any, encoding: int) -> set[str]:
+    """The hashes (in hex, however they came) or the user id of a member or an event."""
     if hasattr(row, "user_id_data") and row.user_id_data.user_id:
         return {row.user_id_data.user_id}
-    return {i.email_address or i.phone_number for i in row.user_data.user_identifiers}
+    return {plain_hex(i.email_address or i.phone_number, encoding) for i in row.user_data.user_identifiers}
 
 
 def _consent_fault(row: Any, message: Any, *signals: str) -> str:

@@ -5,6 +5,7 @@ Sources: Data Manager API, "Limits and quotas", "Understand API errors", and the
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ LONGEST_MEMBERSHIP: Final = 540 * 86_400
 GOOGLE_ADS: Final = 1
 ACCEPTED: Final = 1
 HEX: Final = 1
+BASE64: Final = 2
 NO_CURRENCY: Final = frozenset({"XTS", "XXX"})
 """Codes of ISO 4217 for tests and for no currency: well formed, yet no money."""
 
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _HEX = re.compile(r"([0-9a-fA-F]{2})*")
+_BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def leaves(request: Any) -> Iterator[Violation]:
         if kind == "user_data":
             if not row.user_data.user_identifiers:
                 yield Violation(f"{field}.user_data.user_identifiers", "REQUIRED_FIELD_MISSING")
-            yield from _user_data(row.user_data, field)
+            yield from _user_data(row.user_data, field, request.encoding)
         elif kind == "user_id_data":
             if not row.user_id_data.user_id:
                 yield Violation(f"{field}.user_id_data.user_id", "REQUIRED_FIELD_MISSING")
@@ -115,7 +117,7 @@ def events(request: Any) -> Iterator[Violation]:
             yield Violation(f"{field}.ad_identifiers", "INVALID_EVENT")
         if event.currency and (event.currency in NO_CURRENCY or not re.fullmatch(r"[A-Z]{3}", event.currency)):
             yield Violation(f"{field}.currency", "INVALID_CURRENCY_CODE")
-        yield from _user_data(event.user_data, field)
+        yield from _user_data(event.user_data, field, request.encoding)
 
 
 def user_list(new: Any) -> Iterator[Violation]:
@@ -133,18 +135,24 @@ def user_list(new: Any) -> Iterator[Violation]:
 def _encoding(request: Any) -> Iterator[Violation]:
     if not request.encoding:
         yield Violation("encoding", "REQUIRED_FIELD_MISSING")
-    elif request.encoding != HEX:
-        yield Violation("encoding", "INVALID_ENUM_VALUE")  # Google takes BASE64 too; leadup never sends it
+    elif request.encoding not in (HEX, BASE64):
+        yield Violation("encoding", "INVALID_ENUM_VALUE")
 
 
-def _user_data(user_data: Any, row: str) -> Iterator[Violation]:
+def _user_data(user_data: Any, row: str, encoding: int) -> Iterator[Violation]:
     field = f"{row}.user_data.user_identifiers"
+    form, reason = (_BASE64, "INVALID_BASE64_ENCODING") if encoding == BASE64 else (_HEX, "INVALID_HEX_ENCODING")
     if len(user_data.user_identifiers) > MOST_IDENTIFIERS:
         yield Violation(field, "TOO_MANY_USER_IDENTIFIERS")
     for number, identifier in enumerate(user_data.user_identifiers):
         kind = identifier.WhichOneof("identifier") or "identifier"
         hashed = identifier.email_address or identifier.phone_number
-        if not _HEX.fullmatch(hashed):
-            yield Violation(f"{field}[{number}].{kind}", "INVALID_HEX_ENCODING")
-        elif not _SHA256.fullmatch(hashed):
+        if not form.fullmatch(hashed):
+            yield Violation(f"{field}[{number}].{kind}", reason)
+        elif len(plain_hex(hashed, encoding)) != 64:
             yield Violation(f"{field}[{number}].{kind}", "INVALID_SHA256_FORMAT")
+
+
+def plain_hex(hashed: str, encoding: int) -> str:
+    """A hash in hex, however the request wrote it."""
+    return base64.b64decode(hashed).hex() if encoding == BASE64 else hashed

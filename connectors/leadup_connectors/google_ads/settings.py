@@ -57,6 +57,8 @@ class GoogleAdsSettings(ConnectionSettings):
     user_data_with_conversions: bool = True
     """Send hashed e-mail and phone with conversions (enhanced conversions for leads); else only those with a click id
     can be reported."""
+    encoding: Literal["hex", "base64"] = "hex"
+    """How hashes are written in requests. Google takes both; they mean the same."""
     event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] = "WEB"
     timeout: float = Field(default=60.0, gt=0, le=600)
     """Seconds that one call may take."""
