@@ -132,13 +132,13 @@ def test(ctx: Context, paths: Sequence[Path]) -> None:
 
 @rules.command(epilog="Example: leadup rules preview watched_no_demo")
 @click.argument("segment")
-@click.option("--sample", default=10, show_default=True, help="Members shown.")
+@click.option("--sample", default=10, show_default=True, help="So many of those who join, leave and stay are shown.")
 @json_option
 @click.pass_context
 def preview(ctx: Context, segment: str, sample: int, as_json: bool) -> None:
     """Show what the rules on disk would make of a SEGMENT now, without letting them go live.
 
-    The waterfall by target, who would join and leave, and a sample of members.
+    The waterfall by target, and a sample of who would join, leave and stay.
     """
     app = app_of(ctx)
     if segment not in app.rules.program.segments:
@@ -156,18 +156,25 @@ def preview(ctx: Context, segment: str, sample: int, as_json: bool) -> None:
         out.print(f"{one['target']}: {falls}; {changes}")
         if one["guard"]:
             err.print(f"  a guard would hold this: {one['guard']}")
-    table(f"{segment}: {answer['members']} members", ("person", "known by"), answer["sample"])
+    title = f"{segment}: {answer['members']} members, {answer['joins']} join and {answer['leaves']} leave"
+    table(
+        title, ("person", "known by", ""), [(one["person"], one["known_by"], one["what"]) for one in answer["sample"]]
+    )
 
 
 def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
+    query = select(memberships.c.person).where(memberships.c.segment == segment)
     with app.judging, app.store.rehearsal():
+        with app.store.read() as connection:
+            before = set(connection.scalars(query))
         app.go_live(app.rules, now())
         ticked = app.tick(now(), tell)
         plans = {planned.target.id: planned for planned in ticked.plans}
         with app.store.read() as connection:
-            query = select(memberships.c.person).where(memberships.c.segment == segment).order_by(memberships.c.person)
-            members = list(connection.scalars(query))
-            strongest = people.strongest(connection, members[:sample])
+            members = set(connection.scalars(query))
+            kinds = {"joins": members - before, "leaves": before - members, "stays": members & before}
+            shown = [(person, what) for what, found in kinds.items() for person in sorted(found)[:sample]]
+            strongest = people.strongest(connection, [person for person, _ in shown])
             targets = [
                 {
                     "target": target.target.key,
@@ -178,10 +185,21 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
                 for target in app.targets()
                 if target.target.name == segment and target.target.use is Use.AUDIENCE and target.active
             ]
-    shown = [
-        (f"p{person}", show_identifier(strongest[person].kind, strongest[person].value)) for person in members[:sample]
-    ]
-    return {"segment": segment, "members": len(members), "targets": targets, "sample": shown}
+    return {
+        "segment": segment,
+        "members": len(members),
+        "joins": len(kinds["joins"]),
+        "leaves": len(kinds["leaves"]),
+        "targets": targets,
+        "sample": [
+            {
+                "person": f"p{person}",
+                "known_by": show_identifier(strongest[person].kind, strongest[person].value),
+                "what": what,
+            }
+            for person, what in shown
+        ],
+    }
 
 
 @rules.command("try", epilog="Example: leadup rules try rules/demo.yaml events.jsonl --at 2026-03-15T12:00:00Z --json")
