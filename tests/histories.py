@@ -10,14 +10,16 @@ from random import Random
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from leadup.engine.facts import people_table
 from leadup.rules import program as p
 from leadup.rules.signals import signal_table
 from leadup.rules.visits import TOLD, VISIT
 from leadup.rules.where import text_and_number
-from leadup.types import Json
+from leadup.types import Json, Kind
 from oracle import GRID, Human, Signal, Trait
 
 PATTERNS = ("a", "b", "c")
+LISTS = ("l", "m")
 SECONDS = 20
 """Everything happens in the first so many seconds."""
 
@@ -117,6 +119,7 @@ LEAVES: dict[str, st.SearchStrategy[p.Condition]] = {
         high=st.sampled_from([None, 12.0, 20.0, 30.0]),
     ),
     "person": st.builds(p.Person, where=_wheres("t", "u")),
+    "in_list": st.builds(p.InList, list=st.sampled_from(LISTS)),
     "channel": st.builds(p.CameBy, where=_wheres("first_channel", "last_channel")),
 }
 """Conditions of each operator."""
@@ -139,7 +142,7 @@ def _joined(parts: st.SearchStrategy[p.Condition]) -> st.SearchStrategy[p.Condit
 
 @cache
 def _segment(name: str, earlier: tuple[str, ...]) -> st.SearchStrategy[p.Segment]:
-    exclude = st.lists(st.sampled_from(earlier), max_size=1).map(tuple) if earlier else st.just(())
+    exclude = st.lists(st.sampled_from((*earlier, *earlier, *LISTS)), max_size=1).map(tuple)
     settle = st.sampled_from([0, 0, 0, GRID, 4 * GRID, 10 * GRID])
     return st.builds(p.Segment, name=st.just(name), when=conditions(earlier), exclude=exclude, settle=settle)
 
@@ -179,6 +182,7 @@ def programs(draw: st.DrawFn) -> p.Program:
             for name in ("s", "z")
         },
         segments={name: draw(_segment(name, names[:n])) for n, name in enumerate(names)},
+        lists={name: p.PeopleList(name=name, match=Kind.EMAIL) for name in LISTS},
         groups=tuple(p.Group(name=str(n), segments=group) for n, group in enumerate(groups)),
     )
 
@@ -225,7 +229,8 @@ def _human(random: Random) -> Human:
         signals.append(Signal(random.choice((*PATTERNS, *PATTERNS, VISIT, VISIT)), instant(), f"k{key}", properties))
     traits = [Trait(random.choice("tu"), instant(), random.choice(VALUES)) for _ in range(random.randrange(4))]
     known_from = min([s.at for s in signals] + [t.at for t in traits], default=instant())
-    return Human(known_from, tuple(signals), tuple(traits))
+    lists = frozenset(name for name in LISTS if random.random() < 0.3)
+    return Human(known_from, tuple(signals), tuple(traits), lists)
 
 
 def crowds(most: int) -> st.SearchStrategy[list[Human]]:
@@ -246,11 +251,10 @@ def tables(
     rows = [rows[n] for n in order] if order is not None else rows
     facts = [(number, trait, *text_and_number(trait.value)) for number, human in numbered for trait in human.traits]
     return (
-        pa.table(
-            {
-                "person": pa.array(numbers, pa.int64()),
-                "known_from": pa.array([human.known_from for human in persons], pa.int64()),
-            }
+        people_table(
+            program,
+            {number: human.known_from for number, human in numbered},
+            {name: {number for number, human in numbered if name in human.lists} for name in program.lists},
         ),
         signal_table(
             program,

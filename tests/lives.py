@@ -94,6 +94,7 @@ class _Body:
 
     signals: dict[str, Signal] = field(default_factory=dict)
     traits: list[Trait] = field(default_factory=list)
+    lists: set[str] = field(default_factory=set)
     known_from: int | None = None
     shown: Human | None = None
 
@@ -107,10 +108,11 @@ class _Body:
             self.meets(other.known_from)
             self.signals |= other.signals
             self.traits += other.traits
+            self.lists |= other.lists
 
     def show(self) -> Human | None:
         if self.shown is None and self.known_from is not None:
-            self.shown = Human(self.known_from, tuple(self.signals.values()), tuple(self.traits))
+            self.shown = Human(self.known_from, tuple(self.signals.values()), tuple(self.traits), frozenset(self.lists))
         return self.shown
 
 
@@ -135,10 +137,12 @@ def _tell(random: Random, body: _Body, steps: int) -> None:
     at, what = random.randrange(steps + 1) * GRID, random.random()
     if what < 0.1:
         body.traits.append(Trait(random.choice("tu"), at, random.choice(h.VALUES)))
-    elif what < 0.2 and body.signals:  # taken back
+    elif what < 0.15:  # comes onto a list, or leaves it
+        body.lists ^= {random.choice(h.LISTS)}
+    elif what < 0.25 and body.signals:  # taken back
         at = body.signals.pop(random.choice(list(body.signals))).at
     else:
-        revised = body.signals and what < 0.35
+        revised = body.signals and what < 0.4
         key = random.choice(list(body.signals)) if revised else f"{random.randrange(10**9):09}"
         body.signals[key] = Signal(random.choice((*h.PATTERNS, *h.PATTERNS, VISIT)), at, key, _properties(random))
     body.meets(at)

@@ -19,6 +19,7 @@ from leadup.rules.program import (
     Condition,
     Did,
     First,
+    InList,
     InSegment,
     Measured,
     Not,
@@ -63,6 +64,8 @@ class Human:
     signals: tuple[Signal, ...] = ()
     traits: tuple[Trait, ...] = ()
     """In the order of the table."""
+    lists: frozenset[str] = frozenset()
+    """Which the person is on."""
 
 
 @dataclass
@@ -119,7 +122,7 @@ class _Oracle:
             }
             answers[name] = Answer(
                 when=self.patient(segment.settle).says(segment.when, negate=False),
-                excluded=not all(self.patient(segment.settle).verdict(e, negate=True) for e in segment.exclude),
+                excluded=not all(self.patient(segment.settle).bars(e, negate=True) for e in segment.exclude),
                 within=holds[name] and not any(holds[other] for other in earlier),
             )
         return answers
@@ -128,8 +131,16 @@ class _Oracle:
         segment = self.program.segments[name]
         me = self.patient(segment.settle)
         if negate:
-            return me.says(segment.when, negate=True) or any(me.verdict(e, negate=False) for e in segment.exclude)
-        return me.says(segment.when, negate=False) and all(me.verdict(e, negate=True) for e in segment.exclude)
+            return me.says(segment.when, negate=True) or any(me.bars(e, negate=False) for e in segment.exclude)
+        return me.says(segment.when, negate=False) and all(me.bars(e, negate=True) for e in segment.exclude)
+
+    def bars(self, name: str, *, negate: bool) -> bool:
+        """What ``exclude`` names: a list, or a segment."""
+        return (
+            (name in self.human.lists) is not negate
+            if name in self.program.lists
+            else self.verdict(name, negate=negate)
+        )
 
     def patient(self, settle: int) -> _Oracle:
         """The oracle to ask for a segment that settles: its sources count as read less far."""
@@ -150,6 +161,8 @@ class _Oracle:
             return (all if isinstance(c, All) is not negate else any)(self.says(p, negate=negate) for p in c.parts)
         if isinstance(c, InSegment):
             return self.verdict(c.segment, negate=negate)
+        if isinstance(c, InList):
+            return (c.list in self.human.lists) is not negate
         if isinstance(c, Person | CameBy):
             known = self.trait if isinstance(c, Person) else self.came
             return all(passes(test, known(test.property)) for test in c.where) is not negate

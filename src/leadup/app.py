@@ -138,7 +138,7 @@ class App:
                 "  What to do: correct `rules`, or run `leadup init`."
             )
         names = [name for name, c in self.settings.connections.items() if c.connector.destination]
-        return load(self.settings.rules, connections=names)
+        return load(self.settings.rules, connections=names, region=self.settings.region)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -175,7 +175,7 @@ class App:
         can = {name: destination.can for name, destination in self.destinations.items()}
         targets = activations(rules.program, can, self.settings.guards.max_leave)
         with self.judging:
-            return self.pipeline.use(rules.program, targets, now)
+            return self.pipeline.use(rules.program, targets, now, rules.lists)
 
     # ------------------------------------------------------------ the flow
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from sqlalchemy import delete, insert, select, update
 
 from leadup.app import App, as_json
 from leadup.clock import Clock
-from leadup.errors import Busy, LeadupError, unforeseen
+from leadup.errors import Busy, LeadupError, RuleError, unforeseen
 from leadup.state.lease import lease
 from leadup.state.tables import meta, requests
 from leadup.types import to_us
@@ -48,6 +48,10 @@ class Daemon:
         """A plain flag: a signal's handler that takes a lock may wait for the very thread it interrupts."""
         self._ending = False
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._lists: Sequence[Path] = ()
+        """The files of lists that the rules on disk name."""
+        self._looked: dict[Path, tuple[int, int]] = {}
+        """As at the last look: a list that changes between two of them may not be written to its end."""
         self._arrived = Event()
         """Set when something has come into the inbox."""
         every = app.settings.daemon
@@ -121,7 +125,8 @@ class Daemon:
     def _work(self, lost: Event, door: ExitStack) -> None:
         self._app.go_live(self._app.rules, self._clock.now())
         self._alert(None)
-        self._seen = self._stamps()
+        self._lists = self._app.rules.watched
+        self._seen = self._looked = self._stamps()
         self._turn_down_old_requests()
         self._ending = False
         self._scheduler = BackgroundScheduler(
@@ -239,18 +244,16 @@ class Daemon:
     # ------------------------------------------------------------ rules
 
     def _stamps(self) -> dict[Path, tuple[int, int]]:
-        found = {}
+        found: dict[Path, tuple[int, int]] = {}
         for path in self._app.settings.rules:
             files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
-            for file in files:
-                with suppress(FileNotFoundError):
-                    stat = file.stat()
-                    found[file] = (stat.st_mtime_ns, stat.st_size)
-        return found
+            found |= _stamps(files)
+        return found | _stamps(self._lists)
 
     def _watch_rules(self) -> None:
-        stamps = self._stamps()
-        if stamps == self._seen:
+        stamps, before = self._stamps(), self._looked
+        self._looked = stamps
+        if stamps == self._seen or any(stamps.get(one) != before.get(one) for one in self._lists):
             return
         try:
             rules = self._app.load_rules()
@@ -258,9 +261,13 @@ class Daemon:
         except LeadupError as error:
             log.error("rules not changed: the last good ones stay", error=str(error))
             self._alert(str(error))
+            self._lists = [
+                *self._app.rules.watched,
+                *(map(Path, error.watched) if isinstance(error, RuleError) else ()),
+            ]
             self._seen = stamps
             return
-        self._app.rules, self._seen = rules, stamps
+        self._app.rules, self._lists, self._seen = rules, rules.watched, stamps
         self._alert(None)
         if changed:
             log.info("rules changed", segments=len(rules.program.segments), fingerprint=rules.program.fingerprint[:12])
@@ -307,6 +314,16 @@ class Daemon:
             connection.execute(
                 update(requests).where(requests.c.id == request).values(state=state, answer=answer, done_us=done)
             )
+
+
+def _stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """When each of these files was changed last, and how long it is."""
+    found = {}
+    for file in files:
+        with suppress(OSError):
+            stat = file.stat()
+            found[file] = (stat.st_mtime_ns, stat.st_size)
+    return found
 
 
 def _abandon(_: int, __: FrameType | None) -> None:

@@ -44,8 +44,10 @@ class RuleError(LeadupError):
 
     exit_code = 3
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, watched: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)
+        self.watched = tuple(watched)
+        """Paths of the files beside the rule files that may have to change before these load."""
         super().__init__("\n".join(str(problem) for problem in problems))
 
 

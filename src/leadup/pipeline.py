@@ -21,6 +21,7 @@ from leadup.delivery.members import forget_segments, move
 from leadup.delivery.merge import merge
 from leadup.delivery.planning import Planned, plan_all
 from leadup.delivery.wants import Judged, want_all
+from leadup.engine import listed
 from leadup.engine.concerned import mark, scopes
 from leadup.engine.derive import derive, drop, note_clicks, rederive
 from leadup.engine.gather import gather, watermarks
@@ -33,6 +34,7 @@ from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
 from leadup.identity.vault import Vault
 from leadup.kit import Source
+from leadup.rules.lists import Listing
 from leadup.rules.program import Activation, Program
 from leadup.state import Store
 from leadup.state.store import chunks, upsert
@@ -100,10 +102,16 @@ class Pipeline:
 
     # ------------------------------------------------------------ rules go live
 
-    def use(self, program: Program, targets: Mapping[Target, Terms], now: datetime) -> bool:
+    def use(
+        self,
+        program: Program,
+        targets: Mapping[Target, Terms],
+        now: datetime,
+        lists: Mapping[str, Listing] | None = None,
+    ) -> bool:
         """Let rules go live: signals of new patterns are derived, whom the edit concerns is judged again. One commit.
 
-        Returns whether anything changed.
+        ``lists``: all that the program has. Returns whether anything changed.
         """
         self.program = program
         with self.store.write() as connection:
@@ -115,7 +123,8 @@ class Pipeline:
                 return False
             before = live["scopes"] if live else None
             mark(connection, before, after)
-            if rederive(connection, program, self.log):
+            exchanged = listed.keep(connection, program, lists or {})
+            if rederive(connection, program, self.log) or exchanged:
                 mark(connection, before, after)
             forget_segments(connection, program, to_us(now))
             connection.execute(delete(meta).where(meta.c.key == _RULES))

@@ -9,8 +9,9 @@ import click
 
 from leadup.cli.base import app_of, err, out, table
 from leadup.errors import LeadupError, RuleError, SettingsError
+from leadup.rules.loader import load
 from leadup.rules.model import json_schema
-from leadup.rules.recipes import Recipe, recipes
+from leadup.rules.recipes import Recipe, folder, recipes
 from leadup.rules.suggest import did_you_mean
 from leadup.settings import find_file, load_settings
 
@@ -45,6 +46,7 @@ def new(ctx: click.Context, recipe: str | None, show: bool, to: Path | None) -> 
         return
     path = to or _folder(ctx) / f"{recipe}.yaml"
     _write(known[recipe], path)
+    _write_lists(recipe, path)
     out.print(f"Wrote {path}. {known[recipe].about}", markup=False)
     _try(ctx, path)
 
@@ -66,6 +68,15 @@ def _write(recipe: Recipe, path: Path) -> None:
     except OSError as error:
         why = "exists already" if path.exists() else f"can not be written: {error.strerror}"
         raise LeadupError(f"{path} {why}.\n  What to do: name another file with --to.") from None
+
+
+def _write_lists(recipe: str, path: Path) -> None:
+    """Put the recipe's example of each list it names beside it, unless there is such a file already."""
+    for example in load([folder() / f"{recipe}.yaml"]).watched:
+        beside = path.parent / example.name
+        if not beside.exists():
+            beside.write_bytes(example.read_bytes())
+            out.print(f"Wrote {beside}, an example: put your own people there.", markup=False)
 
 
 def _try(ctx: click.Context, path: Path) -> None:

@@ -61,7 +61,8 @@ def _load(ctx: Context, paths: Sequence[Path]) -> tuple[Rules, App | None]:
         assert app is not None
         return app.load_rules(), app
     names = [n for n, c in app.settings.connections.items() if c.connector.destination] if app else None
-    return load(list(paths), connections=names if _belongs(app, paths) else None), app
+    region = app.settings.region if app else None
+    return load(list(paths), connections=names if _belongs(app, paths) else None, region=region), app
 
 
 def _belongs(app: App | None, paths: Sequence[Path]) -> bool:
@@ -221,7 +222,7 @@ def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: 
         at = parse_instant(at_text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--at") from None
-    loaded = load([rule_file])
+    loaded = load([rule_file], region=region)
     try:
         with _opened(event_file) as lines:
             records, rejected = read_jsonl(lines, source="try", place=event_file.name)
@@ -229,7 +230,7 @@ def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: 
         raise LeadupError(f"{event_file} is a damaged gzip file ({error}); write or fetch it again") from None
     for one in rejected:
         err.print(f"{one.place}:{one.line}: {one.reason}", markup=False)
-    answer = try_rules(loaded.program, records, at, region)
+    answer = try_rules(loaded.program, records, at, region, loaded.lists)
     if as_json:
         emit(answer)
     else:

@@ -38,7 +38,7 @@ def backtest(ctx: click.Context, segment: str, days: int, as_json: bool) -> None
     if segment not in program.segments:
         raise LeadupError(f"There is no segment {segment!r} in the rules.{did_you_mean(segment, program.segments)}")
     with progress(not as_json) as tell:
-        answer = hindsight.backtest(app.store, program, segment, now(), days, _targets(app, segment), tell)
+        answer = hindsight.backtest(app.store, app.rules, segment, now(), days, _targets(app, segment), tell)
     if as_json:
         emit(answer)
     else:
@@ -86,7 +86,7 @@ def diff(ctx: click.Context, rule_files: Path | None, as_json: bool) -> None:
     """
     app = app_of(ctx)
     names = [name for name, c in app.settings.connections.items() if c.connector.destination]
-    rules = app.rules if rule_files is None else load([rule_files], connections=names)
+    rules = app.rules if rule_files is None else load([rule_files], connections=names, region=app.settings.region)
     with progress(not as_json) as tell:
         answer = difference(app, rules, now(), tell)
     if as_json:

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeAlias
 
-import pyarrow as pa
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from leadup.engine.facts import people_table
 from leadup.engine.gather import fact_table
 from leadup.engine.kernel import judge
+from leadup.engine.listed import people_on
 from leadup.rules.program import Program, Segment
 from leadup.rules.signals import leaves, signal_table
 from leadup.rules.visits import VISIT, asks_visits
@@ -47,8 +48,9 @@ def scopes(program: Program, terms: Mapping[str, Mapping[str, Json]]) -> Scopes:
     unknown = _of_whom_nothing_is_known(program)
     found: Scopes = {}
     for name, segment in program.segments.items():
-        scope = _rests_on(program, [segment]).scope(everyone=unknown[name], segments=[name])
-        found[f"segment:{name}"] = scope
+        rests = _rests_on(program, [segment])
+        on: list[Json] = [*sorted(rests.texts & program.lists.keys())]
+        found[f"segment:{name}"] = rests.scope(everyone=unknown[name], segments=[name], lists=on)
     others: dict[str, Mapping[str, Any]] = {
         "score": program.scores,
         "property": program.properties,
@@ -111,7 +113,7 @@ def _texts(thing: Any) -> Iterator[str]:
 
 def _of_whom_nothing_is_known(program: Program) -> dict[str, bool]:
     """Which segments hold for somebody who has done nothing and of whom nothing is said."""
-    nobody = pa.table({"person": pa.array([1], pa.int64()), "known_from": pa.array([EVER], pa.int64())})
+    nobody = people_table(program, {1: EVER}, {})
     table = judge(program, nobody, signal_table(program, [], [], [], [], []), fact_table([]), at=0, watermarks={})
     return {
         name: bool(table[f"when:{name}"][0].as_py() or table[f"excluded:{name}"][0].as_py())
@@ -122,7 +124,7 @@ def _of_whom_nothing_is_known(program: Program) -> dict[str, bool]:
 def mark(connection: Connection, before: Scopes | None, after: Scopes) -> None:
     """Mark those as dirty whom the difference between two programs concerns; everybody when one is not known.
 
-    Call it before stale signals are dropped, and again after new ones are derived.
+    Call it before stale signals are dropped and lists are exchanged, and again after new ones are there.
     """
     known = before or {}
     names = sorted(name for name in {*known, *after} if known.get(name) != after.get(name))
@@ -146,6 +148,9 @@ def mark(connection: Connection, before: Scopes | None, after: Scopes) -> None:
         _mark(connection, select(spans.c.person).select_from(told).where(f.trait.in_(traits)).distinct())
     for segments in chunks(_all(changed, "segments")):
         _mark(connection, select(memberships.c.person).where(memberships.c.segment.in_(segments)).distinct())
+    if on := _all(changed, "lists"):
+        for query in people_on(on):
+            _mark(connection, query)
     for key in [name.removeprefix("target:") for name in names if name.startswith("target:")]:
         connection_name, use, name = key.split("/", 2)
         here = (targets.c.connection == connection_name) & (targets.c.use == use) & (targets.c.name == name)
@@ -154,7 +159,7 @@ def mark(connection: Connection, before: Scopes | None, after: Scopes) -> None:
 
 
 def _all(changed: Iterable[Any], what: str) -> list[str]:
-    return sorted({name for scope in changed for name in scope[what]})
+    return sorted({name for scope in changed for name in scope.get(what, ())})
 
 
 def _mark(connection: Connection, query: Any) -> None:

@@ -1,16 +1,30 @@
-"""Facts of persons, as conditions read them: of each trait the last one by its instant."""
+"""What is said of persons, as conditions read it: facts, of each trait the last one by its instant, and lists."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadup.engine.history import People, column
-from leadup.rules.program import Where
+from leadup.rules.program import Program, Where
 from leadup.rules.verdicts import Instants, Mask
 from leadup.rules.where import passes
 from leadup.types import NEVER
+
+
+def people_table(program: Program, known_from: Mapping[int, int], listed: Mapping[str, Collection[int]]) -> pa.Table:
+    """Build the kernel's table of people, in the order of ``known_from`` (microseconds by person).
+
+    ``listed``: by list, who is on it; a list that is not named has nobody.
+    """
+    ids = pa.array(known_from, pa.int64())
+    columns = {"person": ids, "known_from": pa.array(known_from.values(), pa.int64())}
+    for name in program.lists:
+        columns[f"list:{name}"] = pc.is_in(ids, value_set=pa.array(listed.get(name, ()), pa.int64()))
+    return pa.table(columns)
 
 
 class Facts:

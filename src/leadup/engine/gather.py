@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, and_, select
 
+from leadup.engine.facts import people_table
+from leadup.engine.listed import who_is_on
 from leadup.identity import people
 from leadup.rules.program import Program
 from leadup.rules.signals import signal_table
@@ -21,12 +23,8 @@ def gather(connection: Connection, program: Program, persons: Collection[int]) -
     """Return the kernel's tables ``people``, ``signals`` and ``facts`` for these persons."""
     known = people.known_from(connection, persons)
     ordered = sorted(known)
-    who = pa.table(
-        {
-            "person": pa.array(ordered, pa.int64()),
-            "known_from": pa.array([known[person] for person in ordered], pa.int64()),
-        }
-    )
+    on = who_is_on(connection, program, ordered)
+    who = people_table(program, {person: known[person] for person in ordered}, on)
     return who, _signals(connection, program, ordered), fact_table(people.facts_of(connection, ordered))
 
 

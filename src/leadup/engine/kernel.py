@@ -24,6 +24,7 @@ from leadup.rules.program import (
     Condition,
     Did,
     First,
+    InList,
     InSegment,
     Measured,
     Not,
@@ -40,7 +41,7 @@ from leadup.rules.program import (
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.scores import Scoring
 from leadup.rules.signals import leaves
-from leadup.rules.verdicts import Verdicts, every, known, lagging, some, sooner
+from leadup.rules.verdicts import Mask, Verdicts, every, known, lagging, some, sooner
 from leadup.rules.visits import VISIT, asks_visits, fed_by
 from leadup.types import EVER, NEVER
 
@@ -62,6 +63,7 @@ def judge(
 
     - ``people``: ``person`` int64 (each once), ``known_from`` int64, the instant of his first event or fact. Whoever
       is known only later than ``at`` is not seen: nothing holds for him until then.
+      Of each list of the program, ``list:NAME`` bool: who is on it (:func:`leadup.engine.facts.people_table`).
     - ``signals``: as :func:`leadup.rules.signals.signal_schema`, in any order (fastest by person, ``at``, ``key``).
       Signals of other persons are left out; the ``key`` of a signal is unique for a person and pattern.
     - ``facts``: ``person`` int64, ``trait`` string, ``at`` int64, ``text`` string, ``num`` float64 (as
@@ -86,11 +88,12 @@ def judge(
     index = People(column(people, "person").to_numpy())
     sorted_signals = Signals(signals, index, _patterns(program))
     current = Facts(facts, index, len(known_from), at=at)
+    listed = {name: column(people, f"list:{name}").to_numpy(zero_copy_only=False) for name in program.lists}
     tables = []
     for begin in range(0, max(len(known_from), 1), block):
         end = min(begin + block, len(known_from))
         history = History(sorted_signals, program.patterns, begin, end, at=at)
-        judgement = _Judgement(program, history, current, begin, end, at=at, watermarks=watermarks)
+        judgement = _Judgement(program, history, current, listed, begin, end, at=at, watermarks=watermarks)
         verdicts = judgement.columns(known_from[begin:end])
         arrays = {id(values): values for values in verdicts.values()}  # many columns are one array
         arrow = {key: _arrow(values) for key, values in arrays.items()}
@@ -137,6 +140,7 @@ class _Judgement:
         program: Program,
         history: History,
         facts: Facts,
+        listed: Mapping[str, Mask],
         begin: int,
         end: int,
         *,
@@ -144,7 +148,7 @@ class _Judgement:
         watermarks: Mapping[str, int],
         settle: int = 0,
     ) -> None:
-        self._program, self._history, self._facts = program, history, facts
+        self._program, self._history, self._facts, self._listed = program, history, facts, listed
         self._block, self._persons = slice(begin, end), end - begin
         self._at, self._watermarks, self._settle = at, watermarks, settle
         self._patient: dict[int, _Judgement] = {}
@@ -210,6 +214,8 @@ class _Judgement:
             case CameBy():
                 holds, until = self._history.came_by(c.where)
                 return known(holds != negate, until)
+            case InList():
+                return known(self._listed[c.list][self._block] != negate, self._never)
             case Person():
                 holds, until = self._facts.judge(c.where)
                 return known(holds[self._block] != negate, until[self._block])
@@ -242,7 +248,13 @@ class _Judgement:
         if segment.settle > self._settle:
             return self._patiently(segment.settle, lambda judgement: judgement.clear(name))
         return self._once(
-            "clear", name, False, lambda: every([self.verdict(e, negate=True) for e in segment.exclude], self._persons)
+            "clear", name, False, lambda: every([self._bars(e, negate=True) for e in segment.exclude], self._persons)
+        )
+
+    def _bars(self, name: str, *, negate: bool = False) -> Verdicts:
+        """Judge what ``exclude`` names: a segment, or a list."""
+        return self.condition(
+            InList(list=name) if name in self._program.lists else InSegment(segment=name), negate=negate
         )
 
     def verdict(self, name: str, *, negate: bool = False) -> Verdicts:
@@ -257,7 +269,7 @@ class _Judgement:
         def make() -> Verdicts:
             if not negate:
                 return every([self.when(name), self.clear(name)], self._persons)
-            return some([self.when(name, negate=True), *(self.verdict(e) for e in exclude)], self._persons)
+            return some([self.when(name, negate=True), *map(self._bars, exclude)], self._persons)
 
         return self._once("verdict", name, negate, make)
 
@@ -267,8 +279,8 @@ class _Judgement:
             later = settle - self._settle
             marks = {pattern: max(mark - later, EVER) for pattern, mark in self._watermarks.items()}
             begin, end = self._block.start, self._block.stop
-            program, history, facts = self._program, self._history, self._facts
-            made = _Judgement(program, history, facts, begin, end, at=self._at, watermarks=marks, settle=settle)
+            program, history, facts, listed = self._program, self._history, self._facts, self._listed
+            made = _Judgement(program, history, facts, listed, begin, end, at=self._at, watermarks=marks, settle=settle)
             made._scores = self._scores
             self._patient[settle] = made
         verdicts = ask(self._patient[settle])

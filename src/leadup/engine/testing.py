@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from leadup.consent import permission
+from leadup.engine.facts import people_table
 from leadup.engine.kernel import judge
 from leadup.errors import Problem
 from leadup.membership import Members, fold
@@ -65,7 +66,8 @@ def _run(program: Program, case: Case, purposes: Purposes) -> TestResult:
     failures: list[Problem] = []
     for expect, path in expectations(case.test, case.path):
         at = to_us(case.test.now) + getattr(expect, "after", 0)
-        (verdicts,) = judge(program, *story, at=at, watermarks=dict.fromkeys(program.patterns, at)).to_pylist()
+        (row,) = judge(program, *story, at=at, watermarks=dict.fromkeys(program.patterns, at)).to_pylist()
+        verdicts = {**story[0].to_pylist()[0], **row}
         sent = None if case.test.consent is None else _sent(program, case.test, story, at, purposes)
         failures += _failures(program, case.document, expect, path, verdicts, at, sent)
     place = case.document.values[case.path]
@@ -119,7 +121,7 @@ def _story(program: Program, test: Test) -> tuple[pa.Table, pa.Table, pa.Table]:
         key=[f"{index:09}" for _, index in rows],
         properties=[viewed(pattern, events[index][1], {}) for pattern, index in rows],
     )
-    people = pa.table({"person": pa.array([_PERSON], pa.int64()), "known_from": pa.array([begin], pa.int64())})
+    people = people_table(program, {_PERSON: begin}, {name: {_PERSON} for name in test.lists or ()})
     return people, signals, _facts(test, begin)
 
 
@@ -170,7 +172,10 @@ def _why_out(program: Program, segment: str, verdicts: Mapping[str, Any]) -> str
     if not verdicts[f"when:{segment}"]:
         return "its `when` does not hold"
     for other in program.segments[segment].exclude:
-        if verdicts[f"when:{other}"] and not verdicts[f"excluded:{other}"]:
+        if other in program.lists:
+            if verdicts[f"list:{other}"]:
+                return f'it excludes the list "{other}", and the person is on it'
+        elif verdicts[f"when:{other}"] and not verdicts[f"excluded:{other}"]:
             return f'it excludes "{other}", which holds'
     group = next(group for group in program.groups if segment in group.segments)
     winner = next((other for other in group.segments if verdicts[f"in:{other}"]), segment)

@@ -64,7 +64,7 @@ def only(program: Program, name: str) -> Program:
         segment = waiting.pop()
         if segment not in needed:
             needed.add(segment)
-            waiting += program.segments[segment].exclude
+            waiting += [name for name in program.segments[segment].exclude if name in program.segments]
             waiting += [c.segment for c in leaves(program.segments[segment].when) if isinstance(c, InSegment)]
     groups = [replace(g, segments=tuple(one for one in g.segments if one in needed)) for g in program.groups]
     segments = {one: segment for one, segment in program.segments.items() if one in needed}

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from leadup.delivery.book import Terms
+from leadup.engine import listed
 from leadup.engine.derive import is_derived, rederive
 from leadup.engine.gather import gather
 from leadup.engine.kernel import judge
@@ -20,6 +21,8 @@ from leadup.events.log import EventLog
 from leadup.identity import people
 from leadup.insights.ahead import only
 from leadup.membership import OUT, Audience, fold, wanted
+from leadup.rules.lists import Listing
+from leadup.rules.loader import Rules
 from leadup.rules.program import Program
 from leadup.rules.verdicts import Mask
 from leadup.state import Store
@@ -39,7 +42,7 @@ class Moved:
 
 def backtest(
     store: Store,
-    program: Program,
+    rules: Rules,
     name: str,
     now: datetime,
     days: int,
@@ -48,8 +51,9 @@ def backtest(
 ) -> dict[str, Any]:
     """Judge a segment at the end (UTC) of each of the last ``days`` days that are over. Nothing is kept.
 
-    People, their identifiers and consent are those of today; what came in late counts from its own instant on. Whoever
-    came and went again between two ends of days is not seen, and ``stay_at_least`` is counted from the first one on.
+    People, their identifiers and consent, and the lists they are on, are those of today; what came in late counts from
+    its own instant on. Whoever came and went again between two ends of days is not seen, and ``stay_at_least`` is
+    counted from the first one on.
 
     ``targets`` are the segment's, with what each asks and can do. Their calls are what its joins and leaves need at
     least (sent once a day, in full batches) and at most (one by one).
@@ -57,11 +61,11 @@ def backtest(
     end = now.replace(hour=0, minute=0, second=0, microsecond=0)
     ends = [end - DAY * back for back in range(days, -1, -1)]
     tell("reading", None)
-    tables = _read(store, program)
+    tables = _read(store, rules.program, rules.lists)
     ids = tables[0]["person"].to_numpy()
     before: Mask = np.zeros(len(ids), bool)
     sizes, moves = [], []
-    for day, members in enumerate(members_at(program, tables, name, [to_us(one) for one in ends])):
+    for day, members in enumerate(members_at(rules.program, tables, name, [to_us(one) for one in ends])):
         sizes.append(int(members.sum()))
         moves.append(Moved(ids[members & ~before].tolist(), ids[before & ~members].tolist()))
         before = members
@@ -103,13 +107,14 @@ def members_at(program: Program, tables: Tables, name: str, instants: Sequence[i
         yield np.not_equal(entered[name], OUT)
 
 
-def _read(store: Store, program: Program) -> Tables:
-    """The kernel's tables for everyone. Signals that no live rule reads are derived, and thrown away again."""
+def _read(store: Store, program: Program, lists: Mapping[str, Listing]) -> Tables:
+    """The kernel's tables for everyone. Signals and lists that no live rule reads are made, and thrown away again."""
     with store.read() as connection:
-        derived = is_derived(connection, program)
+        derived = is_derived(connection, program) and listed.is_kept(connection, program)
     with nullcontext() if derived else store.rehearsal(), store.read() as connection:
         if not derived:
             rederive(connection, program, EventLog(store))
+            listed.keep(connection, program, lists)
         return gather(connection, program, people.everyone(connection))
 
 

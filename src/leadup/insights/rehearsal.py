@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from leadup.identity.vault import Vault
 from leadup.insights.words import instant
 from leadup.normal import email_address, phone_number
 from leadup.pipeline import Pipeline
+from leadup.rules.lists import Listing
 from leadup.rules.program import Program
 from leadup.state import open_store
 from leadup.types import Event, Fact, Identifier, Kind, Page, to_us
@@ -26,7 +27,11 @@ PAGE = 5_000
 
 
 def try_rules(
-    program: Program, records: Sequence[Event | Fact], at: datetime, region: str | None = None
+    program: Program,
+    records: Sequence[Event | Fact],
+    at: datetime,
+    region: str | None = None,
+    lists: Mapping[str, Listing] | None = None,
 ) -> dict[str, Any]:
     """Judge a program over records, taken as complete up to ``at``, in a state that is thrown away.
 
@@ -38,6 +43,7 @@ def try_rules(
     with tempfile.TemporaryDirectory(prefix="leadup-try-") as folder:
         store = open_store("sqlite://", Path(folder))
         pipeline = Pipeline(store, Vault(Fernet.generate_key().decode()), program, region=region)
+        pipeline.use(program, {}, at, lists)
         for start in range(0, len(records), PAGE):
             pipeline.take("try", Page(records=records[start : start + PAGE], cursor={}), at)
         with store.read() as connection:

@@ -13,6 +13,7 @@ from leadup.rules.program import (
     Did,
     First,
     Habit,
+    InList,
     InSegment,
     Measured,
     Not,
@@ -62,6 +63,8 @@ def describe(condition: Condition) -> str:
             return f"person {_where(condition.where)}"
         case InSegment():
             return f"in segment {condition.segment}"
+        case InList():
+            return f"on list {condition.list}"
         case All() | Any() | Not():
             return {All: "all of", Any: "any of", Not: "not"}[type(condition)]
 

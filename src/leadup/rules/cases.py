@@ -87,6 +87,8 @@ class Test(Part):
     """The instant of judging."""
     person: Given[dict[Word, Value]] = None
     """Facts about the person."""
+    lists: Given[Annotated[list[Word], Field(examples=[["customers"]])]] = None
+    """Lists the person is on; what their files hold does not count here."""
     consent: Given[
         Annotated[
             dict[Annotated[Purpose, Field(strict=False)], Literal["granted", "denied"]],

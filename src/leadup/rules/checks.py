@@ -27,6 +27,7 @@ def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[
     yield from _groups(files)
     yield from _holdouts(files)
     yield from _funnels(files)
+    yield from _lists(files, declared)
     patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
     for file in files:
         yield from _tiers(file)
@@ -43,9 +44,9 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
     scores = {name: score for file in files for name, score in file.rules.scores.items()}
     yield from _too_many_reported(files)
     for file in files:
-        for section in ("micro_conversions", "macro_conversions", "funnels"):
+        for section in ("micro_conversions", "macro_conversions", "funnels", "lists"):
             for name in getattr(file.rules, section):
-                if (SECTIONS[section], name) not in used:
+                if used.isdisjoint({(SECTIONS[section], name), (f"segment or {SECTIONS[section]}", name)}):
                     yield file.document.problem((section, name), f'No rule uses "{name}".', at_key=True)
         for index, test in enumerate(file.rules.tests):
             for number, happened in enumerate(test.events):
@@ -94,8 +95,9 @@ def reads(files: Sequence[Loaded]) -> dict[str, dict[str, tuple[Document, Path]]
     graph: dict[str, dict[str, tuple[Document, Path]]] = {}
     for file in files:
         graph.update({name: {} for name in file.rules.segments})
+    for file in files:
         for use in uses(file):
-            if use.noun == "segment" and use.path[0] == "segments":
+            if use.noun in ("segment", "segment or list") and use.path[0] == "segments" and use.name in graph:
                 graph[str(use.path[1])].setdefault(use.name, (use.document, use.path))
     return graph
 
@@ -115,7 +117,7 @@ def _unknown_names(files: Sequence[Loaded], declared: Declared) -> Iterator[Prob
         for use in uses(file):
             if use.noun == "tier" and not all_scores:
                 continue  # it may be a tier of a score that is ill-formed, which is said elsewhere
-            known: Collection[str] = tiers if use.noun == "tier" else declared.places[use.noun]
+            known: Collection[str] = tiers if use.noun == "tier" else declared.called(use.noun)
             if use.name not in known:
                 yield use.document.problem(
                     use.path, f'There is no {use.noun} "{use.name}".', _hint(use, known, declared)
@@ -130,7 +132,8 @@ def _hint(use: Use, known: Collection[str], declared: Declared) -> str:
     if elsewhere:
         return f'"{use.name}" is a {elsewhere[0]}'
     listed = ", ".join(sorted(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
-    return did_you_mean(use.name, known) or (f"{use.noun}s: {listed}" if known else f"no {use.noun} is declared")
+    several = use.noun.replace(" or ", "s and ") + "s"
+    return did_you_mean(use.name, known) or (f"{several}: {listed}" if known else f"no {use.noun} is declared")
 
 
 def _scores_by_tier(files: Sequence[Loaded]) -> dict[str, list[str]]:
@@ -222,6 +225,15 @@ def _holdouts(files: Sequence[Loaded]) -> Iterator[Problem]:
                     hint = did_you_mean(name, first) or "a segment names it: holdout: {name: …, percent: …}"
                     path = ("tests", index, "held_out", number)
                     yield file.document.problem(path, f'There is no holdout "{name}".', hint)
+
+
+def _lists(files: Sequence[Loaded], declared: Declared) -> Iterator[Problem]:
+    for file in files:
+        for name in file.rules.lists:
+            if name in declared.places["segment"]:
+                text = f'There is a segment "{name}", too.'
+                hint = "`exclude` names segments and lists, so give one of them another name"
+                yield file.document.problem(("lists", name), text, hint, at_key=True)
 
 
 # ---------------------------------------------------------------- what can never hold

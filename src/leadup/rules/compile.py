@@ -25,8 +25,11 @@ Funnels: TypeAlias = Mapping[str, Sequence[str]]
 """The steps of each funnel."""
 
 
-def compile_rules(files: Sequence[Loaded]) -> p.Program:
-    """Return the program that ``files`` mean together. They have passed :func:`leadup.rules.checks.errors`."""
+def compile_rules(files: Sequence[Loaded], digests: Mapping[str, str]) -> p.Program:
+    """Return the program that ``files`` mean together, ``digests`` being those of its lists.
+
+    They have passed :func:`leadup.rules.checks.errors`.
+    """
     rules = [file.rules for file in files]
     scores = {name: _score(name, score) for r in rules for name, score in r.scores.items()}
     funnels = {name: steps for r in rules for name, steps in r.funnels.items()}
@@ -40,6 +43,11 @@ def compile_rules(files: Sequence[Loaded]) -> p.Program:
         },
         scores=scores,
         segments={name: segments[name] for name in TopologicalSorter(reads(files)).static_order()},
+        lists={
+            name: p.PeopleList(name=name, match=it.match, digest=digests[name])
+            for r in rules
+            for name, it in r.lists.items()
+        },
         groups=tuple(p.Group(name=name, segments=tuple(it)) for r in rules for name, it in r.groups.items()),
         conversions={name: _conversion(name, it) for r in rules for name, it in r.conversions.items()},
         properties={name: _property(name, it) for r in rules for name, it in r.properties.items()},
@@ -152,14 +160,14 @@ def _leaf(it: c.Leaf, scores: Scores, funnels: Funnels) -> p.Condition:
                 strict=it.strict or False,
                 without=it.without,
             )
-        case c.ScoreAtLeast():
-            return p.ScoreIs(score=it.score, low=float(it.at_least))
-        case c.InTier():
-            return _tier(it, scores)
+        case c.ScoreAtLeast() | c.InTier():
+            return _score_is(it, scores)
         case c.Person():
             return _person(_where(it.person))
         case c.InSegment():
             return p.InSegment(segment=it.in_segment)
+        case c.InList():
+            return p.InList(list=it.in_list)
 
 
 def _did(it: counts.Did) -> p.Did | p.Measured:
@@ -195,7 +203,9 @@ def _person(where: p.Where) -> p.Condition:
     return p.All((p.Person(where=traits), p.CameBy(where=channels))) if traits else p.CameBy(where=channels)
 
 
-def _tier(it: c.InTier, scores: Scores) -> p.ScoreIs:
+def _score_is(it: c.ScoreAtLeast | c.InTier, scores: Scores) -> p.ScoreIs:
+    if isinstance(it, c.ScoreAtLeast):
+        return p.ScoreIs(score=it.score, low=float(it.at_least))
     score = it.of or next(name for name, score in scores.items() if it.tier in dict(score.tiers))
     tiers = scores[score].tiers
     index = [name for name, _ in tiers].index(it.tier)

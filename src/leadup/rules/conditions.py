@@ -126,6 +126,15 @@ class InSegment(Part):
     """The segment."""
 
 
+class InList(Part):
+    """One of the person's identifiers is on a list of known people."""
+
+    called, operator = "`in_list`", "in_list"
+
+    in_list: Word
+    """The list."""
+
+
 class AllOf(Part):
     """All of these hold."""
 
@@ -174,6 +183,7 @@ OPERATORS: dict[str, type[Part]] = {
         InTier,
         Person,
         InSegment,
+        InList,
     )
 }
 
@@ -197,6 +207,7 @@ Leaf: TypeAlias = (
     | InTier
     | Person
     | InSegment
+    | InList
 )
 """Conditions that hold no other condition."""
 Condition: TypeAlias = Annotated[
@@ -217,7 +228,8 @@ Condition: TypeAlias = Annotated[
     | Annotated[ScoreAtLeast, Tag("<score>")]
     | Annotated[InTier, Tag("<tier>")]
     | Annotated[Person, Tag("<person>")]
-    | Annotated[InSegment, Tag("<in_segment>")],
+    | Annotated[InSegment, Tag("<in_segment>")]
+    | Annotated[InList, Tag("<in_list>")],
     Discriminator(_operator, custom_error_type="condition", custom_error_message="condition"),
 ]
 for _model in (AllOf, AnyOf, Not):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from leadup.errors import Problem, RuleError
-from leadup.rules import checks, source, words
+from leadup.rules import checks, lists, source, words
 from leadup.rules.cases import Test
 from leadup.rules.compile import compile_rules
-from leadup.rules.model import RuleFile
+from leadup.rules.lists import Listing, read_list
+from leadup.rules.model import PeopleList, RuleFile
 from leadup.rules.names import Declared, Loaded
 from leadup.rules.program import Program
 from leadup.rules.source import Document
+from leadup.rules.suggest import did_you_mean
 from leadup.rules.vocabulary import Part
 
 
@@ -40,27 +42,32 @@ class Rules:
     """What is allowed and probably not meant."""
     files: tuple[Loaded, ...] = ()
     """Each file's text with the place of every key and value, and its parts as they were written."""
+    lists: Mapping[str, Listing] = field(default_factory=dict)
+    """Who is on each list."""
+    watched: tuple[Path, ...] = ()
+    """The files of the lists: with another content, these are other rules."""
 
 
-def load(paths: Sequence[Path], connections: Collection[str] | None = None) -> Rules:
+def load(paths: Sequence[Path], connections: Collection[str] | None = None, *, region: str | None = None) -> Rules:
     """Load rule files and folders of them (every ``*.yaml`` and ``*.yml`` directly inside; no folders in folders).
 
-    ``connections`` are the names of ``leadup.toml`` that rules may activate; None: they are not checked.
+    ``connections`` are the names of ``leadup.toml`` that rules may activate; None: they are not checked. ``region`` is
+    the country (ISO 3166) of phone numbers without ``+`` and country code in lists.
 
     Raises:
         RuleError: something is wrong; holds every problem found.
     """
     found, problems = _find(paths)
-    return _load([*_read(found, problems)], problems, connections)
+    return _load([*_read(found, problems)], problems, connections, region)
 
 
 def load_text(text: str, file: str = "rules.yaml", connections: Collection[str] | None = None) -> Rules:
-    """Load one rule file that is not on disk; ``file`` is its name in messages.
+    """Load one rule file that is not on disk; ``file`` is its name in messages, and its lists are looked for beside it.
 
     Raises:
         RuleError: as :func:`load`.
     """
-    return _load([(file, text.encode(errors="surrogatepass"))], [], connections)
+    return _load([(file, text.encode(errors="surrogatepass"))], [], connections, None)
 
 
 # ---------------------------------------------------------------- files
@@ -103,7 +110,12 @@ def _read(files: Iterable[Path], problems: list[Problem]) -> Iterator[tuple[str,
 # ---------------------------------------------------------------- texts to rules
 
 
-def _load(texts: Iterable[tuple[str, bytes]], problems: list[Problem], connections: Collection[str] | None) -> Rules:
+def _load(
+    texts: Iterable[tuple[str, bytes]],
+    problems: list[Problem],
+    connections: Collection[str] | None,
+    region: str | None,
+) -> Rules:
     unread = bool(problems)  # names may well be declared in what could not be read
     documents: list[Document] = []
     for file, content in texts:
@@ -123,19 +135,58 @@ def _load(texts: Iterable[tuple[str, bytes]], problems: list[Problem], connectio
     problems += declared.problems
     if not unread:
         problems += checks.errors(files, declared, connections)
+    declaring = [(loaded, name, it) for loaded in files for name, it in loaded.rules.lists.items()]
+    listings = {name: _listing(loaded, name, it, region, problems) for loaded, name, it in declaring}
+    watched = tuple(dict.fromkeys(_beside(loaded, it) for loaded, _, it in declaring))
     if problems:
         order = {document.file: index for index, document in enumerate(documents)}
-        raise RuleError(sorted(problems, key=lambda p: (order.get(p.file, -1), p.line, p.column)))
+        problems.sort(key=lambda p: (order.get(p.file, -1), p.line, p.column))
+        raise RuleError(problems, watched=[*map(str, watched)])
     return Rules(
-        program=compile_rules(files),
+        program=compile_rules(files, {name: one.digest for name, one in listings.items()}),
         tests=tuple(
             Case(loaded.document, ("tests", index), test)
             for loaded in files
             for index, test in enumerate(loaded.rules.tests)
         ),
-        warnings=tuple(checks.warnings(files)),
+        warnings=(*checks.warnings(files), *(it for listing in listings.values() for it in listing.warnings)),
         files=tuple(files),
+        lists=listings,
+        watched=watched,
     )
+
+
+def _beside(loaded: Loaded, it: PeopleList) -> Path:
+    return Path(loaded.document.file).parent / it.file
+
+
+def _listing(loaded: Loaded, name: str, it: PeopleList, region: str | None, problems: list[Problem]) -> Listing:
+    """Read the file of a list; what is wrong with it goes to ``problems``."""
+    path, reason, hint = _beside(loaded, it), "", ""
+    try:
+        if path.exists() and not path.is_file():  # a pipe, say: it may never end
+            reason = "it is no file"
+        else:
+            with path.open("rb") as opened:
+                content = opened.read(lists.MAX_BYTES + 1)
+    except FileNotFoundError:
+        reason, hint = "there is none", did_you_mean(path.name, _neighbours(path))
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        hint = hint or "it is looked for from the folder of this file"
+        problems.append(loaded.document.problem(("lists", name, "file"), f"{path} can not be read: {reason}.", hint))
+        return Listing(match=it.match)
+    listing = read_list(str(path), content, it.match, column=it.column or "", region=region)
+    problems += listing.errors
+    return listing
+
+
+def _neighbours(path: Path) -> list[str]:
+    try:
+        return [one.name for one in path.parent.iterdir()]
+    except OSError:
+        return []
 
 
 def _well_formed(document: Document, problems: list[Problem]) -> tuple[RuleFile, bool]:

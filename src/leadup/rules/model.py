@@ -25,7 +25,7 @@ from leadup.rules.vocabulary import (
     Word,
     wrong,
 )
-from leadup.types import Purpose
+from leadup.types import Kind, Purpose
 
 Description: TypeAlias = Annotated[str, Field(max_length=10_000)]
 
@@ -191,8 +191,8 @@ class Segment(Part):
 
     when: Condition
     """The condition."""
-    exclude: Given[list[Word]] = None
-    """Segments whose people are taken out."""
+    exclude: Given[Annotated[list[Word], Field(examples=[["customers"]])]] = None
+    """Segments and lists whose people are taken out."""
     settle: Given[Annotated[Duration, Field(examples=["72h"])]] = None
     """Wait so long for rows that come late, before anything counts as not having happened."""
     stay_at_least: Given[Duration] = None
@@ -205,6 +205,19 @@ class Segment(Part):
     """Limits beyond which nothing is sent until a person has looked."""
     description: Given[Description] = None
     """For people."""
+
+
+class PeopleList(Part):
+    """Known people, to include or to exclude: a CSV file, whose first line names its columns."""
+
+    called = "a list"
+
+    file: Annotated[Word, Field(examples=["customers.csv"])]
+    """The file, looked for from the folder of this rule file. It is watched like a rule file."""
+    match: Annotated[Kind, Field(strict=False)]
+    """What its people are known by. E-mail addresses and phone numbers may be hashed (SHA-256 in hex)."""
+    column: Given[Annotated[Word, Field(examples=["E-Mail"])]] = None
+    """The column that holds it; left out: the one called like `match`."""
 
 
 class Property(Part):
@@ -274,6 +287,8 @@ class RuleFile(Part):
     """Decaying sums of points, by name."""
     segments: Section[Segment] = Field({})
     """People for whom a condition holds, by name."""
+    lists: Section[PeopleList] = Field({}, examples=[{"customers": {"file": "customers.csv", "match": "email"}}])
+    """Known people from files, by name of the list."""
     groups: Section[Annotated[list[Word], Field(min_length=2)]] = Field({})
     """Segments of which a person is only in the first that holds, by name of the group."""
     properties: Section[Property] = Field({})

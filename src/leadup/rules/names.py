@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -16,13 +16,14 @@ from leadup.rules.cases import Expect, Test
 from leadup.rules.model import RuleFile
 from leadup.rules.source import Document, Path
 
-Noun: TypeAlias = Literal["conversion", "funnel", "score", "tier", "segment"]
+Noun: TypeAlias = Literal["conversion", "funnel", "score", "tier", "segment", "list", "segment or list"]
 SECTIONS = {
     "micro_conversions": "conversion",
     "macro_conversions": "conversion",
     "funnels": "funnel",
     "scores": "score",
     "segments": "segment",
+    "lists": "list",
     "groups": "group",
     "properties": "property",
     "conversions": "reported conversion",
@@ -54,6 +55,10 @@ class Declared:
 
     places: dict[str, dict[str, tuple[Document, Path]]] = field(default_factory=lambda: defaultdict(dict))
     problems: list[Problem] = field(default_factory=list)
+
+    def called(self, noun: Noun) -> Collection[str]:
+        """Return the names of a kind, or of either of two."""
+        return set().union(*(self.places[one] for one in noun.split(" or ")))
 
     def add(self, document: Document) -> None:
         """Take the names of one document; a name seen before is a problem."""
@@ -96,7 +101,7 @@ def _in_segments(document: Document, rules: RuleFile) -> Iterator[Use]:
         for condition, path in walk(segment.when, ("segments", name, "when")):
             for noun, key in _KEYS.get(type(condition), ()):
                 yield from _listed(noun, getattr(condition, key), document, (*path, key))
-        yield from _listed("segment", segment.exclude, document, ("segments", name, "exclude"))
+        yield from _listed("segment or list", segment.exclude, document, ("segments", name, "exclude"))
 
 
 def _in_sections(document: Document, rules: RuleFile) -> Iterator[Use]:
@@ -115,6 +120,7 @@ def _in_sections(document: Document, rules: RuleFile) -> Iterator[Use]:
 
 
 def _in_test(document: Document, test: Test, path: Path) -> Iterator[Use]:
+    yield from _listed("list", test.lists, document, (*path, "lists"))
     for expect, at in expectations(test, path):
         yield from _listed("segment", expect.in_, document, (*at, "in"))
         yield from _listed("segment", expect.out, document, (*at, "out"))
@@ -143,6 +149,7 @@ _KEYS: Mapping[type[BaseModel], tuple[tuple[Noun, str], ...]] = {
     c.ScoreAtLeast: (("score", "score"),),
     c.InTier: (("tier", "tier"), ("score", "of")),
     c.InSegment: (("segment", "in_segment"),),
+    c.InList: (("list", "in_list"),),
 }
 
 

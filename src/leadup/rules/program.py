@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from leadup.types import Money, Purpose
+from leadup.types import Kind, Money, Purpose
 
 Scalar: TypeAlias = "str | int | float | bool"
 Op = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "contains", "starts_with", "matches", "exists"]
@@ -217,6 +217,13 @@ class InSegment:
     segment: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InList:
+    """One of the person's identifiers is on the list."""
+
+    list: str
+
+
 @dataclass(frozen=True, slots=True)
 class All:
     """Every part holds."""
@@ -240,7 +247,20 @@ class Not:
 
 Habit: TypeAlias = First | Stopped | Resumed | Regularly
 Condition: TypeAlias = (
-    Did | Visits | Measured | Habit | Started | Sequence | ScoreIs | Person | CameBy | InSegment | All | Any | Not
+    Did
+    | Visits
+    | Measured
+    | Habit
+    | Started
+    | Sequence
+    | ScoreIs
+    | Person
+    | CameBy
+    | InSegment
+    | InList
+    | All
+    | Any
+    | Not
 )
 
 
@@ -306,7 +326,7 @@ class Segment:
     name: str
     when: Condition
     exclude: tuple[str, ...] = ()
-    """Names of segments whose verdict takes a person out."""
+    """Names of segments whose verdict, and of lists that, take a person out; no list has a segment's name."""
     settle: int = 0
     """Microseconds for which rows may still come late: absence counts only up to the watermark less this."""
     stay_at_least: int = 0
@@ -315,6 +335,17 @@ class Segment:
     activate: tuple[Activation, ...] = ()
     guard: Guard = Guard()
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleList:
+    """Known people. Their identifiers travel apart from the rules: the kernel is told who is on the list."""
+
+    name: str
+    match: Kind
+    """What kind of identifier it holds."""
+    digest: str = ""
+    """Changes when, and only when, its identifiers change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +386,7 @@ class Program:
     scores: Mapping[str, Score] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
     """In an order in which every segment comes after those it reads (``in_segment``, ``exclude``)."""
+    lists: Mapping[str, PeopleList] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     conversions: Mapping[str, Conversion] = field(default_factory=dict)
     properties: Mapping[str, Property] = field(default_factory=dict)

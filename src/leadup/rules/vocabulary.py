@@ -29,11 +29,9 @@ from leadup.types import Money, minor_digits
 NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
     owner: frozenset(keys.split())
     for owner, keys in {
-        "a rule file": "lists",
         "a conversion": "ladder cap episode again_after",
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
-        "a condition": "in_list",
     }.items()
 }
 """Words of the language that are planned and not built, by where they belong. They are refused by name."""

@@ -102,7 +102,7 @@ def _keys_inside(owner: type[Part]) -> list[str]:
 
 
 def _planned(owner: type[Part]) -> frozenset[str]:
-    return NOT_BUILT.get(owner.called, frozenset()) | (NOT_BUILT["a condition"] if owner.operator else frozenset())
+    return NOT_BUILT.get(owner.called, frozenset())
 
 
 def _keys_of(owner: type[Part]) -> str:
@@ -124,9 +124,6 @@ def _condition(document: Document, fault: Fault) -> Problem:
     if named:
         text = f"`{named[1]}` is a second operator beside `{named[0]}`; a condition has one."
         return document.problem((*path, named[1]), text, "join conditions with `all` or `any`", at_key=True)
-    for key in value:
-        if key in NOT_BUILT["a condition"]:
-            return document.problem((*path, key), not_built(key), operators, at_key=True)
     for key in value:
         if guess := did_you_mean(key, OPERATORS):
             return document.problem((*path, key), f'"{key}" is not an operator.', f"{guess}   {operators}", at_key=True)

@@ -226,6 +226,17 @@ facts = Table(
     sqlite_with_rowid=False,
 )
 
+listed = Table(
+    "listed",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("list", String, primary_key=True),
+    Index("listed_list", "list"),
+    sqlite_with_rowid=False,
+)
+"""Identifiers on lists of known people, in the form that ``identifiers`` has them; whose they are may not be known."""
+
 consents = Table(
     "consents",
     metadata,
