@@ -19,6 +19,8 @@ from leadup import registry
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import Planned, accept
+from leadup.erasure.ask import ask
+from leadup.erasure.work import Receipt, receipts, waiting, work
 from leadup.errors import LeadupError, SettingsError
 from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key
@@ -160,6 +162,7 @@ class App:
         folder.mkdir(parents=True, exist_ok=True)
         with self.store.read() as connection:
             rows = connection.execute(select(rejects).order_by(rejects.c.connection, rejects.c.id)).mappings().all()
+        written = set()
         for name, group in groupby(rows, key=lambda row: row["connection"]):
             path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)[-100:]}.csv"
             draft = path.with_suffix(".part")
@@ -168,6 +171,9 @@ class App:
                 writer.writerow(["file", "line", "reason", "text"])
                 writer.writerows([row["place"], row["line"], row["reason"], row["text"]] for row in group)
             draft.replace(path)
+            written.add(path)
+        for path in set(folder.glob("*.csv")) - written:  # whose rows have been erased
+            path.unlink()
         return folder
 
     def go_live(self, rules: Rules, now: datetime) -> bool:
@@ -176,6 +182,35 @@ class App:
         targets = activations(rules.program, can, self.settings.guards.max_leave)
         with self.judging:
             return self.pipeline.use(rules.program, targets, now, rules.lists)
+
+    # ------------------------------------------------------------ erasure
+
+    def _inbox(self) -> Inbox | None:
+        """The collector's inbox, if there ever was one."""
+        return self.inbox if self.inbox.path.exists() else None
+
+    def erase(self, person: int, now: datetime, by: str) -> int:
+        """Ask for the erasure of a person; return the request's number. May be called beside a running daemon."""
+        inbox = self._inbox()
+        until = inbox.last() if inbox else 0
+        asked = ask(self.store, self.log, self.vault, person, now, by, region=self.settings.region, inbox_until=until)
+        self.write_rejects()
+        return asked
+
+    def erase_on(self, now: datetime, *, force: bool = False) -> None:
+        """Go on with the requests that are not done. ``force``: also with leaves that a vendor refused lately."""
+        with self.judging:
+            work(self.store, self.log, self._inbox(), to_us(now), force=force)
+
+    def erasing(self) -> list[int]:
+        """Numbers of the requests that are not done."""
+        with self.store.read() as connection:
+            return waiting(connection)
+
+    def erasures(self, only: int | None = None) -> list[Receipt]:
+        """How all requests stand, or one."""
+        with self.store.read() as connection:
+            return receipts(connection, self._inbox(), list(self.destinations), only)
 
     # ------------------------------------------------------------ the flow
 
@@ -254,6 +289,7 @@ class App:
         tell("delivering", None)
         result.delivered = self.deliver(now, [target.id for target in chosen], force=only is not None)
         result.settled = self.poll(now)
+        self.erase_on(now)
         result.errors |= {d.target.key: d.error for d in result.delivered if d.error}
         result.errors |= self._waiting(chosen, {d.target.key for d in result.delivered})
         return result

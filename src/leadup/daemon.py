@@ -63,6 +63,7 @@ class Daemon:
             ("collected", "core", self._pull_collected, every.tick_at_most_every),
             ("tick", "core", self._tick_if_news, every.tick_at_most_every),
             ("compact", "core", self._compact, 3600.0),
+            ("erase", "core", self._erase, max(1.0, every.tick_at_most_every)),
             ("deliver", "delivery", self._deliver, every.tick_at_most_every),
             ("rules", "house", self._watch_rules, every.watch_rules_every),
             ("requests", "house", self._serve_requests, 0.5),
@@ -240,6 +241,13 @@ class Daemon:
         with self._app.judging:
             self._app.pipeline.log.compact(to_us(now))
             self._app.pipeline.log.sweep(to_us(now))
+
+    def _erase(self) -> None:
+        """Go on with what was asked for, here or by a command beside us; its leaves go out like all others."""
+        if asked := self._app.erasing():
+            self._app.erase_on(self._clock.now())
+            for request in set(asked) - set(self._app.erasing()):
+                log.info("erased", request=request)
 
     # ------------------------------------------------------------ rules
 

@@ -75,6 +75,7 @@ class Inbox:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
             if not _version(connection):
                 _create(connection)
             if _version(connection) == _VERSION:
@@ -112,6 +113,25 @@ class Inbox:
             query = "SELECT count(*), min(received_us) FROM requests WHERE connection = ? AND number > ?"
             count, oldest = opened.execute(query, (connection, _number(since, _name(opened)))).fetchone()
         return Backlog(requests=count, oldest=None if oldest is None else from_us(oldest))
+
+    def last(self) -> int:
+        """The number of the last request that was ever received; 0 for none."""
+        with closing(self.open()) as opened:
+            row = opened.execute("SELECT seq FROM sqlite_sequence WHERE name = 'requests'").fetchone()
+        return int(row[0]) if row else 0
+
+    def kept(self, until: int) -> dict[str, int]:
+        """How many requests up to number ``until`` are still kept, by connection."""
+        with closing(self.open()) as opened:
+            query = "SELECT connection, count(*) FROM requests WHERE number <= ? GROUP BY connection"
+            return dict(opened.execute(query, (until,)).fetchall())
+
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, which holds earlier contents; return whether nobody stood in the way."""
+        with closing(self.open()) as opened:
+            opened.execute("PRAGMA busy_timeout=1000")
+            busy, _, _ = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def forget(self, opened: sqlite3.Connection, connection: str, number: int) -> None:
         """Delete a connection's requests up to ``number``, which are in the event log. Ends holding no lock.

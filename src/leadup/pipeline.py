@@ -32,6 +32,7 @@ from leadup.events.log import EventLog
 from leadup.identity import people, resolve
 from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
+from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
 from leadup.rules.lists import Listing
@@ -69,6 +70,8 @@ class Taken:
     """Events without any identifier that tells a person: kept in the log, judged for nobody."""
     gone: int = 0
     """Events that the source has taken back."""
+    suppressed: int = 0
+    """Records that tell of a person who was erased: dropped, and kept nowhere."""
 
     def __iadd__(self, other: Taken) -> Taken:
         for name in self.__slots__:
@@ -175,6 +178,7 @@ class Pipeline:
             self._hold(writing)
             taken, keys = self._absorb(writing, page, now) if page.records else (Taken(), [])
             taken.rejected = len(page.rejected)
+            self._reject(writing, connection, page)
             if page.part is not None:
                 taken.gone = self._take_back(writing, parts.read(writing, connection, page.part, keys))
             parts.settle(writing, connection, page.settled)
@@ -187,7 +191,11 @@ class Pipeline:
         return self.log.remove(writing, gone) if gone else 0
 
     def _absorb(self, writing: Connection, page: Page, now: datetime) -> tuple[Taken, list[bytes]]:
-        sealed = [seal(record, region=self._region) for record in page.records]
+        told_of = [seal(record, region=self._region) for record in page.records]
+        away = Door(writing, self._vault).turned_away(
+            [Sighting(one.record.identifiers, to_us(one.record.at)) for one in told_of]
+        )
+        sealed = [one for one, erasure in zip(told_of, away, strict=True) if erasure is None]
         events = [one.record for one in sealed if isinstance(one.record, Event)]
         facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
         appended = self.log.append(writing, events, to_us(now))
@@ -225,13 +233,19 @@ class Pipeline:
             same=appended.same,
             facts=len(facts),
             nobody=len(appended.new) - len(fresh),
+            suppressed=len(told_of) - len(sealed),
         )
         return taken, appended.keys
 
-    def _advance(self, writing: Connection, connection: str, page: Page, taken: Taken, now: datetime) -> None:
+    def _reject(self, writing: Connection, connection: str, page: Page) -> None:
+        door = Door(writing, self._vault)
         for one in page.rejected:
+            if door.names(one.text, self._region):
+                continue
             reject = {"connection": connection, "place": one.place, "line": one.line, "reason": one.reason}
             writing.execute(sqlite_insert(rejects).values(**reject, text=redact(one.text)).on_conflict_do_nothing())
+
+    def _advance(self, writing: Connection, connection: str, page: Page, taken: Taken, now: datetime) -> None:
         row = writing.execute(select(sources).where(sources.c.connection == connection)).first()
         watermark = to_us(page.complete_until) if page.complete_until else (row.watermark_us if row else None)
         values = {
@@ -241,6 +255,7 @@ class Pipeline:
             "pulled_us": to_us(now),
             "events": (row.events if row else 0) + taken.new - taken.gone,
             "rejected": (row.rejected if row else 0) + taken.rejected,
+            "suppressed": (row.suppressed if row else 0) + taken.suppressed,
             "error": None,
         }
         upsert(writing, sources, [values], update=[name for name in values if name != "connection"])
@@ -309,6 +324,11 @@ class Pipeline:
     ) -> list[int]:
         """Pass on what belongs to persons who turned out to be others; return whom to judge in their place."""
         stays = people.current(connection, chosen)
+        erased = {person for person, other in stays.items() if other == people.NOBODY}
+        for part in chunks(erased):
+            connection.execute(delete(dirty).where(dirty.c.person.in_(part)))
+        fresh -= erased
+        stays = {person: other for person, other in stays.items() if person not in erased}
         merges = {person: other for person, other in stays.items() if person != other}
         waiting = merge(connection, merges, at_us) if merges else set()
         postponed |= waiting.union(merges[person] for person in waiting)

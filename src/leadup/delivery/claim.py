@@ -10,6 +10,8 @@ from sqlalchemy import Connection, select
 
 from leadup.consent import Permission, permission
 from leadup.delivery.book import TargetRow
+from leadup.delivery.erase import REASON as ERASED
+from leadup.delivery.erase import being_erased
 from leadup.delivery.remote import Pair, holders
 from leadup.delivery.states import Row, States
 from leadup.identity import people
@@ -41,7 +43,8 @@ def claim(
         The rows to send.
     """
     leaves = [row for row in states.rows if row["verb"] == "leave"]
-    to_take_out = _to_take_out(connection, states, target, leaves)
+    erased = being_erased(connection, {row["person"] for row in states.rows})
+    to_take_out = _to_take_out(connection, states, target, leaves, erased)
     allowed = permissions(connection, target, states.rows)
     claimed = []
     for row in states.rows:
@@ -52,6 +55,9 @@ def claim(
             else:
                 shared = bool(states.standing(row)["remote"])
                 states.spared(row, "another member still needs these identifiers" if shared else "was there before us")
+            continue
+        if row["person"] in erased:
+            states.withheld(row, ERASED)
             continue
         address = addresses.get(row["person"], _NOBODY)
         if isinstance(address, Unreachable):
@@ -84,8 +90,11 @@ def permissions(connection: Connection, target: TargetRow, rows: Sequence[Row]) 
     """What consent says of each row now, by row."""
     stated = people.consent_together(connection, sorted({row["person"] for row in rows}))
     of_event = _event_consent(connection, target, rows)
+    erased = being_erased(connection, {row["person"] for row in rows})
     return {
-        row["id"]: permission(target.terms.purposes, stated.get(row["person"], {}), of_event.get(row["subject"]))
+        row["id"]: Permission(False, ERASED)
+        if row["person"] in erased
+        else permission(target.terms.purposes, stated.get(row["person"], {}), of_event.get(row["subject"]))
         for row in rows
     }
 
@@ -102,11 +111,12 @@ def _event_consent(connection: Connection, target: TargetRow, rows: Sequence[Row
 
 
 def _to_take_out(
-    connection: Connection, states: States, target: TargetRow, leaves: Sequence[Row]
+    connection: Connection, states: States, target: TargetRow, leaves: Sequence[Row], erased: Collection[int]
 ) -> dict[str, Collection[Pair]]:
     """By subject, what was sent, without what another current member also sent.
 
-    When consent was withdrawn the strictest statement counts, so nothing is spared.
+    When consent was withdrawn the strictest statement counts, so nothing is spared. An erasure is about one person:
+    what another one also sent is his.
     """
     found: dict[str, Collection[Pair]] = defaultdict(list)
     if not leaves:
@@ -124,6 +134,7 @@ def _to_take_out(
     needed = holders(connection, target.id, sent, current)
     for standing in sent:
         for kind, value in standing["remote"] or ():
-            if standing["urgent"] or not needed.get((kind, value), set()) - {standing["subject"]}:
+            strict = standing["urgent"] and standing["person"] not in erased
+            if strict or not needed.get((kind, value), set()) - {standing["subject"]}:
                 found[standing["subject"]] = [*found[standing["subject"]], (kind, value)]
     return found

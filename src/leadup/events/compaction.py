@@ -6,7 +6,7 @@ was revised or removed meanwhile does lie in the new file, but is marked as gone
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from leadup.events.manifest import EventFile
 from leadup.events.rows import BATCH, DAY_US, batch_of
 from leadup.state.store import Store
 from leadup.state.tables import event_files, event_gone, event_tail
+
+_FILE_ROWS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,27 @@ def compact(store: Store, folder: Path, now_us: int, terms: Terms) -> int:
         days: dict[int, list[EventFile]] = {day: [] for day in aged}
         for file in manifest.live(connection):
             days.setdefault(file.day, []).append(file)
+    return _merge(store, folder, days, aged, gone, now_us, terms)
+
+
+def rewrite(store: Store, folder: Path, now_us: int, days: Collection[int]) -> int:
+    """Write the files of these days anew of which any row counts no more, and leave the tail as it is."""
+    terms = Terms(keep_days=0, tail_rows=0, file_rows=_FILE_ROWS, gone_share=0.0)
+    with store.read() as connection:
+        gone = manifest.gone_counts(connection)
+        listed = {day: manifest.live(connection, day) for day in days}
+    return _merge(store, folder, listed, {}, gone, now_us, terms)
+
+
+def _merge(
+    store: Store,
+    folder: Path,
+    days: Mapping[int, Sequence[EventFile]],
+    aged: Mapping[int, int],
+    gone: dict[int, int],
+    now_us: int,
+    terms: Terms,
+) -> int:
     done = 0
     for day, listed in sorted(days.items()):
         groups = _groups(listed, gone, aged.get(day, 0), terms)
@@ -148,8 +171,8 @@ def _swap(store: Store, day: int, taken: _Taken, written: Written | None, now_us
 # ---------------------------------------------------------------- sweep
 
 
-def sweep(store: Store, folder: Path, dropped_before_us: int) -> int:
-    """See :meth:`leadup.events.log.EventLog.sweep`.
+def sweep(store: Store, folder: Path, dropped_before_us: int) -> int | None:
+    """See :meth:`leadup.events.log.EventLog.sweep`; None: somebody uses the folder, so nothing was done.
 
     Whoever writes a file holds the write lock (a page) or uses the folder (a compactor) until the file is named. So
     when we hold the lock and are alone, what no row names is an orphan, whatever its age.
@@ -157,7 +180,7 @@ def sweep(store: Store, folder: Path, dropped_before_us: int) -> int:
     columns = event_files.c
     with store.write() as connection, files.alone(folder) as alone:
         if not alone:
-            return 0
+            return None
         old = columns.dropped_us <= dropped_before_us
         replaced = set(connection.scalars(select(columns.path).where(old)))
         named = set(connection.scalars(select(columns.path))) - replaced

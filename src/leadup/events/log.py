@@ -19,9 +19,10 @@ from sqlalchemy import Connection, func, select
 from leadup.errors import LeadupError
 from leadup.events import compaction, files, manifest
 from leadup.events.rows import DAY_US, Row, batch_of, events_of, in_batch, row_of, sayable
+from leadup.events.search import Sighted, as_of, in_file, in_tail
 from leadup.state.store import Store
 from leadup.state.tables import event_keys, event_tail
-from leadup.types import Event
+from leadup.types import Event, Identifier
 
 _TAIL_ROWS = 16_384
 
@@ -112,7 +113,7 @@ class EventLog:
 
         Does nothing while anyone reads or compacts.
         """
-        return compaction.sweep(self.store, self.folder, now_us - grace_us)
+        return compaction.sweep(self.store, self.folder, now_us - grace_us) or 0
 
     def _keep(self, connection: Connection, rows: Sequence[Row], received_us: int) -> None:
         tail: list[Row] = []
@@ -183,6 +184,36 @@ class EventLog:
                     for batch in files.read(self.folder / file.path, keys=by_day[file.day], gone=gone):
                         found.update(events_of(batch))
         return found
+
+    def carrying(
+        self, connection: Connection, wanted: Collection[Identifier], seen: dict[int, list[Sighted]]
+    ) -> list[Sighted]:
+        """Return all events that carry one of ``wanted``, those included that count no more and still lie in a file.
+
+        Looks through every file once: ``seen`` keeps what each held, by number, from one call to the next, so that the
+        call that must be exact, in the transaction that writes, has little left to do.
+        """
+        if not wanted:
+            return []
+        with self._view(connection) as (view, listed):
+            for file in listed:
+                if file.id not in seen:
+                    seen[file.id] = in_file(self.folder, file, wanted)
+            return [one for file in listed for one in as_of(view, file, seen[file.id])] + in_tail(view, wanted)
+
+    def rewrite(self, now_us: int, keys: Collection[bytes]) -> bool:
+        """Write the files anew that hold events taken back, of these ``keys``; return whether no file holds any more.
+
+        Not yet, if somebody reads or compacts at this moment: call it again.
+        """
+        with self.store.read() as connection:
+            days = manifest.days_of_gone(connection, keys)
+        if days:
+            compaction.rewrite(self.store, self.folder, now_us, days)
+        if compaction.sweep(self.store, self.folder, now_us) is None:
+            return False
+        with files.alone(self.folder) as alone, self.store.read() as connection:
+            return alone and not manifest.days_of_gone(connection, keys) and not manifest.dropped(connection)
 
     def names(self, connection: Connection) -> dict[str, int]:
         """Return how many events there are of each name, exactly. Opens only files of which some rows are gone."""

@@ -134,3 +134,15 @@ def gone_counts(connection: Connection) -> dict[int, int]:
 def add_gone(connection: Connection, file: int, keys: Collection[bytes]) -> None:
     """Say that rows of ``keys`` in ``file`` do not count."""
     _insert(connection, event_gone, sorted((file, key) for key in keys))
+
+
+def days_of_gone(connection: Connection, keys: Collection[bytes]) -> set[int]:
+    """Return the days of which a file that counts has a row of ``keys`` that does not."""
+    these = wanted(connection, keys)
+    days = select(event_files.c.day).join(event_gone, event_gone.c.file == event_files.c.id)
+    return set(connection.scalars(days.where(event_files.c.dropped_us.is_(None), event_gone.c.key.in_(these))))
+
+
+def dropped(connection: Connection) -> bool:
+    """Whether a file that was replaced still lies there."""
+    return connection.scalar(select(event_files.c.id).where(event_files.c.dropped_us.is_not(None)).limit(1)) is not None

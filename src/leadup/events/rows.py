@@ -73,7 +73,7 @@ def row_of(event: Event, received_us: int) -> Row:
         ValueError: it holds what JSON and UTF-8 can not say; see :func:`sayable`.
     """
     at_us = to_us(event.at)
-    pairs = [f'["{identifier.kind}",{_ENCODER.encode(identifier.value)}]' for identifier in event.identifiers]
+    pairs = [pair_text(identifier) for identifier in event.identifiers]
     properties, click_ids = _text(event.properties), _text(event.click_ids)
     consent = _consent(tuple(event.consent.items()))
     content = f"{at_us}\0{','.join(sorted(pairs))}\0{properties}\0{click_ids}\0{consent}\0{event.name}"
@@ -91,6 +91,16 @@ def row_of(event: Event, received_us: int) -> Row:
         consent=consent,
         digest=blake2b(content.encode(), digest_size=16).digest(),
     )
+
+
+def pair_text(identifier: Identifier) -> str:
+    """Return an identifier as the JSON of ``identifiers`` has it: in that text if, and only if, it is one of them."""
+    return f'["{identifier.kind}",{_ENCODER.encode(identifier.value)}]'
+
+
+def identifiers_in(text: str) -> tuple[Identifier, ...]:
+    """Read the JSON of ``identifiers``."""
+    return _identifiers(text)
 
 
 def sayable(event: Event) -> Event:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
@@ -18,6 +19,9 @@ from leadup.state.store import chunks, upsert
 from leadup.state.tables import consents, dirty, facts, identifiers, persons, shared, spans, vault
 from leadup.types import EVER, Contact, Email, Identifier, Json, Kind, Purpose
 
+NOBODY: Final = 0
+"""What an erased person has turned out to be."""
+
 # ---------------------------------------------------------------- who there is
 
 
@@ -27,7 +31,7 @@ def everyone(connection: Connection) -> list[int]:
 
 
 def current(connection: Connection, asked: Collection[int]) -> dict[int, int]:
-    """Whom each person has turned out to be; himself, if nobody else."""
+    """Whom each person has turned out to be; himself, if nobody else; :data:`NOBODY` who was erased."""
     stays = {person: person for person in asked}
     front = set(asked)
     while front:
@@ -97,13 +101,9 @@ def find(connection: Connection, text: str, *, region: str | None = None) -> lis
     if text.startswith("p") and number.isdigit():
         known = current(connection, [int(number)])
         exists = connection.scalar(select(persons.c.id).where(persons.c.id == int(number)))
-        return [known[int(number)]] if exists is not None else []
-    kind, colon, value = text.partition(":")
-    named = [(Kind(kind), value)] if colon and kind in set(Kind) else [(kind_, text) for kind_ in Kind]
-    wanted = [(str(k), sealed) for k, raw in named if (sealed := normalise(k, raw, region=region)) is not None]
-    wanted += [(str(k), raw.lower()) for k, raw in named if k in (Kind.EMAIL, Kind.PHONE)]
+        return [known[int(number)]] if exists is not None and known[int(number)] != NOBODY else []
     found: list[int] = []
-    for pair in wanted:
+    for pair in ((str(meant.kind), meant.value) for meant in meant_by(text, region=region)):
         query = (
             select(spans.c.person)
             .join(identifiers, identifiers.c.id == spans.c.identifier)
@@ -111,6 +111,14 @@ def find(connection: Connection, text: str, *, region: str | None = None) -> lis
         )
         found += [person for person in connection.scalars(query) if person not in found]
     return found
+
+
+def meant_by(text: str, *, region: str | None = None) -> list[Identifier]:
+    """Identifiers that ``text`` may mean: ``kind:value``, or a bare one, which may be of any kind."""
+    kind, colon, value = text.partition(":")
+    named = [(Kind(kind), value)] if colon and kind in set(Kind) else [(kind_, text) for kind_ in Kind]
+    meant = [Identifier(k, sealed) for k, raw in named if (sealed := normalise(k, raw, region=region)) is not None]
+    return meant + [Identifier(k, raw.lower()) for k, raw in named if k in (Kind.EMAIL, Kind.PHONE)]
 
 
 # ---------------------------------------------------------------- anchors

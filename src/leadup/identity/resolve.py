@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 
 from leadup.identity.bulk import among, next_numbers
 from leadup.identity.links import hanging_together, store_links
-from leadup.identity.ownership import Division, divide
+from leadup.identity.ownership import Division, Link, divide
 from leadup.identity.register import Register, Sighting, Stretch, owner_at
 from leadup.state.store import upsert
 from leadup.state.tables import dirty, persons, shared, spans
@@ -51,13 +51,7 @@ def absorb(connection: Connection, sightings: Sequence[Sighting]) -> Absorbed:
     register.enrol(sightings)
     concerned, found = hanging_together(register, store_links(register, sightings))
     concerned.update(register.fresh)
-    merges: dict[int, int] = {}
-    if concerned:
-        division = divide({number: register.known[number] for number in concerned}, found)
-        seats, merges = _seat(register, division)
-        _rename(register, merges)
-        _write_spans(register, division, seats)
-        _write_shared(register, division)
+    merges = _settle(register, concerned, found)
     anchors = [register.numbers[seen[0]] if seen else None for seen, _ in sightings]
     register.soiled.update(
         owner_at(register.owners[anchor], at_us)
@@ -66,6 +60,29 @@ def absorb(connection: Connection, sightings: Sequence[Sighting]) -> Absorbed:
     )
     upsert(connection, dirty, [{"person": person} for person in sorted(register.soiled)], update=())
     return Absorbed(anchors, sorted(merges.items()))
+
+
+def redivide(connection: Connection, start: Collection[int]) -> None:
+    """Divide anew what hangs together with these identifiers (no user ids), after links were taken away.
+
+    Every person whose identifiers or spans changed is put into ``dirty``.
+    """
+    register = Register(connection)
+    register.look_up(start)
+    _settle(register, *hanging_together(register, set(start)))
+    upsert(connection, dirty, [{"person": person} for person in sorted(register.soiled)], update=())
+
+
+def _settle(register: Register, concerned: Collection[int], found: Sequence[Link]) -> dict[int, int]:
+    """Divide these identifiers by these links, and write it down; return which persons merge into which."""
+    if not concerned:
+        return {}
+    division = divide({number: register.known[number] for number in concerned}, found)
+    seats, merges = _seat(register, division)
+    _rename(register, merges)
+    _write_spans(register, division, seats)
+    _write_shared(register, division)
+    return merges
 
 
 def _seat(register: Register, division: Division) -> tuple[list[int], dict[int, int]]:

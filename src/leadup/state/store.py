@@ -23,6 +23,7 @@ from leadup.state.tables import meta, metadata
 T = TypeVar("T")
 SALT = "salt"
 """The key of the state's salt in ``meta``."""
+_WAIT_MS = 30_000
 CHUNK = 10_000
 """Values in one ``IN (...)``: SQLite takes at most 32,766 variables in a statement (page "Implementation limits")."""
 
@@ -83,6 +84,19 @@ class Store:
                 yield connection
             finally:
                 connection.rollback()
+
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, which holds earlier contents of pages; return whether nobody stood in the way.
+
+        What was deleted is overwritten by then, both in the log and in the file. Waits a second at most.
+        """
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout=1000")
+            try:
+                busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MS}")
+        return not busy
 
     def close(self) -> None:
         """Close all connections."""
@@ -151,9 +165,10 @@ def _tune(dbapi_connection: Any, _: Any) -> None:
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
     cursor.execute("PRAGMA foreign_keys=OFF")
     cursor.execute("PRAGMA cache_size=-65536")
+    cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten: no free page tells of an erased person
     cursor.close()
 
 

@@ -67,6 +67,7 @@ sources = Table(
     Column("events", BigInteger, nullable=False, server_default=text("0")),
     Column("rejected", BigInteger, nullable=False, server_default=text("0")),
     Column("error", Text),
+    Column("suppressed", BigInteger, nullable=False, server_default=text("0")),  # dropped: who they tell was erased
 )
 
 rejects = Table(
@@ -185,6 +186,7 @@ cut its time anywhere; without: only what was earlier than all before. A record'
 others is enough (:mod:`leadup.identity.ownership` says why)."""
 
 persons = Table("persons", metadata, Column("id", _ID, primary_key=True), Column("merged_into", _ID))
+"""``merged_into`` 0: erased. The row stays: a number that is given again would inherit what is still on its way."""
 
 spans = Table(
     "spans",
@@ -475,3 +477,61 @@ ledger = Table(
     Index("ledger_target", "target"),
 )
 """What happened to each row, append-only; free of personal data."""
+
+# ---------------------------------------------------------------- erasure
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("state", String, nullable=False),  # leaving, clearing, done
+    Column("asked_us", BigInteger, nullable=False),
+    Column("asked_by", String, nullable=False),
+    Column(
+        "inbox_until", BigInteger, nullable=False
+    ),  # the last request that may tell of her, in the collector's inbox
+    Column("done_us", BigInteger),
+    Column("lifted_us", BigInteger),
+)
+"""Requests to erase a person. Nothing in them says who that was."""
+
+erased_persons = Table(
+    "erased_persons",
+    metadata,
+    Column("person", _ID, primary_key=True),
+    Column("erasure", _ID, ForeignKey("erasures.id"), nullable=False),
+)
+"""Whose rows at the vendors are still to be taken out; nobody when the request is done."""
+
+erased_events = Table(
+    "erased_events",
+    metadata,
+    Column("erasure", _ID, ForeignKey("erasures.id"), primary_key=True),
+    Column("key", LargeBinary(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Events that count no more and may still lie in files; none when the files have been written anew."""
+
+erasure_targets = Table(
+    "erasure_targets",
+    metadata,
+    Column("erasure", _ID, ForeignKey("erasures.id"), primary_key=True),
+    Column("target", _ID, ForeignKey("targets.id"), primary_key=True),
+    Column("confirmed_us", BigInteger),
+    Column("outcome", String),
+    sqlite_with_rowid=False,
+)
+"""Audiences in which she was, or possibly was, and when each vendor confirmed that she is out: the receipt."""
+
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("hash", LargeBinary(16), primary_key=True),
+    Column("erasure", _ID, ForeignKey("erasures.id"), primary_key=True),
+    Column("from_us", BigInteger, primary_key=True),
+    Column("until_us", BigInteger, nullable=False),
+    Column("anywhere", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Keyed hashes of identifiers that bring an erased person back. ``anywhere``: a record that carries one is dropped;
+else one that has it as its strongest and lies in [from, until), as for a browser that others use too."""
