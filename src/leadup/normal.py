@@ -183,7 +183,7 @@ def region_code(raw: str) -> str:
     if code in phonenumbers.SUPPORTED_REGIONS:
         return code
     slip = USUAL_SLIPS.get(code)
-    hint = f"; did you mean {slip}?" if slip else ", as DE or US"
+    hint = f"; the code is {slip}" if slip else ", as DE or US"
     raise Unusable(f"it is no country of ISO 3166-1 in two letters{hint}")
 
 

@@ -13,11 +13,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from leadup import registry
 from leadup.errors import SettingsError
 from leadup.kit import ConnectionSettings, Connector
+from leadup.normal import region_code
 
 FILE_NAME = "leadup.toml"
 
@@ -75,7 +76,7 @@ class FileSettings(BaseModel):
 
     rules: str | list[str] = "rules"
     """Rule files, or folders of them."""
-    region: str | None = Field(None, min_length=2, max_length=2)
+    region: str | None = None
     """Country (ISO 3166) of phone numbers that stand without a country code."""
     state: StateSettings = StateSettings()
     daemon: DaemonSettings = DaemonSettings()
@@ -83,6 +84,11 @@ class FileSettings(BaseModel):
     web: WebSettings = WebSettings()
     connections: dict[str, dict[str, Any]] = {}
     """One table each; its ``type`` names the connector and is the table's own name when left out."""
+
+    @field_validator("region")
+    @classmethod
+    def _is_a_country(cls, region: str | None) -> str | None:
+        return None if region is None else region_code(region)
 
 
 @dataclass(frozen=True, slots=True)

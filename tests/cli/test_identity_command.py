@@ -112,7 +112,7 @@ def test_a_region_for_phones_is_given_or_set_or_missing(nowhere: Path) -> None:
         (("emial", "x", *GOOGLE), ['did you mean "email"?', "google_ads has: email, phone"]),
         (("email", "x", "--for", "google_adz"), ['did you mean "google_ads"?', "google_ads"]),
         (("email", "x", "--for", "hubspot"), ["no normal forms of its own", "google_ads"]),
-        (("phone", "x", *GOOGLE, "--region", "UK"), ["did you mean GB?"]),
+        (("phone", "x", *GOOGLE, "--region", "UK"), ["the code is GB"]),
         (("email", "x"), ["Missing option '--for'"]),
     ],
 )
@@ -120,6 +120,15 @@ def test_a_slip_is_wrong_usage_and_gets_the_nearest_word(arguments: tuple[str, .
     done = ask(*arguments)
     assert done.exit_code == 2
     assert all(word in " ".join(done.stderr.split()) for word in words), done.stderr
+
+
+def test_a_region_that_is_no_country_is_a_wrong_setting(nowhere: Path) -> None:
+    (nowhere / "leadup.toml").write_text('region = "UK"', "utf-8")
+    done = ask("phone", "020 7946 0958", *GOOGLE)
+    assert done.exit_code == 4
+    assert "leadup.toml: region: " in done.stderr
+    assert "the code is GB" in done.stderr
+    assert ask("email", "a@example.com", *GOOGLE).exit_code == 0, "it has nothing to do with phones"
 
 
 def test_a_file_that_was_asked_for_must_be_there() -> None:

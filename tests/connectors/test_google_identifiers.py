@@ -21,6 +21,13 @@ def test_an_address_at_hand_is_hashed_in_google_s_own_form() -> None:
     assert contact_ids(Contact(person=1, identifiers=identifiers)) == (RemoteId("email_sha256", general),)
 
 
+def test_an_address_of_which_google_leaves_nothing_is_not_sent() -> None:
+    general = sha256("+news@gmail.com")
+    identifiers = (Identifier(Kind.EMAIL, general), Identifier(Kind.PHONE, sha256("+4930901820")))
+    person = Contact(person=1, identifiers=identifiers, emails=(Email(general, SecretStr("+news@gmail.com")),))
+    assert contact_ids(person) == (RemoteId("phone_sha256", sha256("+4930901820")),)
+
+
 def test_all_of_a_person_s_addresses_and_phones_go_sorted_and_at_most_ten() -> None:
     assert contact_ids(person(1)) == (
         RemoteId("email_sha256", sha256("person1@example.com")),

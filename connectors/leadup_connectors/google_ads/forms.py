@@ -115,7 +115,7 @@ def _country_code(text: str, _region: str | None) -> str:
     if code in _countries():
         return code
     slip = USUAL_SLIPS.get(code)
-    raise Unusable("it is no country code of ISO 3166-1 in two letters" + (f"; did you mean {slip}?" if slip else ""))
+    raise Unusable("it is no country code of ISO 3166-1 in two letters" + (f"; the code is {slip}" if slip else ""))
 
 
 def _postal_code(text: str, _region: str | None) -> str:

@@ -23,9 +23,10 @@ def is_sha256(text: str) -> bool:
     return _SHA256.fullmatch(text) is not None
 
 
-def email_sha256(address: str) -> str:
-    """Return the SHA-256 (hex) of an address's normal form."""
-    return sha256(normal_email(address))
+def email_sha256(address: str) -> str | None:
+    """Return the SHA-256 (hex) of an address's normal form; None if it has none, as ``+news@gmail.com``."""
+    normal = normal_email(address)
+    return None if normal.startswith("@") else sha256(normal)
 
 
 def contact_ids(contact: Contact) -> tuple[RemoteId, ...]:
@@ -39,7 +40,8 @@ def contact_ids(contact: Contact) -> tuple[RemoteId, ...]:
         for email in contact.emails
     }
     emails.update(hashed for hashed in contact.of(Kind.EMAIL) if hashed not in known)
-    ids = {RemoteId(EMAIL, hashed) for hashed in emails} | {RemoteId(PHONE, p) for p in contact.of(Kind.PHONE)}
+    ids = {RemoteId(EMAIL, hashed) for hashed in emails if hashed is not None}
+    ids.update(RemoteId(PHONE, hashed) for hashed in contact.of(Kind.PHONE))
     return tuple(sorted(ids)[:MOST_IDENTIFIERS])
 
 

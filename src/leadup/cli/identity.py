@@ -7,14 +7,16 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from typing import BinaryIO
 
 import click
 
 from leadup import registry
+from leadup.cli.options import country
 from leadup.errors import SettingsError
 from leadup.kit import Connector, clip, decode_line, did_you_mean
-from leadup.normal import NormalForm, Normaliser, Unusable, region_code
+from leadup.normal import NormalForm, Normaliser, Unusable
 from leadup.records import LINE_LIMIT
 from leadup.settings import Settings, find_file, load_settings
 
@@ -38,6 +40,7 @@ def identity() -> None:
 @click.option(
     "--region",
     metavar="CC",
+    callback=country,
     help="Country (ISO 3166) of phone numbers without a country code. Default: `region` of leadup.toml.",
 )
 @click.option("--encoding", type=click.Choice(["hex", "base64"]), default="hex", show_default=True, help="Of the hash.")
@@ -61,9 +64,12 @@ def normalise(
     Nothing is stored or sent. The exit code is 1 if a value was refused.
     """
     form = _form(ctx, kind, vendor)
-    region = _region(ctx, region) if kind == "phone" or region else None
-    given = enumerate(values, 1) if values else _lines(sys.stdin.buffer)
-    if not values and sys.stdin.isatty():
+    if region is None and kind == "phone":
+        settings = _settings(ctx)
+        region = settings.region if settings else None
+    stdin = sys.stdin.buffer if sys.stdin else BytesIO()  # there is none where it was closed
+    given = enumerate(values, 1) if values else _lines(stdin)
+    if not values and stdin.isatty():
         click.echo("Reading values from the terminal, one a line; Ctrl-D ends.", err=True)
     refused = False
     for number, value in given:
@@ -101,17 +107,6 @@ def _connector(ctx: click.Context, name: str) -> Connector | None:
     settings = _settings(ctx)
     found = settings.connections.get(name) if settings else None
     return found.connector if found else None
-
-
-def _region(ctx: click.Context, given: str | None) -> str | None:
-    """The country that was given, else that of ``leadup.toml``."""
-    if given is None:
-        settings = _settings(ctx)
-        return settings.region if settings else None
-    try:
-        return region_code(given)
-    except Unusable as error:
-        raise click.BadParameter(f"{given!r}: {error}", param_hint="--region") from None
 
 
 def _settings(ctx: click.Context) -> Settings | None:

@@ -18,6 +18,7 @@ from leadup import registry
 from leadup.app import App
 from leadup.cli.author import new, schema
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
+from leadup.cli.options import country
 from leadup.cli.whatif import backtest, diff
 from leadup.clock import parse_instant
 from leadup.engine.testing import run as run_tests
@@ -209,7 +210,7 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
 @click.option(
     "--at", "at_text", required=True, metavar="INSTANT", help="Judge at this instant, e.g. 2026-03-15T12:00Z."
 )
-@click.option("--region", help="Country (ISO 3166) of phone numbers without a country code.")
+@click.option("--region", callback=country, help="Country (ISO 3166) of phone numbers without a country code.")
 @json_option
 @click.pass_context
 def try_(ctx: Context, rule_file: Path, event_file: Path, at_text: str, region: str | None, as_json: bool) -> None:
