@@ -33,7 +33,6 @@ from leadup.rules.program import (
     Stopped,
     Test,
     Visits,
-    Where,
 )
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.visits import TOLD, VISIT
@@ -104,7 +103,11 @@ class _Oracle:
     def __init__(self, program: Program, human: Human, at: int, watermarks: Mapping[str, int], settle: int = 0) -> None:
         self.program, self.human, self.at, self.watermarks, self.settle = program, human, at, watermarks, settle
         self.first = min((s.at for s in human.signals), default=at) - GRID
+        # What was worked out once is kept, as every segment asks for it again.
         self.counted: dict[str, list[tuple[int, dict[str, Json]]]] = {}
+        self.instants: dict[str, list[int]] = {}
+        self.known_verdicts: dict[tuple[str, bool], bool] = {}
+        self.patients: dict[int, _Oracle] = {}
 
     # ------------------------------------------------------------ segments
 
@@ -128,6 +131,11 @@ class _Oracle:
         return answers
 
     def verdict(self, name: str, *, negate: bool) -> bool:
+        if (name, negate) not in self.known_verdicts:
+            self.known_verdicts[name, negate] = self.work_out(name, negate=negate)
+        return self.known_verdicts[name, negate]
+
+    def work_out(self, name: str, *, negate: bool) -> bool:
         segment = self.program.segments[name]
         me = self.patient(segment.settle)
         if negate:
@@ -146,10 +154,11 @@ class _Oracle:
         """The oracle to ask for a segment that settles: its sources count as read less far."""
         if settle <= self.settle:
             return self
-        marks = {name: mark + self.settle - settle for name, mark in self.watermarks.items()}
-        patient = _Oracle(self.program, self.human, self.at, marks, settle)
-        patient.counted = self.counted
-        return patient
+        if settle not in self.patients:
+            marks = {name: mark + self.settle - settle for name, mark in self.watermarks.items()}
+            patient = self.patients[settle] = _Oracle(self.program, self.human, self.at, marks, settle)
+            patient.counted, patient.instants = self.counted, self.instants
+        return self.patients[settle]
 
     # ------------------------------------------------------------ conditions
 
@@ -181,7 +190,7 @@ class _Oracle:
         return self.scored(c, negate=negate)
 
     def did(self, c: Did, *, negate: bool) -> bool:
-        return self.counts(self.times(c.pattern, c.where), c, self.fed_by(c), negate=negate)
+        return self.counts([at for at, _ in self.occurrences(c)], c, self.fed_by(c), negate=negate)
 
     def counts(self, times: list[int], c: Did | Visits, patterns: list[str], *, negate: bool) -> bool:
         def count(u: int) -> int:
@@ -195,8 +204,10 @@ class _Oracle:
         return count(self.at) >= c.low and (c.high is None or fewer(c.high + 1))
 
     def measured(self, c: Measured, *, negate: bool) -> bool:
+        occurrences = self.occurrences(c)
+
         def measure(u: int) -> float:
-            inside = [p for t, p in self.occurrences(c) if since(u - c.lag, c.within) < t <= u - c.lag]
+            inside = [p for t, p in occurrences if since(u - c.lag, c.within) < t <= u - c.lag]
             values = [properties.get(c.property) for properties in inside]
             if c.of == "distinct":
                 return len({text(value) for value in values} - {None, ""})
@@ -327,8 +338,10 @@ class _Oracle:
                 value = trait.value
         return value
 
-    def times(self, pattern: str, where: Where = ()) -> list[int]:
-        return [at for at, _ in self.occurrences(Did(pattern=pattern, where=where))]
+    def times(self, pattern: str) -> list[int]:
+        if pattern not in self.instants:
+            self.instants[pattern] = [at for at, _ in self.happened(pattern)]
+        return self.instants[pattern]
 
     def occurrences(self, c: Did | Measured) -> list[tuple[int, dict[str, Json]]]:
         found = self.happened(c.pattern)
