@@ -70,8 +70,8 @@ _STRENGTH = {kind: rank for rank, kind in enumerate(Kind)}
 class Identifier:
     """A key that tells who.
 
-    A source gives e-mail and phone as it found them (or as a SHA-256 in hex); from the event log on the value of
-    these two kinds is always the SHA-256, in hex, of the normal form.
+    A source gives e-mail and phone as it found them (or as a SHA-256 in hex or base64); from the event log on the value
+    of these two kinds is always the SHA-256, in hex, of the normal form.
     """
 
     kind: Kind
