@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from cryptography.fernet import Fernet
-from judge import DAYS, NOW, PATTERNS, make_program
+from operators import DAYS, NOW, PATTERNS, make_program
 from sqlalchemy import func, select
 
 from leadup.delivery.book import Terms
