@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-JUDGE = ["--events", "20000", "--dirty", "50", "--times", "1"]
+JUDGE = ["--events", "20000", "--rules", "40", "--dirty", "50", "--times", "1"]
 OPERATORS = ["--signals", "5000", "--rules", "12", "--dirty", "50", "--times", "1"]
 TICK = ["--persons", "200", "--events", "2", "--rules", "6", "--dirty", "10", "--times", "1"]
 
