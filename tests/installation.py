@@ -189,6 +189,7 @@ class Stage(Server):
 
     def play(self) -> Stage:
         """Put on a new, empty account."""
+        self.sandbox.close()
         self.sandbox = self._make()
         self._understudy.playing = self.sandbox.app()
         return self

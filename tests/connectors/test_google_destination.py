@@ -309,6 +309,8 @@ def test_a_conversion_is_reported_and_restated(server: Server, destination: Goog
         "at": "2026-03-01T12:30:00Z",
         "click_id": "click-1",
         "identifiers": sorted(hashes(1)),
+        "ad_user_data": True,
+        "named": True,
         "history": [{"value": 10.5, "currency": "EUR"}, {"value": 0.0, "currency": "EUR"}],
     }
     assert held["t2"]["click_id"] == "w"

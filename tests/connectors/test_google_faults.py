@@ -134,7 +134,7 @@ def test_a_list_that_is_gone_needs_a_human(server: Server, destination: GoogleAd
 def test_a_wrong_action_needs_a_human(
     server: Server, destination: GoogleAdsDestination, actions: dict[str, str], reason: str
 ) -> None:
-    sandbox(server).account.actions = actions
+    sandbox(server).seed({"actions": actions})
     with pytest.raises(NeedsHuman, match=reason):
         destination.deliver(destination.prepare(CONVERSION), [convert(1)])
 

@@ -311,10 +311,17 @@ def test_an_equal_transaction_id_restates(server: Server) -> None:
     assert sandbox(server).redundant == {"convert": 1}
 
 
-def test_events_without_transaction_id_count_each_time(server: Server) -> None:
-    for _ in range(2):
-        call(server, "POST", "events:ingest", events(event(transactionId="")))
-    sandbox(server).settle()
+def test_events_without_transaction_id_count_once_for_a_click_and_an_instant(server: Server) -> None:
+    sandbox(server).polls = 0
+    for minute in (0, 1):
+        call(
+            server,
+            "POST",
+            "events:ingest",
+            events(event(transactionId="", eventTimestamp=f"2026-03-01T12:0{minute}:00Z")),
+        )
+    again = call(server, "POST", "events:ingest", events(event(transactionId="")))
+    assert status_of(server, again)[0]["errorInfo"]["errorCounts"] == [{"reason": 7, "recordCount": "1"}]
     assert len(sandbox(server).conversions(ACTION)) == 2
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from installation import SETTINGS, Installation, event
 from leadup.state.tables import outbox, standings
-from leadup_connectors.google_ads.sandbox_account import identifiers, rows_of
+from leadup_connectors.google_ads.sandbox.rows import identifiers, rows_of
 
 RULES = """\
 version: 1

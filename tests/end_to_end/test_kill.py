@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from installation import GRANTED, SETTINGS, Installation, event, installed
 from leadup.state.tables import outbox
-from leadup_connectors.google_ads.sandbox_account import identifiers, rows_of
+from leadup_connectors.google_ads.sandbox.rows import identifiers, rows_of
 
 PEOPLE = 240
 BATCHES = (

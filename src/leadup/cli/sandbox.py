@@ -25,7 +25,8 @@ def sandbox(names: Sequence[str], port: int, seed: Path | None) -> None:
     """Serve the vendors' emulators on this machine until Ctrl-C.
 
     Point a connection at one with its base_url. Under /_sandbox/ each answers what it holds (state), what it was asked
-    (requests), and takes faults (POST faults), e.g. {"kind": "rate_limit", "times": 3}.
+    (requests), and takes faults (POST faults), e.g. {"kind": "rate_limit", "times": 3}. Where one speaks gRPC too, its
+    ports follow those of all.
 
     A seed file says what a vendor holds at first: {"hubspot": {"unique": ["external_id"], "contacts": [{"email":
     "ada@example.com"}]}, "google_ads": {"actions": {"7001": "UPLOAD_CLICKS"}}, "ga4": {"tables": {"20260301": []}}}.
@@ -40,12 +41,18 @@ def sandbox(names: Sequence[str], port: int, seed: Path | None) -> None:
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    servers = []
-    for offset, name in enumerate(names or known):
+    servers: list[Server] = []
+    chosen = names or known
+    next_door = port + len(chosen)
+    for offset, name in enumerate(chosen):
         emulator: Sandbox = registry.load(registry.find(name).sandbox)()
         emulator.seed(seeds.get(name, {}))
         servers.append(Server(emulator, port + offset).start())
         out.print(f"{name}: {servers[-1].url}")
+        doors = emulator.doors(next_door)
+        next_door += len(doors)
+        for door, address in doors.items():
+            out.print(f"{name} {door}: {address}")
     stop.wait()
     for server in servers:
         server.stop()

@@ -124,6 +124,13 @@ class Sandbox:
         """The vendor's error body for a fault's status (429, 401, 5xx)."""
         raise NotImplementedError
 
+    def doors(self, port: int = 0) -> Mapping[str, str]:
+        """Open the doors besides HTTP, the first at ``port`` (0: any), and say where they are; most have none."""
+        return {}
+
+    def close(self) -> None:
+        """Close what :meth:`doors` opened."""
+
     def app(self) -> ASGIApp:
         """The emulator with its weather and its control endpoints under ``/_sandbox``."""
         control: list[BaseRoute] = [
@@ -260,6 +267,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop and wait."""
+        self.sandbox.close()
         self._server.should_exit = True
         self._thread.join(timeout=5)
 
