@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import select
 
 from leadup import registry
+from leadup.delivery.activations import activations
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import Planned, accept
@@ -28,7 +29,7 @@ from leadup.inbox import FILE as INBOX
 from leadup.inbox import Backlog, Inbox, InboxSource
 from leadup.insights.words import instant
 from leadup.kit import Destination, PushSource, Source
-from leadup.pipeline import Pipeline, Taken, Ticked, activations
+from leadup.pipeline import Pipeline, Taken, Ticked
 from leadup.plan import GUARDS
 from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
@@ -140,7 +141,13 @@ class App:
                 "  What to do: correct `rules`, or run `leadup init`."
             )
         names = [name for name, c in self.settings.connections.items() if c.connector.destination]
-        return load(self.settings.rules, connections=names, region=self.settings.region)
+        return load(self.settings.rules, connections=names, region=self.settings.region, limits=self.limits)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """By connection that has one, for how many microseconds the value of a conversion can be changed there."""
+        kept = {name: c.connector.restates_for for name, c in self.settings.connections.items()}
+        return {name: span // timedelta(microseconds=1) for name, span in kept.items() if span is not None}
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -179,7 +186,7 @@ class App:
     def go_live(self, rules: Rules, now: datetime) -> bool:
         """Let these rules judge from now on; return whether anything changed."""
         can = {name: destination.can for name, destination in self.destinations.items()}
-        targets = activations(rules.program, can, self.settings.guards.max_leave)
+        targets = activations(rules.program, can, self.settings.guards.max_leave, self.settings.rates)
         with self.judging:
             return self.pipeline.use(rules.program, targets, now, rules.lists)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -125,6 +125,8 @@ class Connector:
     """Purposes of consent, by use, without which nothing is sent there."""
     serves_from: int = 0
     """An audience there with fewer members reaches nobody."""
+    restates_for: timedelta | None = None
+    """The value of a conversion older than this can not be changed there."""
     sandbox: str = ""
     """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
     identifiers: str = ""

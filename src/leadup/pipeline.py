@@ -9,7 +9,7 @@ the outbox rows they cause); the third (receipts) is the courier's (:mod:`leadup
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from leadup.engine.concerned import mark, scopes
 from leadup.engine.derive import derive, drop, note_clicks, rederive
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
-from leadup.errors import Busy, NeedsHuman, SettingsError
+from leadup.errors import Busy, NeedsHuman
 from leadup.events import parts
 from leadup.events.log import EventLog
 from leadup.identity import people, resolve
@@ -36,7 +36,7 @@ from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
 from leadup.rules.lists import Listing
-from leadup.rules.program import Activation, Program
+from leadup.rules.program import Program
 from leadup.state import Store
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import (
@@ -47,7 +47,7 @@ from leadup.state.tables import (
     rejects,
     sources,
 )
-from leadup.types import NEVER, Capabilities, Event, Fact, Page, Target, Use, from_us, to_us
+from leadup.types import NEVER, Event, Fact, Page, Target, from_us, to_us
 
 CHUNK = 20_000
 """Persons judged in one transaction."""
@@ -371,7 +371,7 @@ class Pipeline:
             {
                 "person": person,
                 "at_us": at_us,
-                "due_us": min(int(due[row]), ends.get(person, NEVER), result.daily.get(person, NEVER)),
+                "due_us": min(int(due[row]), ends.get(person, NEVER), result.again.get(person, NEVER)),
                 "waits_us": int(waits[row]),
             }
             for row, person in enumerate(table["person"].to_pylist())
@@ -403,59 +403,3 @@ class Pipeline:
         waiting = (outbox.c.state.in_(["pending", "sending"])) & (outbox.c.next_us <= to_us(now))
         with self.store.read() as connection:
             return connection.scalar(select(outbox.c.id).where(waiting).limit(1)) is not None
-
-
-def activations(program: Program, can: Mapping[str, Capabilities], max_leave: float) -> dict[Target, Terms]:
-    """All targets that the rules activate, with what each asks. ``can``: by connection.
-
-    Raises:
-        SettingsError: a rule sends something to a connection that does not take it.
-    """
-    found: dict[Target, Terms] = {}
-
-    def add(use: Use, name: str, activation: Activation, asked: Terms) -> None:
-        able = can.get(activation.connection)
-        if able is None or use not in able.uses:
-            takes = f"takes {', '.join(sorted(able.uses))}" if able else "is not a destination"
-            raise SettingsError(
-                f"The rules send the {use} {name!r} to {activation.connection!r}, which {takes}.\n"
-                f"  What to do: remove {activation.connection!r} from `activate` of {name!r}."
-            )
-        place = (activation.connection, use)
-        target = Target(
-            connection=activation.connection,
-            use=use,
-            name=name,
-            remote_name=activation.name or f"leadup: {name}",
-            number=asked.number,
-        )
-        twin = next((t for t in found if (t.connection, t.use, t.remote_name) == (*place, target.remote_name)), None)
-        if twin is not None:
-            raise SettingsError(
-                f"The rules send the {use}s {twin.name!r} and {name!r} to {activation.connection!r} under one name, "
-                f"{target.remote_name!r}.\n  What to do: give one of them another `name` in its `activate`."
-            )
-        found[target] = replace(
-            asked,
-            needs=able.needs.get(use, frozenset()),
-            purposes=able.purposes.get(use, frozenset()) | set(activation.consent),
-            click_ids=able.click_ids if use is Use.CONVERSION else frozenset(),
-            max_age_us=int(able.max_age.total_seconds() * 1e6) if able.max_age and use is Use.CONVERSION else None,
-        )
-
-    for segment in program.segments.values():
-        for activation in segment.activate:
-            limit = segment.guard.max_leave
-            asked = Terms(
-                max_leave=max_leave if limit is None else limit,
-                min_size=segment.guard.min_size,
-                holdout=segment.holdout.name if segment.holdout else None,
-            )
-            add(Use.AUDIENCE, segment.name, activation, asked)
-    for conversion in program.conversions.values():
-        for activation in conversion.activate:
-            add(Use.CONVERSION, conversion.name, activation, Terms())
-    for prop in program.properties.values():
-        for activation in prop.activate:
-            add(Use.PROPERTY, prop.name, activation, Terms(number=not prop.tier))
-    return found

@@ -9,11 +9,12 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from leadup import registry
 from leadup.errors import SettingsError
@@ -56,6 +57,10 @@ class GuardSettings(BaseModel):
     """Share of an audience that may leave at once, from 20 leaves up."""
 
 
+Rate: TypeAlias = Annotated[Decimal, BeforeValidator(lambda value: str(value)), Field(gt=0, allow_inf_nan=False)]
+Currency: TypeAlias = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
 class WebSettings(BaseModel):
     """``[web]``: where ``leadup run`` takes in what is sent to collectors."""
 
@@ -82,6 +87,9 @@ class FileSettings(BaseModel):
     daemon: DaemonSettings = DaemonSettings()
     guards: GuardSettings = GuardSettings()
     web: WebSettings = WebSettings()
+    rates: dict[Currency, dict[Currency, Rate]] = {}
+    """What one unit of a currency is in others, for values that count in another one: ``USD = {EUR = 0.92}``. Amounts
+    are rounded half up to the minor unit."""
     connections: dict[str, dict[str, Any]] = {}
     """One table each; its ``type`` names the connector and is the table's own name when left out."""
 
@@ -114,6 +122,8 @@ class Settings:
     daemon: DaemonSettings
     guards: GuardSettings
     web: WebSettings
+    rates: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    """By currency, what one unit of it is in others."""
     connections: Mapping[str, Connection] = field(default_factory=dict)
 
     @property
@@ -187,6 +197,7 @@ def load_settings(path: Path, *, secrets: bool = True) -> Settings:
         daemon=file.daemon,
         guards=file.guards,
         web=file.web,
+        rates=file.rates,
         connections=connections,
     )
 

@@ -423,5 +423,11 @@ class Capabilities:
     """Consent the vendor requires, by use."""
     max_age: timedelta | None = None
     """Conversions older than this are not taken."""
+    restates_for: timedelta | None = None
+    """The value of a conversion older than this can not be changed."""
+    min_click_age: timedelta | None = None
+    """A conversion by a click younger than this is not taken yet."""
+    currencies: Mapping[str, str] = field(default_factory=dict)
+    """By conversion of the rules, the currency that its action counts in, where that is known."""
     poll_after: timedelta = timedelta(minutes=30)
     """When to ask first what became of an accepted batch."""

@@ -118,7 +118,7 @@ def test_every_signal_is_in_one_occurrence_whose_id_never_changes(
         assert placed == sorted(signal.event for signal in present)
         assert not occurrences("demo", same_within, list(known.values()), present), "nothing new changes nothing"
         for occurrence in known.values():
-            assert occurrence.retracted == (not occurrence.events)
+            assert bool(occurrence.void) == (not occurrence.events)
             assert occurrence.value is None or occurrence.events
 
 

@@ -13,12 +13,13 @@ from cryptography.fernet import Fernet
 from sqlalchemy import func, select
 
 from delivery.scripted_vendor import Crash, Vendor
+from leadup.delivery.activations import activations
 from leadup.delivery.book import all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import accept
 from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
-from leadup.pipeline import Pipeline, Ticked, activations
+from leadup.pipeline import Pipeline, Ticked
 from leadup.rules.loader import load_text
 from leadup.rules.program import Program
 from leadup.state import open_store

@@ -123,7 +123,7 @@ MISTAKES = [
         "keys of `started`: for, within, without",
         "[«{started: form_started, without: requested, within: 7d}»]",
     ),
-    ("on: requested, ", "", "A conversion needs `on`.", "keys of a conversion: activate, on, value", "  «lead»:"),
+    ("on: requested, ", "", "`lead` needs `on` or `ladder`.", "such as {on: demo_requested}", "  «lead»:"),
     (
         "{event: form_start}",
         "{description: x}",

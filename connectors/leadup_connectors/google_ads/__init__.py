@@ -1,5 +1,7 @@
 """Google Ads by the Data Manager API: Customer Match audiences and offline conversions. Imports no SDK."""
 
+from datetime import timedelta
+
 from leadup.kit import Connector
 from leadup.types import Purpose, Use
 
@@ -14,5 +16,6 @@ connector = Connector(
     },
     serves_from=100,  # in 30 days, on each network (Google Ads Help, "About audience segments": size requirements)
     identifiers="leadup_connectors.google_ads.forms:FORMS",
+    restates_for=timedelta(days=54),  # Google Ads API, "ConversionAdjustmentUploadError": CONVERSION_EXPIRED
     sandbox="leadup_connectors.google_ads.sandbox:GoogleAdsSandbox",
 )

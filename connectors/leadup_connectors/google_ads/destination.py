@@ -75,6 +75,8 @@ class GoogleAdsDestination:
             click_ids=frozenset(CLICK_IDS),
             purposes=connector.purposes,
             max_age=OLDEST,
+            restates_for=connector.restates_for,
+            currencies={name: a.currency for name, a in settings.conversion_actions.items() if a.currency},
             poll_after=timedelta(seconds=1) if settings.is_local else ANSWERED_AFTER,
         )
 

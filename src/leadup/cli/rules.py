@@ -7,6 +7,7 @@ import io
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def _load(ctx: Context, paths: Sequence[Path]) -> tuple[Rules, App | None]:
         return app.load_rules(), app
     names = [n for n, c in app.settings.connections.items() if c.connector.destination] if app else None
     region = app.settings.region if app else None
-    return load(list(paths), connections=names if _belongs(app, paths) else None, region=region), app
+    kept = {name: span for name in registry.names() if (span := registry.find(name).restates_for) is not None}
+    limits = {name: span // timedelta(microseconds=1) for name, span in kept.items()} | (app.limits if app else {})
+    return load(list(paths), names if _belongs(app, paths) else None, region=region, limits=limits), app
 
 
 def _belongs(app: App | None, paths: Sequence[Path]) -> bool:

@@ -9,11 +9,11 @@ import click
 
 from leadup.app import App
 from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
+from leadup.delivery.activations import activations
 from leadup.delivery.book import Terms
 from leadup.errors import LeadupError
 from leadup.insights import backtest as hindsight
 from leadup.insights.difference import difference
-from leadup.pipeline import activations
 from leadup.rules.loader import load
 from leadup.rules.suggest import did_you_mean
 from leadup.types import Capabilities, Target, Use
@@ -86,7 +86,8 @@ def diff(ctx: click.Context, rule_files: Path | None, as_json: bool) -> None:
     """
     app = app_of(ctx)
     names = [name for name, c in app.settings.connections.items() if c.connector.destination]
-    rules = app.rules if rule_files is None else load([rule_files], connections=names, region=app.settings.region)
+    region = app.settings.region
+    rules = app.rules if rule_files is None else load([rule_files], names, region=region, limits=app.limits)
     with progress(not as_json) as tell:
         answer = difference(app, rules, now(), tell)
     if as_json:

@@ -6,7 +6,8 @@ Every function works inside the caller's transaction, so that what is wanted, wh
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, standings, targets
-from leadup.types import Json, Kind, Purpose, Target, Use
+from leadup.types import NEVER, Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
 WAITING = ("held", "pending")
@@ -39,6 +40,10 @@ class Want:
     want: Json
     reason: str
     urgent: bool = False
+    code: str = ""
+    """Of a conversion of which no more is reported: why, in one word, for the ledger; empty: nothing to tell."""
+    again_us: int = NEVER
+    """When the answer changes by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,14 @@ class Terms:
     """Click ids that serve a conversion in place of an identifier."""
     max_age_us: int | None = None
     """Conversions older than this are not sent."""
+    restates_us: int | None = None
+    """The value of conversions older than this is not changed."""
+    min_click_age_us: int | None = None
+    """Conversions wait until their click is this old."""
+    currency: str | None = None
+    """Of a conversion: what values are sent in; None: in their own."""
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+    """By currency, what one unit of it is in ``currency``."""
     max_leave: float = 1.0
     min_size: int = 0
     """Of an audience: nobody is sent before so many people could be."""
@@ -63,7 +76,8 @@ class Terms:
     def as_json(self) -> dict[str, Json]:
         """The form that is stored."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {name: sorted(v) if isinstance(v, frozenset) else v for name, v in values.items()}
+        plain = {name: sorted(v) if isinstance(v, frozenset) else v for name, v in values.items()}
+        return {**plain, "rates": {currency: str(rate) for currency, rate in sorted(self.rates.items())}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Terms:
@@ -73,6 +87,10 @@ class Terms:
             purposes=frozenset(Purpose(purpose) for purpose in values["purposes"]),
             click_ids=frozenset(values["click_ids"]),
             max_age_us=values["max_age_us"],
+            restates_us=values.get("restates_us"),
+            min_click_age_us=values.get("min_click_age_us"),
+            currency=values.get("currency"),
+            rates={currency: Decimal(rate) for currency, rate in values.get("rates", {}).items()},
             max_leave=values["max_leave"],
             min_size=values["min_size"],
             number=values["number"],
@@ -166,7 +184,8 @@ def set_wants(connection: Connection, target: TargetRow, wants: Sequence[Want], 
                 if want.want is not None or target.target.use is Use.CONVERSION:
                     inserts.append(_new(target.id, want))
                 continue
-            if (row["want"], row["person"], row["urgent"]) == (want.want, want.person, want.urgent):
+            same = (row["want"], row["person"], row["urgent"]) == (want.want, want.person, want.urgent)
+            if same and (not want.code or row["reason"] == want.reason):
                 continue
             updates.append(
                 {
@@ -190,8 +209,18 @@ def set_wants(connection: Connection, target: TargetRow, wants: Sequence[Want], 
         if passed_on:
             connection.execute(_PASS_ON, passed_on)
         replace_waiting(connection, target, overtaken, now_us)
+        silenced = [want for want in part if _falls_silent(before.get(want.subject), want)]
+        lines = [Line(None, w.subject, w.person, "convert", "not_reported", w.code, w.reason) for w in silenced]
+        write_ledger(connection, now_us, target.id, lines)
         changed += len(inserts) + len(updates)
     return changed
+
+
+def _falls_silent(row: Mapping[str, Any] | None, want: Want) -> bool:
+    """Whether the ledger has to say that nothing more is reported. That somebody never consented it need not."""
+    if want.want is not None or not want.code:
+        return False
+    return want.code != "no_consent" if row is None else row["want"] is not None
 
 
 _UPDATE_WANT = (

@@ -29,7 +29,8 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, hold, holders, pairs, stored
 from leadup.identity.seal import redact
 from leadup.plan import Standing
-from leadup.state.tables import outbox, standings
+from leadup.state.store import upsert
+from leadup.state.tables import dirty, outbox, standings
 from leadup.types import Outcome, Progress, Receipt, Status, Use
 
 _MINUTE = 60_000_000
@@ -64,6 +65,10 @@ def rows_of(connection: Connection, *where: Any, limit: int | None = None) -> li
     """Outbox rows, oldest first."""
     query = select(outbox).where(*where).order_by(outbox.c.id).limit(limit)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _takes_back(row: Row) -> bool:
+    return row["verb"] == "restate" and bool(row["want"].get("retracted"))
 
 
 class States:
@@ -332,6 +337,9 @@ class States:
                     for s in touched
                 ],
             )
+        # What else is reported of these persons may wait for what was taken back (see `leadup.delivery.reports`).
+        back = {row["person"] for row in self._moved.values() if row["state"] not in _WAITING and _takes_back(row)}
+        upsert(self._connection, dirty, [{"person": person} for person in sorted(back)], update=())
         changes = {s["subject"]: (self._sent_before[s["subject"]], pairs(s["remote"])) for s in touched}
         hold(self._connection, self._target.id, changes)
         write_ledger(self._connection, self._now_us, self._target.id, self._lines)

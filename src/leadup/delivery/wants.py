@@ -16,8 +16,10 @@ from sqlalchemy import Connection, select
 
 from leadup.consent import permission
 from leadup.delivery.book import TargetRow, Want, set_wants
+from leadup.delivery.folding import fold
 from leadup.delivery.holdouts import draw
-from leadup.delivery.reports import fold, reports
+from leadup.delivery.ladders import lapses
+from leadup.delivery.reports import reports
 from leadup.identity import people
 from leadup.membership import Audience, Wanted, held_out, wanted
 from leadup.plan import Standing
@@ -42,8 +44,12 @@ class Judged:
     """By score, by person."""
     fresh: Collection[int]
     """Persons about whom something is new, as against those whose time had come."""
-    daily: dict[int, int] = field(default_factory=dict)
-    """Filled here: persons whose decaying property is due again, and when."""
+    again: dict[int, int] = field(default_factory=dict)
+    """Filled here: persons who are due again, and when: a decaying property, the end of an episode, a young click."""
+
+    def look_again(self, person: int, at_us: int) -> None:
+        """Have a person judged at this instant, if not before."""
+        self.again[person] = min(self.again.get(person, NEVER), at_us)
 
 
 def want_all(
@@ -58,6 +64,8 @@ def want_all(
     who = people.identifiers_of(connection, judged.persons)
     consent = people.consent_together(connection, judged.persons)
     happened = fold(connection, program, judged.persons, at_us)
+    for person, ends_us in lapses(happened).items():
+        judged.look_again(person, ends_us)
     of_person = _standings(connection, [target.id for target in targets], map(str, judged.persons))
     for target in targets:
         name, standing = target.target.name, of_person.get(target.id, {})
@@ -73,9 +81,14 @@ def want_all(
             case Use.PROPERTY if target.active:
                 wants = _property(program, target, judged, standing, who, consent, at_us)
             case Use.CONVERSION if target.active:
-                wants = reports(connection, target, happened.get(name, []), who, consent, at_us)
+                ladder = program.conversions[name].ladder
+                cap = ladder.cap if ladder else None
+                wants = reports(connection, target, happened.get(name, []), who, consent, at_us, cap)
             case _:
                 continue
+        for want in wants:
+            if want.again_us != NEVER:
+                judged.look_again(want.person, want.again_us)
         set_wants(connection, target, wants, at_us)
 
 
@@ -158,7 +171,7 @@ def _property(
         if not prop.tier and value:
             # A value that a day has not changed is looked at again a day later: the next look always lies ahead.
             again = (known["us"] if known is not None and stays else at_us) + DAY_US
-            judged.daily[person] = min(judged.daily.get(person, NEVER), again if again > at_us else at_us + DAY_US)
+            judged.look_again(person, again if again > at_us else at_us + DAY_US)
     return wants
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from leadup.consent import permission
 from leadup.engine.facts import people_table
 from leadup.engine.kernel import judge
+from leadup.engine.reported import happenings, worth
 from leadup.errors import Problem
 from leadup.membership import Members, fold
 from leadup.rules.cases import Expect, Test
@@ -23,7 +24,8 @@ from leadup.rules.source import Document, Path
 from leadup.rules.verdicts import Instants
 from leadup.rules.visits import viewed
 from leadup.rules.where import match, text_and_number
-from leadup.types import Purpose, from_us, to_us
+from leadup.types import Event, Purpose, from_us, to_us
+from leadup.values.occurrences import Happened
 
 _PERSON = 1
 _Tables = tuple[pa.Table, pa.Table, pa.Table]
@@ -62,7 +64,7 @@ def run(rules: Rules, purposes: Purposes | None = None) -> list[TestResult]:
 
 
 def _run(program: Program, case: Case, purposes: Purposes) -> TestResult:
-    story = _story(program, case.test)
+    story, reported = _story(program, case.test), _happened(program, case.test)
     failures: list[Problem] = []
     for expect, path in expectations(case.test, case.path):
         at = to_us(case.test.now) + getattr(expect, "after", 0)
@@ -70,6 +72,7 @@ def _run(program: Program, case: Case, purposes: Purposes) -> TestResult:
         verdicts = {**story[0].to_pylist()[0], **row}
         sent = None if case.test.consent is None else _sent(program, case.test, story, at, purposes)
         failures += _failures(program, case.document, expect, path, verdicts, at, sent)
+        failures += _misreported(program, case.document, expect, path, reported, at)
     place = case.document.values[case.path]
     return TestResult(name=case.test.name, file=case.document.file, line=place.line, failures=tuple(failures))
 
@@ -106,11 +109,16 @@ def _members(program: Program, story: _Tables, at: int) -> dict[str, Members]:
         instant = min(at, *changes, *(int(one.until[0]) for one in members.values()))
 
 
+def _events(test: Test) -> list[tuple[str, dict[str, Any], int]]:
+    """Name, properties and instant of what happened."""
+    now = to_us(test.now)
+    return [(*it.event, now - (it.ago or 0) if it.at is None else to_us(it.at)) for it in test.events]
+
+
 def _story(program: Program, test: Test) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Return the kernel's tables of people, signals and facts."""
-    now = to_us(test.now)
-    events = [(*it.event, now - (it.ago or 0) if it.at is None else to_us(it.at)) for it in test.events]
-    begin = min([now, *(at for _, _, at in events)])
+    events = _events(test)
+    begin = min([to_us(test.now), *(at for _, _, at in events)])
     found = match(program, [name for name, _, _ in events], [properties for _, properties, _ in events])
     rows = [(pattern, index) for pattern, indices in found for index in indices.tolist()]
     signals = signal_table(
@@ -166,6 +174,31 @@ def _failures(
         if abs(actual - expected) > 0.5 * 10**-digits + 1e-9:
             written = document.values[place].text
             yield document.problem(place, f"{then} {score} is {actual:.{digits + 1}f}, not {written}.")
+
+
+def _happened(program: Program, test: Test) -> dict[str, list[Happened]]:
+    told = [
+        (at, Event(source="test", id=name, name=name, at=from_us(at), identifiers=(), properties=properties))
+        for name, properties, at in _events(test)
+    ]
+    return happenings(program, told)
+
+
+def _misreported(
+    program: Program,
+    document: Document,
+    expect: Expect,
+    path: Path,
+    happened: Mapping[str, Sequence[Happened]],
+    at: int,
+) -> Iterator[Problem]:
+    """What a conversion is not worth that should be; nothing reported is worth 0 of any currency."""
+    for name, expected in (expect.value or {}).items():
+        actual = worth(program, program.conversions[name], happened, at)
+        if actual != expected and (actual is not None or expected.minor):
+            then = f"At {from_us(at).isoformat().replace('+00:00', 'Z')}"
+            text = f"{then} {name} is worth {actual}, not {expected}." if actual else f"{then} {name} reports nothing."
+            yield document.problem((*path, "value", name), text)
 
 
 def _why_out(program: Program, segment: str, verdicts: Mapping[str, Any]) -> str:

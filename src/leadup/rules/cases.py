@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from leadup.rules.suggest import did_you_mean
-from leadup.rules.vocabulary import Ago, Duration, Given, Instant, Part, Value, Word, wrong
+from leadup.rules.vocabulary import Ago, Duration, FixedMoney, Given, Instant, Part, Value, Word, wrong
 from leadup.types import Purpose
 
 
@@ -60,11 +60,13 @@ class Expect(Part):
     """Segments the person is not in."""
     score: Given[Annotated[dict[Word, float], Field(min_length=1)]] = None
     """Scores, compared to the digits written."""
+    value: Given[Annotated[dict[Word, FixedMoney], Field(min_length=1, examples=[{"interest": "22 EUR"}])]] = None
+    """What the latest report of a conversion is worth; nothing reported is `0 EUR`."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.in_ and not self.out and not self.score:
-            raise wrong("{} expects nothing.", "write in: […], out: […] or score: {…}")
+        if not self.in_ and not self.out and not self.score and not self.value:
+            raise wrong("{} expects nothing.", "write in: […], out: […], score: {…} or value: {…}")
         return self
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import counts, durations, habits, model, visits
+from leadup.rules import counts, durations, habits, ladders, model, visits
 from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
@@ -20,8 +20,16 @@ MOST_REPORTED = 7
 """With more micro conversions reported, bidding buys the one that is cheapest to come by."""
 
 
-def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[str] | None) -> Iterator[Problem]:
-    """Yield what keeps well-formed files from being rules; ``connections`` None: not known, not checked."""
+def errors(
+    files: Sequence[Loaded],
+    declared: Declared,
+    connections: Collection[str] | None,
+    limits: Mapping[str, int],
+) -> Iterator[Problem]:
+    """Yield what keeps well-formed files from being rules; ``connections`` None: not known, not checked.
+
+    ``limits``: by connection, for how many microseconds the value of a conversion can be changed there.
+    """
     yield from _unknown_names(files, declared)
     yield from _circles(files)
     yield from _groups(files)
@@ -29,6 +37,7 @@ def errors(files: Sequence[Loaded], declared: Declared, connections: Collection[
     yield from _funnels(files)
     yield from _lists(files, declared)
     patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
+    yield from ladders.errors(files, patterns, limits)
     for file in files:
         yield from _tiers(file)
         yield from _too_close(file, patterns)
@@ -43,6 +52,7 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
         events.update(visits.EVENTS)
     scores = {name: score for file in files for name, score in file.rules.scores.items()}
     yield from _too_many_reported(files)
+    yield from ladders.warnings(files, {name: pattern for file in files for name, pattern in _patterns(file)})
     for file in files:
         for section in ("micro_conversions", "macro_conversions", "funnels", "lists"):
             for name in getattr(file.rules, section):
@@ -66,6 +76,7 @@ def _too_many_reported(files: Sequence[Loaded]) -> Iterator[Problem]:
     """More micro conversions than bidding can tell apart are reported."""
     micro = {name for file in files for name in file.rules.micro_conversions}
     reported = [use for file in files for use in uses(file) if use.path[0] == "conversions" and use.name in micro]
+    reported = [use for use in reported if use.path[2] != "lost"]
     names = sorted({use.name for use in reported})
     if len(names) > MOST_REPORTED:
         first = reported[0]

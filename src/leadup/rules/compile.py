@@ -11,7 +11,7 @@ from itertools import chain, pairwise
 from typing import Any, TypeAlias, get_args
 
 from leadup.rules import conditions as c
-from leadup.rules import counts, filters, habits, model
+from leadup.rules import conversions, counts, filters, habits, model
 from leadup.rules import program as p
 from leadup.rules.checks import matches, reads
 from leadup.rules.names import Loaded
@@ -229,13 +229,23 @@ def _segment(name: str, it: model.Segment, scores: Scores, funnels: Funnels) -> 
     )
 
 
-def _activate(activate: model.Activate | None) -> tuple[p.Activation, ...]:
-    long = (model.ActivateLong(to=it) if isinstance(it, str) else it for it in activate or ())
+def _activate(activate: conversions.Activate | None) -> tuple[p.Activation, ...]:
+    long = (conversions.ActivateLong(to=it) if isinstance(it, str) else it for it in activate or ())
     return tuple(p.Activation(connection=it.to, name=it.name or "", consent=tuple(it.consent or ())) for it in long)
 
 
-def _conversion(name: str, it: model.Conversion) -> p.Conversion:
-    return p.Conversion(name=name, on=it.on, value=it.value, activate=_activate(it.activate))
+def _conversion(name: str, it: conversions.Conversion) -> p.Conversion:
+    if it.ladder is None or it.episode is None:
+        value = it.value if isinstance(it.value, Money) else None
+        return p.Conversion(name=name, on=it.on or "", value=value, activate=_activate(it.activate))
+    ladder = p.Ladder(
+        steps=tuple(it.ladder),
+        worth=tuple(sorted(it.value.items())) if isinstance(it.value, dict) else (),
+        episode=it.episode,
+        cap=it.cap,
+        lost=it.lost or "",
+    )
+    return p.Conversion(name=name, ladder=ladder, activate=_activate(it.activate))
 
 
 def _property(name: str, it: model.Property) -> p.Property:

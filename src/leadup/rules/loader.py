@@ -48,26 +48,38 @@ class Rules:
     """The files of the lists: with another content, these are other rules."""
 
 
-def load(paths: Sequence[Path], connections: Collection[str] | None = None, *, region: str | None = None) -> Rules:
+def load(
+    paths: Sequence[Path],
+    connections: Collection[str] | None = None,
+    *,
+    region: str | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> Rules:
     """Load rule files and folders of them (every ``*.yaml`` and ``*.yml`` directly inside; no folders in folders).
 
     ``connections`` are the names of ``leadup.toml`` that rules may activate; None: they are not checked. ``region`` is
-    the country (ISO 3166) of phone numbers without ``+`` and country code in lists.
+    the country (ISO 3166) of phone numbers without ``+`` and country code in lists. ``limits``: of connections that
+    have one, for how many microseconds the value of a conversion can be changed there.
 
     Raises:
         RuleError: something is wrong; holds every problem found.
     """
     found, problems = _find(paths)
-    return _load([*_read(found, problems)], problems, connections, region)
+    return _load([*_read(found, problems)], problems, connections, region, limits or {})
 
 
-def load_text(text: str, file: str = "rules.yaml", connections: Collection[str] | None = None) -> Rules:
+def load_text(
+    text: str,
+    file: str = "rules.yaml",
+    connections: Collection[str] | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> Rules:
     """Load one rule file that is not on disk; ``file`` is its name in messages, and its lists are looked for beside it.
 
     Raises:
         RuleError: as :func:`load`.
     """
-    return _load([(file, text.encode(errors="surrogatepass"))], [], connections, None)
+    return _load([(file, text.encode(errors="surrogatepass"))], [], connections, None, limits or {})
 
 
 # ---------------------------------------------------------------- files
@@ -115,6 +127,7 @@ def _load(
     problems: list[Problem],
     connections: Collection[str] | None,
     region: str | None,
+    limits: Mapping[str, int],
 ) -> Rules:
     unread = bool(problems)  # names may well be declared in what could not be read
     documents: list[Document] = []
@@ -134,7 +147,7 @@ def _load(
         declared.add(loaded.document)
     problems += declared.problems
     if not unread:
-        problems += checks.errors(files, declared, connections)
+        problems += checks.errors(files, declared, connections, limits)
     declaring = [(loaded, name, it) for loaded in files for name, it in loaded.rules.lists.items()]
     listings = {name: _listing(loaded, name, it, region, problems) for loaded, name, it in declaring}
     watched = tuple(dict.fromkeys(_beside(loaded, it) for loaded, _, it in declaring))

@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 from leadup.rules import vocabulary as v
 from leadup.rules.cases import Test
 from leadup.rules.conditions import Condition
+from leadup.rules.conversions import Activate, Conversion
 from leadup.rules.counts import Several
 from leadup.rules.filters import Where
 from leadup.rules.vocabulary import (
@@ -25,7 +26,7 @@ from leadup.rules.vocabulary import (
     Word,
     wrong,
 )
-from leadup.types import Kind, Purpose
+from leadup.types import Kind
 
 Description: TypeAlias = Annotated[str, Field(max_length=10_000)]
 
@@ -138,30 +139,6 @@ class Score(Part):
 # ---------------------------------------------------------------- segments, groups, what is sent
 
 
-class ActivateLong(Part):
-    """A destination in the long form."""
-
-    called = "a destination"
-
-    to: Word
-    """The connection, as `leadup.toml` names it."""
-    name: Given[Word] = None
-    """What it is called there; left out: `leadup: NAME`."""
-    consent: Given[Annotated[list[Annotated[Purpose, Field(strict=False)]], Field(min_length=1)]] = None
-    """Purposes of consent, on top of those the destination needs."""
-
-
-Activate: TypeAlias = Annotated[
-    list[
-        Annotated[
-            Annotated[Word, Tag("<text>")] | Annotated[ActivateLong, Tag("<mapping>")],
-            v.forms("the name of a connection, or {to: …, name: …}"),
-        ]
-    ],
-    Field(min_length=1, examples=[["hubspot", {"to": "google_ads", "name": "Warm leads"}]]),
-]
-
-
 class Holdout(Part):
     """A share of the people, drawn by lot, who are judged and recorded but never sent: to see what sending does."""
 
@@ -238,29 +215,6 @@ class Property(Part):
         if (self.score is None) == (self.tier is None):
             raise wrong("{} takes either `score` or `tier`.", "each names a score", at="tier" if self.tier else "")
         return self
-
-
-def _no_enters(value: Any) -> Any:
-    v.refuse_not_built("what a conversion is on", value)
-    return value
-
-
-def _not_learned(value: Any) -> Any:
-    v.refuse_not_built("the value of a conversion", value)
-    return value
-
-
-class Conversion(Part):
-    """A conversion to report to a destination whenever a pattern happens."""
-
-    called = "a conversion"
-
-    on: Annotated[Word, BeforeValidator(_no_enters)]
-    """The micro or macro conversion."""
-    value: Given[Annotated[FixedMoney, BeforeValidator(_not_learned)]] = None
-    """What to report instead of the pattern's own value."""
-    activate: Given[Activate] = None
-    """Connections that get it."""
 
 
 # ---------------------------------------------------------------- the file

@@ -16,7 +16,9 @@ from leadup.rules.cases import Expect, Test
 from leadup.rules.model import RuleFile
 from leadup.rules.source import Document, Path
 
-Noun: TypeAlias = Literal["conversion", "funnel", "score", "tier", "segment", "list", "segment or list"]
+Noun: TypeAlias = Literal[
+    "conversion", "funnel", "score", "tier", "segment", "list", "segment or list", "reported conversion"
+]
 SECTIONS = {
     "micro_conversions": "conversion",
     "macro_conversions": "conversion",
@@ -116,7 +118,8 @@ def _in_sections(document: Document, rules: RuleFile) -> Iterator[Use]:
         for key in ("score", "tier"):
             yield from _listed("score", getattr(it, key), document, ("properties", name, key))
     for name, conversion in rules.conversions.items():
-        yield Use("conversion", conversion.on, document, ("conversions", name, "on"))
+        for key in ("on", "ladder", "lost"):
+            yield from _listed("conversion", getattr(conversion, key), document, ("conversions", name, key))
 
 
 def _in_test(document: Document, test: Test, path: Path) -> Iterator[Use]:
@@ -126,6 +129,8 @@ def _in_test(document: Document, test: Test, path: Path) -> Iterator[Use]:
         yield from _listed("segment", expect.out, document, (*at, "out"))
         for score in expect.score or ():
             yield Use("score", score, document, (*at, "score", score))
+        for conversion in expect.value or ():
+            yield Use("reported conversion", conversion, document, (*at, "value", conversion))
 
 
 def expectations(test: Test, path: Path) -> Iterator[tuple[Expect, Path]]:

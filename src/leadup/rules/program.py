@@ -357,15 +357,39 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Steps towards a goal, reported as one conversion whose value grows (:mod:`leadup.values.episodes`)."""
+
+    steps: tuple[str, ...]
+    """Patterns in the order in which they are climbed; the last is the goal."""
+    worth: tuple[tuple[str, Money], ...] = ()
+    """By step, what it is worth instead of the pattern's own value; sorted."""
+    episode: int
+    """Microseconds after its first step at which an episode ends, if the goal was not reached."""
+    cap: Money | None = None
+    """The most that a step before the goal counts."""
+    lost: str = ""
+    """The pattern that says that nothing will come of it; empty: none does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """A value to report when a pattern happens."""
+    """A value to report when a pattern happens, or as a ladder is climbed."""
 
     name: str
-    on: str
-    """A pattern's name."""
+    on: str = ""
+    """A pattern's name; empty if it is a ladder."""
+    ladder: Ladder | None = None
     value: Money | None = None
     """Instead of the pattern's own value."""
     activate: tuple[Activation, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns whose signals it rests on."""
+        if self.ladder is None:
+            return (self.on,)
+        return (*self.ladder.steps, *filter(None, (self.ladder.lost,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from leadup.types import Money, minor_digits
 NOT_BUILT: Final[Mapping[str, frozenset[str]]] = {
     owner: frozenset(keys.split())
     for owner, keys in {
-        "a conversion": "ladder cap episode again_after",
+        "a conversion": "again_after",
         "the value of a conversion": "learned",
         "what a conversion is on": "enters",
     }.items()

@@ -343,10 +343,13 @@ conversions = Table(
     Column("minor", BigInteger),
     Column("currency", String),
     Column("click_ids", JSON, nullable=False),
+    Column("click_us", BigInteger),
     Column("consent", JSON, nullable=False),
+    Column("episode", JSON(none_as_null=True)),  # of a ladder: where it stands
     Index("conversions_person", "person"),
 )
-"""Occurrences to report. The transaction id is minted once, from the opening event, and never recomputed."""
+"""Occurrences to report, and episodes of ladders. The transaction id is minted once, from the opening event, and never
+recomputed."""
 
 # ---------------------------------------------------------------- targets, plan, outbox, ledger
 

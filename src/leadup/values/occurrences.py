@@ -26,6 +26,8 @@ class Happened:
     at_us: int
     value: Money | None
     click_ids: tuple[tuple[str, str], ...] = ()
+    click_us: int | None = None
+    """When the click was: its own instant, or that of the earlier visit whose click ids it carries."""
     consent: tuple[tuple[str, bool], ...] = ()
 
 
@@ -38,12 +40,14 @@ class Occurrence:
     events: tuple[str, ...]
     value: Money | None
     click_ids: tuple[tuple[str, str], ...] = ()
+    click_us: int | None = None
+    """When the click was."""
     consent: tuple[tuple[str, bool], ...] = ()
 
     @property
-    def retracted(self) -> bool:
-        """All its events were taken back."""
-        return not self.events
+    def void(self) -> str:
+        """Why nothing should stand for it; empty: something should."""
+        return "" if self.events else "the events that reported it were taken back"
 
 
 def occurrences(
@@ -104,6 +108,7 @@ class _Opened:
             events=(),
             value=None,
             click_ids=signal.click_ids,
+            click_us=signal.click_us,
             consent=signal.consent,
         )
         opened = self.all.get(opened.transaction_id, opened)  # its own events were taken back, and one came again
