@@ -25,6 +25,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from leadup import plan
 from leadup.delivery.book import TargetRow, as_row, standings_of
+from leadup.delivery.erase import being_erased
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, hold, holders, pairs, stored
 from leadup.identity.seal import redact
@@ -339,6 +340,7 @@ class States:
             )
         # What else is reported of these persons may wait for what was taken back (see `leadup.delivery.reports`).
         back = {row["person"] for row in self._moved.values() if row["state"] not in _WAITING and _takes_back(row)}
+        back -= being_erased(self._connection, back) if back else set()
         upsert(self._connection, dirty, [{"person": person} for person in sorted(back)], update=())
         changes = {s["subject"]: (self._sent_before[s["subject"]], pairs(s["remote"])) for s in touched}
         hold(self._connection, self._target.id, changes)
