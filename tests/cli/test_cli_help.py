@@ -56,6 +56,6 @@ def test_commands_that_answer_with_data_have_json() -> None:
     assert answering <= with_json
 
 
-@pytest.mark.parametrize("name", ["cli.md", "settings.md"])
+@pytest.mark.parametrize("name", ["cli.md", "operators.md", "settings.md"])
 def test_the_reference_is_fresh(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"

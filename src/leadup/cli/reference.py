@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from leadup import registry
-from leadup.cli import EXIT_CODES, main
+from leadup.cli import EXIT_CODES, examples, main
 from leadup.settings import DaemonSettings, FileSettings, GuardSettings, StateSettings, WebSettings, is_secret
 
 WIDTH = 100
@@ -20,7 +20,7 @@ MADE = "Made by `make docs` from the code; a test keeps it fresh."
 
 def pages() -> dict[str, str]:
     """The generated pages by file name."""
-    return {"cli.md": commands(), "settings.md": settings()}
+    return {"cli.md": commands(), "operators.md": examples.page(), "settings.md": settings()}
 
 
 def commands() -> str:
