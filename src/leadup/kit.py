@@ -2,7 +2,7 @@
 
 A connector is a folder with the same file names every time: ``__init__.py`` (the manifest below, imports no SDK),
 ``settings.py``, ``client.py``, ``source.py``, ``push.py`` or ``destination.py``, ``sandbox.py``, ``README.md``. Only
-``client.py`` and ``sandbox.py`` import a vendor's SDK, and they are loaded on first use.
+``client`` and ``sandbox`` (each a file or a package) import a vendor's SDK, and they are loaded on first use.
 """
 
 from __future__ import annotations

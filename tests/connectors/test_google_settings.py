@@ -22,7 +22,7 @@ from leadup.registry import load
 from leadup.sandbox import Sandbox, Server
 from leadup.settings import connect
 from leadup_connectors.google_ads import connector
-from leadup_connectors.google_ads.client import DataManager
+from leadup_connectors.google_ads.client.data_manager import DataManager
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
 

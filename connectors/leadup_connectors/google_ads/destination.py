@@ -28,7 +28,7 @@ from leadup.types import (
     Use,
 )
 from leadup_connectors.google_ads import connector, identifiers
-from leadup_connectors.google_ads.client import CLICK_IDS, DataManager, UserList, click_id
+from leadup_connectors.google_ads.client.data_manager import DataManager, UserList
 from leadup_connectors.google_ads.errors import RowsRefused
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
@@ -72,7 +72,7 @@ class GoogleAdsDestination:
                 Use.AUDIENCE: _CONTACT if settings.key == "contact" else frozenset({Kind.USER_ID}),
                 Use.CONVERSION: _CONTACT if settings.user_data_with_conversions else frozenset(),
             },
-            click_ids=frozenset(CLICK_IDS),
+            click_ids=frozenset(identifiers.CLICK_IDS),
             purposes=connector.purposes,
             max_age=OLDEST,
             restates_for=connector.restates_for,
@@ -235,7 +235,7 @@ class GoogleAdsDestination:
         return _fault_of_identifiers(change, allowed)
 
     def _fault_of_event(self, to: RemoteTarget, change: Convert) -> tuple[str, str] | None:
-        if not change.to.ids and click_id(change.click_ids) is None:
+        if not change.to.ids and identifiers.click_id(change.click_ids) is None:
             return "no_click_id_or_user_data", "there is no gclid, gbraid or wbraid, and no hashed e-mail or phone"
         if not change.transaction_id:
             return "no_transaction_id", "without one a second sending would count twice"

@@ -1,8 +1,9 @@
-"""What is sent of a person: hashes of e-mail addresses and phone numbers (SHA-256 in hex), or a user id."""
+"""What is sent of a person: hashes of e-mail addresses and phone numbers (SHA-256 in hex), a user id, a click id."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from leadup.normal import sha256
 from leadup.types import Contact, Kind, RemoteId
@@ -14,6 +15,9 @@ MOST_IDENTIFIERS = 10
 EMAIL = "email_sha256"
 PHONE = "phone_sha256"
 USER_ID = "user_id"
+
+CLICK_IDS = ("gclid", "gbraid", "wbraid")
+"""A conversion is reported by at most one of them; a gclid says most."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -48,3 +52,8 @@ def contact_ids(contact: Contact) -> tuple[RemoteId, ...]:
 def user_ids(contact: Contact) -> tuple[RemoteId, ...]:
     """Return the person's user id as the only identifier, or nothing. A member of a USER_ID list has exactly one."""
     return tuple(sorted(RemoteId(USER_ID, value) for value in contact.of(Kind.USER_ID))[:1])
+
+
+def click_id(click_ids: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the kind and value of the click id to send."""
+    return next(((kind, click_ids[kind]) for kind in CLICK_IDS if click_ids.get(kind)), None)

@@ -1,4 +1,4 @@
-"""The Data Manager API as this connector uses it. With ``sandbox.py`` the only file that imports Google's SDK.
+"""The Data Manager API as this connector uses it. Loading this module loads Google's SDK.
 
 Requests are built as raw protobuf messages (``Type.pb()``, ``Type.wrap()``): five to fourteen times faster than
 proto-plus objects. The SDK's own retries are off, since they repeat writes as well; what may be repeated here is
@@ -7,7 +7,6 @@ repeated by tenacity, everything longer belongs to the outbox.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,21 +15,19 @@ from functools import cached_property
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import google.auth
 import requests
 from google.ads import datamanager_v1 as v1
 from google.ads.datamanager_v1.services.ingestion_service.transports import IngestionServiceRestTransport
 from google.ads.datamanager_v1.services.user_list_service.transports import UserListServiceRestTransport
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError, TransportError
-from google.oauth2.credentials import Credentials
-from google.oauth2.service_account import Credentials as ServiceAccount
 from google.protobuf.json_format import ParseError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.types import Address, Change, Consent, Convert, Money, Progress, Purpose, Status
 from leadup_connectors.google_ads import identifiers
+from leadup_connectors.google_ads.client.credentials import credentials
 from leadup_connectors.google_ads.errors import CREDENTIALS, translate
 from leadup_connectors.google_ads.forms import base64_of
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
@@ -41,8 +38,6 @@ SCOPE: Final = "https://www.googleapis.com/auth/datamanager"
 LONGEST_MEMBERSHIP: Final = timedelta(days=540)
 """What a list without a duration of its own has (reference page of ``UserList``)."""
 PAGE: Final = 1_000
-CLICK_IDS: Final = ("gclid", "gbraid", "wbraid")
-"""An event has at most one of them; a gclid says most."""
 RETRYABLE: Final = frozenset({"TOO_RECENT_CLICK", "INTERNAL_ERROR"})
 """Processing reasons that pass when the same rows are sent again later ("Diagnostics")."""
 NO_STATUS: Final = frozenset({"INVALID_REQUEST_ID", "REQUEST_TOO_OLD", "NOT_FOUND"})
@@ -159,7 +154,7 @@ class DataManager:
         for row in rows:
             event = request.events.add(transaction_id=row.transaction_id, event_source=source)
             event.event_timestamp.FromDatetime(row.at)
-            if click := click_id(row.click_ids):
+            if click := identifiers.click_id(row.click_ids):
                 setattr(event.ad_identifiers, *click)
             if row.to.ids:
                 self._user_data(event.user_data, row.to)
@@ -189,7 +184,7 @@ class DataManager:
     @cached_property
     def _transport(self) -> Mapping[str, Any]:
         parts = urlsplit(self._settings.base_url)
-        return {"host": parts.netloc, "url_scheme": parts.scheme, "credentials": _credentials(self._settings)}
+        return {"host": parts.netloc, "url_scheme": parts.scheme, "credentials": credentials(self._settings, SCOPE)}
 
     @cached_property
     def _ingestion(self) -> Any:
@@ -271,33 +266,6 @@ class DataManager:
                 "  What to do: nothing if it passes, since it is tried again; else check the network, any proxy and "
                 "base_url."
             ) from None
-
-
-def _credentials(settings: GoogleAdsSettings) -> Any:
-    """Return a service account's credentials, the application default ones, or for an emulator a token of no worth.
-
-    Raises:
-        NeedsHuman: there are none, or they are not a service account's key.
-    """
-    if settings.is_local:
-        return Credentials(token="emulator")  # noqa: S106 - sent to loopback only
-    try:
-        if settings.credentials is not None:
-            key = json.loads(settings.credentials.get_secret_value())
-            return ServiceAccount.from_service_account_info(key, scopes=[SCOPE])
-        return google.auth.default(scopes=[SCOPE])[0]
-    except (TypeError, AttributeError, ValueError, GoogleAuthError) as error:
-        which = "the service account's key" if settings.credentials else "application default credentials"
-        raise NeedsHuman(
-            f"No credentials for Google: {which} could not be used ({type(error).__name__})",
-            todo="let credentials_file name a service account's JSON key, or run "
-            f"gcloud auth application-default login --scopes={SCOPE},https://www.googleapis.com/auth/cloud-platform",
-        ) from None
-
-
-def click_id(click_ids: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the kind and value of the click id to send."""
-    return next(((kind, click_ids[kind]) for kind in CLICK_IDS if click_ids.get(kind)), None)
 
 
 def _consent(row: Any, consent: Consent) -> None:
