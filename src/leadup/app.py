@@ -299,6 +299,7 @@ class App:
         self.erase_on(now)
         result.errors |= {d.target.key: d.error for d in result.delivered if d.error}
         result.errors |= self._waiting(chosen, {d.target.key for d in result.delivered})
+        self.pipeline.extend_files()
         return result
 
     def _waiting(self, chosen: Sequence[TargetRow], tried: Collection[str]) -> dict[str, str]:

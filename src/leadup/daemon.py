@@ -207,6 +207,7 @@ class Daemon:
             if planned.trip:
                 log.warning("guard holds", target=planned.target.target.key, guard=planned.trip.text)
         self._arm()
+        self._app.pipeline.extend_files()
 
     def _arm(self) -> None:
         """Set one timer to the next instant at which a verdict can change."""

@@ -26,6 +26,7 @@ from leadup.engine.concerned import mark, scopes
 from leadup.engine.derive import derive, drop, note_clicks, rederive
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
+from leadup.engine.signal_files import SignalFiles, extend
 from leadup.errors import Busy, NeedsHuman
 from leadup.events import parts
 from leadup.events.log import EventLog
@@ -102,6 +103,7 @@ class Pipeline:
         self._vault = vault
         self._feeds = feeds
         self._region = region
+        self._files = SignalFiles(store.folder)
 
     # ------------------------------------------------------------ rules go live
 
@@ -347,7 +349,7 @@ class Pipeline:
         marks: Mapping[str, int],
         ticked: Ticked,
     ) -> tuple[pa.Table, Judged, Mapping[int, int]]:
-        who, signals, facts = gather(connection, self.program, chosen)
+        who, signals, facts = gather(connection, self.program, chosen, self._files)
         table = judge(self.program, who, signals, facts, at=at_us, watermarks=marks)
         ids = table["person"].to_numpy()
         moved = move(connection, self.program, chosen, table, at_us)
@@ -379,6 +381,10 @@ class Pipeline:
         upsert(connection, judged, rows, update=["at_us", "due_us", "waits_us"])
         for part in chunks(result.persons):
             connection.execute(delete(dirty).where(dirty.c.person.in_(part)))
+
+    def extend_files(self) -> int:
+        """Take signals into the files from which ticks read them faster, when enough are new; return the files."""
+        return extend(self.store)
 
     def next_due(self) -> datetime | None:
         """The earliest instant at which a verdict can change; None: never by itself."""

@@ -82,7 +82,7 @@ def test_she_leaves_first_and_then_nothing_is_left(site: Site) -> None:
     assert [(one["target"], one["outcome"]) for one in done.audiences] == [("vendor/audience/club", "confirmed")]
     assert site.vendor.conversions == bought, "what was reported stays as it is"
     left = site.everything()
-    for trace in (hashed(ADAS), "ada", '"u1"', "g-ada"):
+    for trace in (hashed(ADAS), "ada@", "-ada", '"u1"'):
         assert trace not in left
     with site.store.read() as connection:
         assert people.find(connection, f"p{number}") == []

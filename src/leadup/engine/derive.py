@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from leadup.engine import signal_files
 from leadup.events.log import EventLog
 from leadup.identity import people
 from leadup.normal import is_nobody
 from leadup.rules.program import Pattern, Program, ValueOf
-from leadup.rules.signals import EVENT_ID, properties_read
+from leadup.rules.signals import EVENT_ID, properties_by_pattern
 from leadup.rules.visits import SESSION_ID, viewed
 from leadup.rules.where import match
+from leadup.state.gone import leave_out
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import clicks, dirty, meta, signals, spans
 from leadup.types import Event, Json, Money, minor_digits, to_us
@@ -32,7 +35,7 @@ def derive(connection: Connection, program: Program, events: Sequence[tuple[byte
 
     The events must have no signals yet (see :func:`drop`).
     """
-    read, rows = properties_read(program), []
+    read, rows = properties_by_pattern(program), list[dict[str, Any]]()
     properties = [event.properties for _, event, _ in events]
     for name, found in match(program, [event.name for _, event, _ in events], properties):
         pattern = program.patterns[name]
@@ -47,13 +50,14 @@ def derive(connection: Connection, program: Program, events: Sequence[tuple[byte
                     "at_us": to_us(event.at),
                     "minor": value.minor if value else None,
                     "currency": value.currency if value else None,
-                    "properties": _kept(viewed(name, event.properties, event.click_ids), read),
+                    "properties": _kept(viewed(name, event.properties, event.click_ids), read[name]),
                     "click_ids": dict(event.click_ids),
                     "consent": {str(purpose): granted for purpose, granted in event.consent.items()},
                 }
             )
     if rows:
-        connection.execute(insert(signals), rows)
+        numbers = signal_files.next_numbers(connection, len(rows))
+        connection.execute(insert(signals), [{**row, "number": n} for row, n in zip(rows, numbers, strict=True)])
     return len(rows)
 
 
@@ -83,6 +87,7 @@ def drop(connection: Connection, events: Collection[bytes]) -> None:
     for part in chunks(events):
         owners = select(spans.c.person).select_from(spans.join(signals, owned)).where(s.event.in_(part)).distinct()
         upsert(connection, dirty, [{"person": person} for person in connection.scalars(owners)], update=())
+        leave_out(connection, s.event.in_(part))
         connection.execute(delete(signals).where(s.event.in_(part)))
         connection.execute(delete(clicks).where(clicks.c.event.in_(part)))
 
@@ -118,6 +123,7 @@ def rederive(connection: Connection, program: Program, log: EventLog) -> int:
     after = fingerprints(program)
     stale = [name for name in before if before[name] != after.get(name)]
     if stale:
+        signal_files.forget(connection, stale)
         connection.execute(delete(signals).where(signals.c.pattern.in_(stale)))
     fresh = {name for name in after if before.get(name) != after[name]}
     read = 0
@@ -157,8 +163,10 @@ def is_derived(connection: Connection, program: Program) -> bool:
 
 def fingerprints(program: Program) -> dict[str, str]:
     """Name the meaning of each pattern, as far as its stored signals depend on it."""
-    read = sorted(properties_read(program))
+    read = properties_by_pattern(program)
     return {
-        name: hashlib.blake2b(repr((pattern.any, pattern.value, read)).encode(), digest_size=16).hexdigest()
+        name: hashlib.blake2b(
+            repr((pattern.any, pattern.value, sorted(read[name]))).encode(), digest_size=16
+        ).hexdigest()
         for name, pattern in program.patterns.items()
     }

@@ -3,47 +3,134 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Text, and_, select, type_coerce
 
+from leadup.engine.columns import KEY, Piece, assemble, properties_of
 from leadup.engine.facts import people_table
 from leadup.engine.listed import who_is_on
+from leadup.engine.signal_files import Manifest, SignalFiles, manifest
 from leadup.identity import people
+from leadup.identity.bulk import among
 from leadup.rules.program import Program
-from leadup.rules.signals import signal_table
-from leadup.rules.where import text_and_number
-from leadup.state.store import chunks
-from leadup.state.tables import signals, sources, spans
-from leadup.types import EVER, Json
+from leadup.rules.signals import patterns_read, properties_by_pattern, properties_read, signal_schema
+from leadup.rules.verdicts import Instants
+from leadup.rules.where import Texts, text_and_number
+from leadup.state.tables import identifiers, signal_gone, signals, sources, spans
+from leadup.types import EVER, NEVER, Json
 
 
-def gather(connection: Connection, program: Program, persons: Collection[int]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the kernel's tables ``people``, ``signals`` and ``facts`` for these persons."""
-    known = people.known_from(connection, persons)
-    ordered = sorted(known)
-    on = who_is_on(connection, program, ordered)
-    who = people_table(program, {person: known[person] for person in ordered}, on)
-    return who, _signals(connection, program, ordered), fact_table(people.facts_of(connection, ordered))
+def gather(
+    connection: Connection, program: Program, persons: Collection[int], files: SignalFiles | None = None
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the kernel's tables ``people``, ``signals`` and ``facts`` for these persons.
+
+    Only signals of patterns that the program reads. With ``files``, those that they hold are read from there.
+    """
+    owned = _owned(connection, persons)
+    known = _known(owned)
+    who = people_table(program, known, who_is_on(connection, program, known.keys()))
+    return who, _signals(connection, program, persons, owned, files), fact_table(people.facts_of(connection, persons))
 
 
-def _signals(connection: Connection, program: Program, persons: Collection[int]) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """Which identifiers are whose and when, in order of the identifier; one element a span."""
+
+    identifier: Instants
+    person: Instants
+    begin: Instants
+    end: Instants
+    since: Instants
+    """When the person was first seen under it."""
+
+
+def _owned(connection: Connection, persons: Collection[int]) -> _Owned:
+    query = (
+        select(spans.c.identifier, spans.c.person, spans.c.from_us, spans.c.until_us, identifiers.c.first_us)
+        .join(identifiers, identifiers.c.id == spans.c.identifier)
+        .where(spans.c.person.in_(among(persons)))
+    )
+    rows = np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, 5)
+    identifier, person, begin, end, first = rows[np.argsort(rows[:, 0], kind="stable")].T
+    return _Owned(identifier, person, begin, end, np.where(begin == EVER, first, begin))
+
+
+def _known(owned: _Owned) -> dict[int, int]:
+    """Return when each person was first seen, in order of the persons."""
+    persons, row = np.unique(owned.person, return_inverse=True)
+    known = np.full(len(persons), NEVER)
+    np.minimum.at(known, row, owned.since)
+    return dict(zip(persons.tolist(), known.tolist(), strict=True))
+
+
+def _signals(
+    connection: Connection, program: Program, persons: Collection[int], owned: _Owned, files: SignalFiles | None
+) -> pa.Table:
+    patterns = patterns_read(program)
+    code = {name: place for place, name in enumerate(patterns)}
+    read = {name: sorted(properties) for name, properties in properties_by_pattern(program).items()}
+    held = manifest(connection) if files else Manifest(0, 0, ())
+    mapped, broken = files.mapped(file for file in held.files if file.pattern in code) if files else ([], set[str]())
+    gone = _gone(connection, owned.identifier) if mapped else np.empty(0, np.int64)
+    pieces = []
+    for pattern, columns in mapped:
+        span, row = columns.of(owned.identifier)
+        at = columns.at[row]
+        mine = (at >= owned.begin[span]) & (at < owned.end[span])
+        if len(gone):
+            mine &= ~np.isin(columns.number[row], gone)
+        if mine.any():
+            pieces.append(columns.piece(code[pattern], owned.person[span[mine]], row[mine], read[pattern]))
+    names = sorted(properties_read(program))
+    pieces += _from_table(connection, persons, code, names, 0 if broken else held.upto, held.upto, broken)
+    return assemble(pieces, patterns, signal_schema(program))
+
+
+def _gone(connection: Connection, anchors: Instants) -> Instants:
+    """Return the numbers of the signals of these anchors that are gone."""
+    if connection.scalar(select(signal_gone.c.number).limit(1)) is None:
+        return np.empty(0, np.int64)
+    query = select(signal_gone.c.number).where(signal_gone.c.anchor.in_(among(anchors.tolist())))
+    return np.array(connection.scalars(query).all(), np.int64)
+
+
+def _from_table(
+    connection: Connection,
+    persons: Collection[int],
+    code: Mapping[str, int],
+    properties: Collection[str],
+    above: int,
+    upto: int,
+    broken: Collection[str],
+) -> list[Piece]:
+    """Read the signals that no file holds: those numbered above ``upto``, and all of the patterns in ``broken``."""
     s = signals.c
     owned = and_(spans.c.identifier == s.anchor, s.at_us >= spans.c.from_us, s.at_us < spans.c.until_us)
-    query = select(spans.c.person, s.pattern, s.at_us, s.event, s.properties).select_from(spans.join(signals, owned))
-    rows: list[Any] = []
-    for part in chunks(persons):
-        rows += connection.execute(query.where(spans.c.person.in_(part))).all()
-    known = [row for row in rows if row[1] in program.patterns]
-    return signal_table(
-        program,
-        [row[0] for row in known],
-        [row[1] for row in known],
-        [row[2] for row in known],
-        [row[3].hex() for row in known],
-        [row[4] for row in known],
+    query = (
+        select(spans.c.person, s.pattern, s.at_us, s.event, type_coerce(s.properties, Text), s.number)
+        .select_from(spans.join(signals, owned))
+        .where(spans.c.person.in_(among(persons)), s.number > above)
     )
+    rows = connection.execute(query).all()
+    wanted = [row for row in rows if row[1] in code and (row[5] > upto or row[1] in broken)]
+    if not wanted:
+        return []
+    person, pattern, at, key, texts, _ = zip(*wanted, strict=True)
+    found = properties_of(texts, properties)
+    return [
+        Piece(
+            np.array([code[name] for name in pattern], np.int32),
+            np.array(person, np.int64),
+            np.array(at, np.int64),
+            pa.array(key, KEY),
+            {name: Texts.of(found[f"text:{name}"]) for name in properties},
+            {name: found[f"num:{name}"] for name in properties},
+        )
+    ]
 
 
 def fact_table(rows: Iterable[tuple[int, str, int, Json]]) -> pa.Table:

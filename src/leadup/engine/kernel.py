@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -40,9 +39,9 @@ from leadup.rules.program import (
 )
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.scores import Scoring
-from leadup.rules.signals import leaves
+from leadup.rules.signals import patterns_read
 from leadup.rules.verdicts import Mask, Verdicts, every, known, lagging, some, sooner
-from leadup.rules.visits import VISIT, asks_visits, fed_by
+from leadup.rules.visits import VISIT, fed_by
 from leadup.types import EVER, NEVER
 
 BLOCK: Final = 1 << 15
@@ -86,7 +85,7 @@ def judge(
     """
     known_from = column(people, "known_from").to_numpy()
     index = People(column(people, "person").to_numpy())
-    sorted_signals = Signals(signals, index, _patterns(program))
+    sorted_signals = Signals(signals, index, patterns_read(program))
     current = Facts(facts, index, len(known_from), at=at)
     listed = {name: column(people, f"list:{name}").to_numpy(zero_copy_only=False) for name in program.lists}
     tables = []
@@ -108,28 +107,6 @@ def _arrow(values: npt.NDArray[np.generic]) -> pa.Array:
         return pa.array(values)
     bits = pa.py_buffer(np.packbits(values.astype(bool, copy=False), bitorder="little"))
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
-
-
-def _patterns(program: Program) -> list[str]:
-    """Return the patterns that conditions and scores read."""
-    read: set[str] = set()
-    for condition in chain.from_iterable(leaves(segment.when) for segment in program.segments.values()):
-        if asks_visits(condition):
-            read.add(VISIT)
-        match condition:
-            case Did(pattern=pattern):
-                read.add(pattern)
-            case Measured(pattern=pattern):
-                read.add(pattern)
-            case First() | Stopped() | Resumed() | Regularly():
-                read.add(condition.pattern)
-            case Started(pattern=pattern, without=without):
-                read |= {pattern, without}
-            case Sequence(steps=steps, broken_by=broken_by):
-                read.update(steps, broken_by)
-    for score in program.scores.values():
-        read.update(points.pattern for points in score.points)
-    return sorted(read)
 
 
 class _Judgement:

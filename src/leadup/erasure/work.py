@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from leadup.delivery.book import all_targets
 from leadup.delivery.erase import confirm, reopen, shred
+from leadup.engine.signal_files import scrub
 from leadup.errors import LeadupError
 from leadup.events.log import EventLog
 from leadup.inbox import Inbox
@@ -48,12 +49,12 @@ def work(store: Store, log: EventLog, inbox: Inbox | None, now_us: int, *, force
 
 
 def _files(store: Store, log: EventLog, erasure: int, now_us: int) -> bool:
-    """Write the files of the log anew that hold events of hers; return whether none does any more."""
+    """Write the files anew that hold events or signals of hers; return whether none does any more."""
     with store.read() as connection:
         keys = connection.scalars(select(erased_events.c.key).where(erased_events.c.erasure == erasure)).all()
     if not keys:
         return True
-    if not log.rewrite(now_us, keys):
+    if not (log.rewrite(now_us, keys) and scrub(store)):
         return False
     with store.write() as connection:
         connection.execute(delete(erased_events).where(erased_events.c.erasure == erasure))

@@ -19,6 +19,7 @@ from leadup.identity.people import NOBODY
 from leadup.identity.register import Register
 from leadup.identity.resolve import redivide
 from leadup.identity.suppress import Closed
+from leadup.state.gone import leave_out
 from leadup.state.tables import (
     clicks,
     consents,
@@ -140,6 +141,7 @@ def forget(connection: Connection, who: Her, first_us: Mapping[Identifier, int])
     start |= set(connection.scalars(select(links.c.b).where(links.c.a.in_(among(users)))))
     register.look_up(start)
     concerned, _ = hanging_together(register, start)
+    leave_out(connection, signals.c.anchor.in_(among(who.known)) & _hers(signals, who.person))
     for table in BY_ANCHOR:
         connection.execute(delete(table).where(table.c.anchor.in_(among(who.known)), _hers(table, who.person)))
     at_her = or_(links.c.a.in_(among(who.known)), links.c.b.in_(among(who.known)))

@@ -17,6 +17,7 @@ from leadup.engine import listed
 from leadup.engine.derive import is_derived, rederive
 from leadup.engine.gather import gather
 from leadup.engine.kernel import judge
+from leadup.engine.signal_files import SignalFiles
 from leadup.events.log import EventLog
 from leadup.identity import people
 from leadup.insights.ahead import only
@@ -115,7 +116,7 @@ def _read(store: Store, program: Program, lists: Mapping[str, Listing]) -> Table
         if not derived:
             rederive(connection, program, EventLog(store))
             listed.keep(connection, program, lists)
-        return gather(connection, program, people.everyone(connection))
+        return gather(connection, program, people.everyone(connection), SignalFiles(store.folder))
 
 
 def _calls(store: Store, target: Target, terms: Terms, can: Capabilities, moves: Sequence[Moved]) -> dict[str, Any]:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Listed
 from itertools import chain
 from typing import Final
 
 import pyarrow as pa
 
-from leadup.rules.program import All, Any, Condition, Not, Program
-from leadup.rules.visits import CHANNEL, SESSION_ID, TOLD, asks_channel, asks_visits, properties_of
+from leadup.rules.program import (
+    All,
+    Any,
+    Condition,
+    Did,
+    First,
+    Measured,
+    Not,
+    Program,
+    Regularly,
+    Resumed,
+    Sequence,
+    Started,
+    Stopped,
+)
+from leadup.rules.visits import CHANNEL, SESSION_ID, TOLD, VISIT, asks_channel, asks_visits, properties_of
 from leadup.rules.where import property_columns
 from leadup.types import Json
 
@@ -20,16 +36,48 @@ TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
 
 
 def properties_read(program: Program) -> frozenset[str]:
-    """Return the properties that a signal must carry: those that conditions read, and ``event_id``."""
-    conditions = chain.from_iterable(leaves(segment.when) for segment in program.segments.values())
-    read = {EVENT_ID}
-    for condition in conditions:
-        read |= properties_of(condition)
+    """Return the properties that signals carry: those that conditions read of some pattern, and ``event_id``."""
+    return frozenset[str]({EVENT_ID}).union(*properties_by_pattern(program).values())
+
+
+def properties_by_pattern(program: Program) -> dict[str, frozenset[str]]:
+    """Return, of each pattern, the properties that its signals must carry: those that are read of it.
+
+    ``event_id`` is read of all, since it says that two signals are one occurrence.
+    """
+    read: dict[str, set[str]] = defaultdict(set)
+    for condition in _conditions(program):
+        if isinstance(condition, Did | Measured):
+            read[condition.pattern] |= properties_of(condition)
         if asks_visits(condition):
-            read.add(SESSION_ID)
+            read[VISIT].add(SESSION_ID)
         if asks_channel(condition):
-            read.add(TOLD)
-    return frozenset(read - {CHANNEL})
+            read[VISIT].add(TOLD)
+            if isinstance(condition, Did | Measured):  # in which visit it happened, its own session id may say
+                read[condition.pattern].add(SESSION_ID)
+    return {name: frozenset(read[name] - {CHANNEL} | {EVENT_ID}) for name in {**program.patterns, **read}}
+
+
+def patterns_read(program: Program) -> list[str]:
+    """Return the patterns that conditions and scores read, in order of their names."""
+    read: set[str] = set()
+    for condition in _conditions(program):
+        if asks_visits(condition):
+            read.add(VISIT)
+        match condition:
+            case Did() | Measured() | First() | Stopped() | Resumed() | Regularly():
+                read.add(condition.pattern)
+            case Started():
+                read |= {condition.pattern, condition.without}
+            case Sequence():
+                read.update(condition.steps, condition.broken_by)
+    for score in program.scores.values():
+        read.update(points.pattern for points in score.points)
+    return sorted(read)
+
+
+def _conditions(program: Program) -> Iterator[Condition]:
+    return chain.from_iterable(leaves(segment.when) for segment in program.segments.values())
 
 
 def leaves(condition: Condition) -> Iterator[Condition]:
@@ -63,11 +111,11 @@ def signal_schema(program: Program) -> pa.Schema:
 
 def signal_table(
     program: Program,
-    person: Sequence[int],
-    pattern: Sequence[str],
-    at: Sequence[int],
-    key: Sequence[str],
-    properties: Sequence[Mapping[str, Json]],
+    person: Listed[int],
+    pattern: Listed[str],
+    at: Listed[int],
+    key: Listed[str],
+    properties: Listed[Mapping[str, Json]],
 ) -> pa.Table:
     """Build a table of :func:`signal_schema` from sequences of equal length, without properties that no rule reads."""
     schema = signal_schema(program)

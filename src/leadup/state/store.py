@@ -36,6 +36,11 @@ class Store:
         self.folder = folder
         self._local = threading.local()
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether this thread is in a :meth:`rehearsal`."""
+        return getattr(self._local, "rehearsal", None) is not None
+
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Let this thread do all it would do, in one transaction that is taken back at the end.

@@ -258,15 +258,38 @@ signals = Table(
     Column("pattern", String, primary_key=True),
     Column("anchor", _ID, ForeignKey("identifiers.id"), nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("minor", BigInteger),
     Column("currency", String),
     Column("properties", JSON, nullable=False),
     Column("click_ids", JSON, nullable=False),
     Column("consent", JSON, nullable=False),
-    Index("signals_anchor", "anchor"),
-    Index("signals_pattern", "pattern"),
+    Index("signals_anchor", "anchor", "number"),
+    Index("signals_pattern", "pattern", "number"),
     sqlite_with_rowid=False,
 )
+"""``number`` counts all signals that were ever derived; no two have the same, so that what is new since is known."""
+
+signal_files = Table(
+    "signal_files",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("pattern", String, nullable=False),
+    Column("path", String, nullable=False, unique=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""The manifest of the columns in which signals are read faster (:mod:`leadup.engine.columns`). Together the files hold
+the signals up to the number in ``meta``, but those that are gone. They can be thrown away: the truth is ``signals``."""
+
+signal_gone = Table(
+    "signal_gone",
+    metadata,
+    Column("anchor", _ID, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Signals that were revised or taken back, while a file may hold them."""
 
 clicks = Table(
     "clicks",
