@@ -90,6 +90,11 @@ class App:
             if c.connector.destination
         }
 
+    @property
+    def feeds(self) -> list[str]:
+        """The connections that are pulled, or that something is sent to, by name."""
+        return [name for name, c in self.settings.connections.items() if c.connector.source or c.connector.push]
+
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Sources by connection name."""
@@ -151,9 +156,7 @@ class App:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        return Pipeline(
-            self.store, self.vault, self.rules.program, feeds=list(self.sources), region=self.settings.region
-        )
+        return Pipeline(self.store, self.vault, self.rules.program, feeds=self.feeds, region=self.settings.region)
 
     @cached_property
     def courier(self) -> Courier:

@@ -139,8 +139,7 @@ class Pipeline:
     def is_live(self, program: Program) -> bool:
         """Whether these are the rules that judged last."""
         with self.store.read() as connection:
-            live = connection.scalar(select(meta.c.value).where(meta.c.key == _RULES))
-        return live is not None and bool(live["program"] == program.fingerprint)
+            return is_live(connection, program)
 
     def _hold(self, connection: Connection) -> None:
         """Refuse to go on by rules that another process has replaced: what the new ones look for would be missed.
@@ -249,11 +248,15 @@ class Pipeline:
 
     def _advance(self, writing: Connection, connection: str, page: Page, taken: Taken, now: datetime) -> None:
         row = writing.execute(select(sources).where(sources.c.connection == connection)).first()
-        watermark = to_us(page.complete_until) if page.complete_until else (row.watermark_us if row else None)
+        watermark, final = (row.watermark_us, row.final_us) if row else (None, None)
+        if page.complete_until is not None:
+            watermark = to_us(page.complete_until)
+            final = to_us(min(page.final_until, page.complete_until)) if page.final_until else None
         values = {
             "connection": connection,
             "cursor": dict(page.cursor),
             "watermark_us": watermark,
+            "final_us": final,
             "pulled_us": to_us(now),
             "events": (row.events if row else 0) + taken.new - taken.gone,
             "rejected": (row.rejected if row else 0) + taken.rejected,
@@ -409,3 +412,9 @@ class Pipeline:
         waiting = (outbox.c.state.in_(["pending", "sending"])) & (outbox.c.next_us <= to_us(now))
         with self.store.read() as connection:
             return connection.scalar(select(outbox.c.id).where(waiting).limit(1)) is not None
+
+
+def is_live(connection: Connection, program: Program) -> bool:
+    """Whether these are the rules that judged last."""
+    live = connection.scalar(select(meta.c.value).where(meta.c.key == _RULES))
+    return live is not None and bool(live["program"] == program.fingerprint)

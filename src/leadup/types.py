@@ -164,6 +164,9 @@ class Page:
     more: bool = False
     complete_until: datetime | None = None
     """The watermark: everything of this source up to here has been read."""
+    final_until: datetime | None = None
+    """With a watermark: of what lies up to here, nothing will come late, change or be taken back. None: of all that
+    has been read."""
     rejected: Sequence[Rejected] = ()
     progress: float | None = None
     """Share of the present work that is done, 0 to 1, when the source can tell."""

@@ -71,6 +71,17 @@ def test_days_older_than_the_reread_are_settled_and_asked_for_no_more(site: Prop
     assert not any("events_20260226" in one.path for one in site.weather.log)
 
 
+def test_days_that_are_looked_at_again_are_not_final(site: Property) -> None:
+    site.add(9)
+    *_, last = pull(site, None, NOON)
+    assert last.final_until == datetime(2026, 2, 25, tzinfo=UTC)
+    *_, last = pull(site, last.cursor, NOON + timedelta(days=2))
+    assert last.final_until == datetime(2026, 2, 27, tzinfo=UTC)
+    assert last.settled == ["events_20260226"], "all before has been looked at for the last time"
+    *_, last = pull(site, None, NOON, property_zone="America/New_York")
+    assert last.final_until == datetime(2026, 2, 25, 5, tzinfo=UTC)
+
+
 def test_a_day_ends_where_the_property_is(site: Property) -> None:
     site.add(9)
     *_, last = pull(site, None, NOON, property_zone="America/New_York")

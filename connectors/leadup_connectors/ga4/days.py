@@ -17,7 +17,7 @@ from leadup.types import Cursor, Json
 BACKFILL: Final = timedelta(days=90)
 """How far back the first pull goes when the settings do not say."""
 _TABLE: Final = re.compile(r"events_([0-9]{8})")
-_DAY: Final = timedelta(days=1)
+DAY: Final = timedelta(days=1)
 
 
 def day_of(table: str) -> date | None:
@@ -36,7 +36,7 @@ def table_of(day: date) -> str:
 
 def end_of(day: date, zone: tzinfo) -> datetime:
     """Return the instant, in UTC, at which a day of a zone ends."""
-    return datetime.combine(day + _DAY, time(), zone).astimezone(UTC)
+    return datetime.combine(day + DAY, time(), zone).astimezone(UTC)
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class Days:
         here = {day for table in self.seen if (day := day_of(table)) is not None}
         self.missing -= here
         begin = max(self.floor, self.first)
-        passed = [begin + n * _DAY for n in range((floor - begin).days) if begin + n * _DAY not in here | self.missing]
+        passed = [begin + n * DAY for n in range((floor - begin).days) if begin + n * DAY not in here | self.missing]
         self._advance(here, floor)
         self.missing.update(passed)
         settled = sorted(table_of(day) for day in here if day < floor)
@@ -141,13 +141,13 @@ class Days:
         return settled, passed
 
     def _advance(self, here: Collection[date], floor: date) -> None:
-        day = self.complete + _DAY if self.complete else self.first
+        day = self.complete + DAY if self.complete else self.first
         while day is not None and day <= max(here, default=date.min):
             if day in here:
                 self.complete = day
             elif day >= floor:
                 break
-            day += _DAY
+            day += DAY
 
 
 def _date(text: str | None) -> date | None:

@@ -15,7 +15,7 @@ import structlog
 from leadup.errors import TryLater
 from leadup.types import Cursor, Page, Part
 from leadup_connectors.ga4.client import BigQuery, Gone
-from leadup_connectors.ga4.days import BACKFILL, Days, day_of, end_of, table_of
+from leadup_connectors.ga4.days import BACKFILL, DAY, Days, day_of, end_of, table_of
 from leadup_connectors.ga4.exports import Exports
 from leadup_connectors.ga4.reading import Reading
 from leadup_connectors.ga4.settings import GA4Settings
@@ -58,7 +58,8 @@ class GA4Source:
 
         The last page carries ``complete_until``: the end, in the property's zone, of the latest day up to which all
         tables were read, ``until`` at most. A day without its table holds it back for ``reread_days`` and is then
-        passed over; should its table come after all, it is read.
+        passed over; should its table come after all, it is read. ``final_until`` is the end of the last day whose table
+        is not looked at again.
 
         Raises:
             TryLater: BigQuery does not answer, or a table is rewritten faster than it can be read.
@@ -86,6 +87,7 @@ class GA4Source:
             records=[],
             cursor=days.cursor(),
             complete_until=min(complete, until) if complete else None,
+            final_until=end_of(days.floor - DAY, zone),
             progress=1.0,
             settled=settled,
         )

@@ -38,7 +38,7 @@ def explain(ctx: click.Context, person: str, segment: str | None, as_json: bool)
     with app.store.read() as connection:
         number = _find(app, connection, person)
         chosen = [segment] if segment else list(program.segments)
-        answer = explain_person(connection, program, number, chosen, to_us(now()), list(app.sources))
+        answer = explain_person(connection, program, number, chosen, to_us(now()), app.feeds)
     if as_json:
         emit(answer)
     else:
@@ -90,12 +90,17 @@ def _show_segment(name: str, segment: dict[str, Any]) -> None:
     if segment["outdone_in_group"]:
         out.print("  an earlier segment of the group has the person")
     if segment["excluded"]:
-        out.print("  excluded by another segment")
+        out.print("  excluded by another segment, or a list")
     for node in segment["conditions"]:
         mark = "yes" if node["holds"] else "no "
         out.print(f"  {'  ' * node['depth']}{mark} {node['text']}")
         for event in node["events"]:
             out.print(f"  {'  ' * node['depth']}      {event['at']}  {event['pattern']}")
+    if open_ := segment["provisional"]:
+        out.print(
+            f"  provisional: final once no row of before {open_['final_once_up_to']} can come late; "
+            f"now that is so up to {open_['final_up_to']}"
+        )
     if segment["waits_for_reading_up_to"]:
         out.print(f"  waits until sources are read up to {segment['waits_for_reading_up_to']}")
     out.print(f"  next: {_next(segment['next_change'])}")

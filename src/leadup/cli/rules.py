@@ -26,6 +26,7 @@ from leadup.engine.testing import run as run_tests
 from leadup.errors import LeadupError, SettingsError
 from leadup.identity import people
 from leadup.insights.explain import show_identifier
+from leadup.insights.open import provisional_members
 from leadup.insights.rehearsal import try_rules
 from leadup.insights.status import stages
 from leadup.records import read_jsonl
@@ -35,7 +36,7 @@ from leadup.rules.suggest import did_you_mean
 from leadup.rules.visits import VISIT
 from leadup.settings import find_file
 from leadup.state.tables import consents, memberships
-from leadup.types import Purpose, Use
+from leadup.types import Purpose, Use, to_us
 
 paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", type=click.Path(path_type=Path))
 
@@ -161,7 +162,8 @@ def preview(ctx: Context, segment: str, sample: int, as_json: bool) -> None:
         out.print(f"{one['target']}: {falls}; {changes}")
         if one["guard"]:
             err.print(f"  a guard would hold this: {one['guard']}")
-    title = f"{segment}: {answer['members']} members, {answer['joins']} join and {answer['leaves']} leave"
+    open_ = f" ({answer['provisional']} of them provisional)" if answer["provisional"] else ""
+    title = f"{segment}: {answer['members']} members{open_}, {answer['joins']} join and {answer['leaves']} leave"
     table(
         title, ("person", "known by", ""), [(one["person"], one["known_by"], one["what"]) for one in answer["sample"]]
     )
@@ -177,6 +179,7 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
         plans = {planned.target.id: planned for planned in ticked.plans}
         with app.store.read() as connection:
             members = set(connection.scalars(query))
+            open_ = provisional_members(connection, app.rules.program, [segment], to_us(now()), app.feeds)[segment]
             kinds = {"joins": members - before, "leaves": before - members, "stays": members & before}
             shown = [(person, what) for what, found in kinds.items() for person in sorted(found)[:sample]]
             strongest = people.strongest(connection, [person for person, _ in shown])
@@ -193,6 +196,7 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
     return {
         "segment": segment,
         "members": len(members),
+        "provisional": open_,
         "joins": len(kinds["joins"]),
         "leaves": len(kinds["leaves"]),
         "targets": targets,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from leadup.cli.base import app_of, emit, err, json_option, out, table
+from leadup.app import App
+from leadup.cli.base import app_of, emit, err, json_option, now, out, table
 from leadup.clock import SystemClock
 from leadup.daemon import ALERT
+from leadup.errors import LeadupError
+from leadup.insights.open import provisional_members
 from leadup.insights.status import status as read_status
 from leadup.insights.words import instant
+from leadup.pipeline import is_live
 from leadup.state.lease import holder
 from leadup.state.tables import meta
 from leadup.types import to_us
@@ -27,7 +32,8 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
     """Show what stands where, and what is wrong.
 
     Each audience has its waterfall: who holds the rule, has an identifier that the destination can use, has given
-    consent, is not held out, and was accepted there.
+    consent, is not held out, and was accepted there. Members are provisional as long as a row that comes late may show
+    that they were never to be there.
     """
     app = app_of(ctx)
     held = holder(app.store, SystemClock().now())
@@ -37,6 +43,7 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
         ctx.exit(0 if alive else UNHEALTHY)
     with app.store.read() as connection:
         answer = read_status(connection)
+        _count_provisional(app, connection, answer["audiences"])
         alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
     inbox = [
         {"connection": name, "waiting": one.requests, "since": one.oldest and instant(to_us(one.oldest))}
@@ -54,6 +61,18 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
         _show(answer)
 
 
+def _count_provisional(app: App, connection: Connection, audiences: Sequence[dict[str, Any]]) -> None:
+    """Say of each audience how many members are provisional; None where the rules on disk are not those in use."""
+    try:
+        live = is_live(connection, app.rules.program)
+    except LeadupError:
+        live = False
+    names = sorted({one["segment"] for one in audiences if one["active"]}) if live else []
+    counts = provisional_members(connection, app.rules.program, names, to_us(now()), app.feeds) if names else {}
+    for one in audiences:
+        one["provisional"] = counts.get(one["segment"])
+
+
 def _show(answer: dict[str, Any]) -> None:
     out.print(f"daemon: {answer['daemon'] or 'not running'}    people: {answer['people']}\n")
     if answer["alert"]:
@@ -64,7 +83,13 @@ def _show(answer: dict[str, Any]) -> None:
         waiting = [(one["connection"], one["waiting"], one["since"]) for one in answer["inbox"]]
         table("inbox", ("connection", "#requests", "since"), waiting)
     rows = [
-        (a["target"], *a["waterfall"].values(), _rows(a), a["guard_text"] or a["error"] or a["warning"])
+        (
+            a["target"],
+            _members(a),
+            *list(a["waterfall"].values())[1:],
+            _rows(a),
+            a["guard_text"] or a["error"] or a["warning"],
+        )
         for a in answer["audiences"]
     ]
     columns = ("target", "#holds", "#identifier", "#consent", "#not held out", "#accepted", "rows", "trouble")
@@ -78,6 +103,11 @@ def _show(answer: dict[str, Any]) -> None:
     for one in (*answer["audiences"], *answer["conversions"], *answer["properties"]):
         for reason in one["reasons"]:
             out.print(f"{one['target']}: {reason['rows']} x {reason['code']}: {reason['detail']}")
+
+
+def _members(audience: dict[str, Any]) -> str:
+    holds, open_ = audience["waterfall"]["holds"], audience["provisional"]
+    return f"{holds} ({open_} provisional)" if open_ else str(holds)
 
 
 def _rows(one: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, Text, and_, select, type_coerce
+from sqlalchemy import Connection, Text, and_, func, select, type_coerce
 
 from leadup.engine.columns import KEY, Piece, assemble, properties_of
 from leadup.engine.facts import people_table
@@ -148,14 +148,19 @@ def fact_table(rows: Iterable[tuple[int, str, int, Json]]) -> pa.Table:
     )
 
 
-def watermarks(connection: Connection, program: Program, feeds: Collection[str]) -> Mapping[str, int]:
+def watermarks(
+    connection: Connection, program: Program, feeds: Collection[str], *, final: bool = False
+) -> Mapping[str, int]:
     """By pattern, the instant up to which the sources that feed it have been read completely.
+
+    ``final``: up to which, besides, no row can come late any more.
 
     ``feeds`` are the connections that are pulled; a feed that was never read completely holds absence back for good.
     Without feeds, what was imported by hand counts.
     """
-    query = select(sources.c.connection, sources.c.watermark_us)
-    found: dict[str, int | None] = {row.connection: row.watermark_us for row in connection.execute(query)}
+    mark = func.coalesce(sources.c.final_us, sources.c.watermark_us) if final else sources.c.watermark_us
+    query = select(sources.c.connection, mark.label("mark"))
+    found: dict[str, int | None] = {row.connection: row.mark for row in connection.execute(query)}
     names = set(feeds) or set(found)
     marks = [found.get(name) for name in names]
     lowest = min((mark if mark is not None else EVER for mark in marks), default=EVER)

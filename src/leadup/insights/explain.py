@@ -14,8 +14,9 @@ from leadup.delivery.holdouts import lots
 from leadup.delivery.members import entered, read
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
+from leadup.engine.provisional import final_from, provisional, rest_open
 from leadup.identity import people
-from leadup.insights.ahead import next_change
+from leadup.insights.ahead import next_change, only
 from leadup.insights.words import describe, instant
 from leadup.membership import OUT, Members, fold
 from leadup.rules.program import All, Holdout, Not, Program, Segment
@@ -33,7 +34,7 @@ def explain(
     feeds: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return all that is known of one person and these segments. ``feeds``: the connections that are pulled."""
-    marks = watermarks(connection, program, feeds)
+    marks, final = (watermarks(connection, program, feeds, final=only_final) for only_final in (False, True))
     tables = gather(connection, program, [person])
     verdicts = _verdicts(program, tables, at_us, marks)
     now = dict(verdicts.to_pylist()[0])
@@ -45,7 +46,9 @@ def explain(
         "consent": {str(purpose): "granted" if granted else "denied" for purpose, granted in sorted(consent.items())},
         "scores": {name: round(now[f"score:{name}"], 2) for name in program.scores},
         "segments": {
-            name: _segment(connection, program, tables, name, person, at_us, now, members) for name in segments
+            name: _segment(connection, program, tables, name, person, at_us, now, members)
+            | {"provisional": _provisional(program, tables, name, at_us, members[name], marks, final)}
+            for name in segments
         },
         "conversions": _conversions(connection, person),
         "ledger": _ledger(connection, person, segments, program),
@@ -95,6 +98,25 @@ def _segment(
         ],
         "targets": _targets(connection, name, person),
     }
+
+
+def _provisional(
+    program: Program,
+    tables: tuple[pa.Table, pa.Table, pa.Table],
+    name: str,
+    at_us: int,
+    mine: Members,
+    marks: Mapping[str, int],
+    final: Mapping[str, int],
+) -> dict[str, Any] | None:
+    """Up to where rows must be final for the membership to be so, and up to where they are; None: it is, or is none."""
+    needed = only(program, name)
+    if not mine.holds[0] or not rest_open(marks, final):
+        return None
+    if not provisional(needed, tables, at=at_us, watermarks=marks, final=final)[name][0]:
+        return None
+    once = final_from(needed, tables, name, at=at_us, final=final)
+    return {"final_once_up_to": instant(once), "final_up_to": instant(min(final.values()))}
 
 
 def _held_out(connection: Connection, holdout: Holdout | None, person: int) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ def status(connection: Connection) -> dict[str, Any]:
                 "events": row["events"],
                 "rejected": row["rejected"],
                 "read_up_to": instant(row["watermark_us"]),
+                "final_up_to": instant(row["final_us"] if row["final_us"] is not None else row["watermark_us"]),
                 "last_read": instant(row["pulled_us"]),
                 "error": row["error"],
             }
@@ -47,6 +48,7 @@ def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
     small = could < least and target.active and sent_before(connection, target)
     return {
         **_target(connection, target),
+        "segment": target.target.name,
         "waterfall": {**steps, "accepted": _standing(connection, target)},
         "warning": f"{could} people, below its min_size of {least}" if small else None,
     }

@@ -63,6 +63,7 @@ sources = Table(
     Column("connection", String, primary_key=True),
     Column("cursor", JSON),
     Column("watermark_us", BigInteger),
+    Column("final_us", BigInteger),  # up to where no row comes late; null: up to the watermark
     Column("pulled_us", BigInteger),
     Column("events", BigInteger, nullable=False, server_default=text("0")),
     Column("rejected", BigInteger, nullable=False, server_default=text("0")),
