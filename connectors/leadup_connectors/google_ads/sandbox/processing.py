@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +13,8 @@ from leadup_connectors.google_ads.sandbox.rows import Accepted, identifiers
 GRANTED: Final = 1
 DENIED: Final = 2
 CLICK_IDS: Final = ("gclid", "gbraid", "wbraid")
+CLICK_ID: Final = re.compile(r"[\w.-]+", re.ASCII)
+"""What can be a click id; Google decodes it, which nobody else can."""
 
 
 def work_off(account: Account, until: Accepted | None = None) -> None:
@@ -90,6 +93,8 @@ def _convert(account: Account, destination: Any, key: str, row: Any, accepted: A
         return ""
     kind, click_id = next(((k, v) for k in CLICK_IDS if (v := getattr(row.ad_identifiers, k))), ("", ""))
     at, action = row.event_timestamp.ToDatetime(tzinfo=UTC), account.actions.get(action_id, Action(id=action_id))
+    if kind and not CLICK_ID.fullmatch(click_id):
+        return f"INVALID_{kind.upper()}"
     if kind in ("gbraid", "wbraid") and action.counting == "ONE_PER_CLICK":
         return "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID"
     if reason := account.click_fault(click_id, at, action, destination.operating_account.account_id):

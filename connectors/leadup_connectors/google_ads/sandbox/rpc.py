@@ -114,7 +114,8 @@ class Door(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
         if fault is not None and fault.kind != "lose_answer":
             raise service.fault(path, {"rate_limit": 429, "expire_token": 401}.get(fault.kind, fault.status), fault)
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
-        if context.auth_context() and not metadata.get("authorization", "").startswith("Bearer "):
+        secure = context.auth_context().get("transport_security_type") == [b"ssl"]
+        if secure and not metadata.get("authorization", "").startswith("Bearer "):
             raise service.fault(path, 401, Fault(kind="expire_token"))  # gRPC sends no credentials in plaintext
         answer = service.answer(path, body, metadata)
         if fault is not None:

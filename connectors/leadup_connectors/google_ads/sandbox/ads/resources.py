@@ -145,12 +145,7 @@ def _summarise(summary: Any, uploads: list[Upload]) -> None:
             failed_count=sum(len(one.failed) for one in some),
         )
     for one in uploads[-_JOBS:]:
-        summary.job_summaries.add(
-            job_id=one.job,
-            successful_count=one.successful,
-            failed_count=len(one.failed),
-            upload_date=f"{one.at:%Y-%m-%d}",
-        )
+        summary.job_summaries.add(job_id=one.job, successful_count=one.successful, failed_count=len(one.failed))
     for code, count in failed.most_common():
         alert = summary.alerts.add(error_percentage=count / summary.total_event_count)
         field, _, name = code.partition(".")

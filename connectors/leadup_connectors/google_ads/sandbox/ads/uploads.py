@@ -13,11 +13,10 @@ from leadup_connectors.google_ads.sandbox.ads.actions import COLLECTION
 from leadup_connectors.google_ads.sandbox.ads.errors import Refused, Wrong
 from leadup_connectors.google_ads.sandbox.ads.names import enum_name, key_of
 from leadup_connectors.google_ads.sandbox.ads.rows import MOST, instant, is_personal, repeated, take, wrong_identifiers
-from leadup_connectors.google_ads.sandbox.processing import CLICK_IDS, conversion, same_click
+from leadup_connectors.google_ads.sandbox.processing import CLICK_ID, CLICK_IDS, conversion, same_click
 
 ERROR: Final = "conversion_upload_error"
 _MOST_IDENTIFIERS: Final = 5
-_CLICK_ID: Final = re.compile(r"[\w.-]+", re.ASCII)
 _NOT_LISTED: Final = "not_allowlisted_error.CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
 _CLICK_FAULTS: Final = {
     "EVENT_TOO_OLD": "EXPIRED_EVENT",
@@ -139,7 +138,7 @@ def _wrong_click_ids(row: Any) -> Iterator[str]:
     if row.gclid and (row.gbraid or row.wbraid):
         yield "field_error.VALUE_MUST_BE_UNSET gclid"
     for kind in CLICK_IDS:
-        if (value := getattr(row, kind)) and not _CLICK_ID.fullmatch(value):
+        if (value := getattr(row, kind)) and not CLICK_ID.fullmatch(value):
             yield f"{ERROR}.UNPARSEABLE_{kind.upper()} {kind}"
     if not _click_id(row)[1] and not row.user_identifiers:
         yield "field_error.REQUIRED gclid"
