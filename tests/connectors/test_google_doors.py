@@ -473,7 +473,10 @@ def test_warnings_are_told_at_once_and_by_count(sandbox: GoogleAdsSandbox, clien
         ("events[1]", "WARNING_REASON_INVALID_MERCHANT_ID")
     ]
     sandbox.weather.add(kind="reject", every=2, code="PROCESSING_WARNING_REASON_INTERNAL_ERROR")
-    (status,) = client.status(client.convert(event("t3"), event("t4")).request_id)
+    sandbox.polls = 1
+    request_id = client.convert(event("t3"), event("t4")).request_id
+    (waiting,), (status,) = client.status(request_id), client.status(request_id)
+    assert not waiting.warning_info.warning_counts
     (count,) = status.warning_info.warning_counts
     assert (count.reason.name, count.record_count) == ("PROCESSING_WARNING_REASON_INTERNAL_ERROR", 1)
     assert status.request_status.name == "SUCCESS"
@@ -487,8 +490,11 @@ def test_warnings_are_told_at_once_and_by_count(sandbox: GoogleAdsSandbox, clien
 def test_members_are_counted_with_a_match_rate(
     sandbox: GoogleAdsSandbox, client: Client, rate: int, expected: str
 ) -> None:
-    sandbox.account.match_rate = rate
-    (status,) = client.status(client.join(client.make_list(), "a", "b"))
+    sandbox.account.match_rate, sandbox.polls = rate, 1
+    request_id = client.join(client.make_list(), "a", "b")
+    (waiting,), (status,) = client.status(request_id), client.status(request_id)
+    early = waiting.audience_members_ingestion_status.user_data_ingestion_status
+    assert (early.record_count, early.upload_match_rate_range.value) == (2, 0)
     part = status.audience_members_ingestion_status.user_data_ingestion_status
     assert (part.record_count, part.user_identifier_count) == (2, 2)
     assert part.upload_match_rate_range.name == f"MATCH_RATE_RANGE_{expected}"

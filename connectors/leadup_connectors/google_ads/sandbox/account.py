@@ -97,12 +97,15 @@ class UserList:
     def key_types(self) -> set[int]:
         return set(self.message.ingested_user_list_info.upload_key_types)
 
+    def holds(self, key: str, at: datetime | None) -> bool:
+        """Whether an identifier is a member and its membership has not ended by then; None: memberships do not end."""
+        one = self.joined.get(key)
+        lasts = timedelta(seconds=self.message.membership_duration.seconds)
+        return one is not None and (at is None or at < one.at + lasts)
+
     def members(self, at: datetime | None) -> set[str]:
-        """Identifiers whose membership has not ended by then; None: memberships do not end."""
-        if at is None:
-            return set(self.joined)
-        duration = timedelta(seconds=self.message.membership_duration.seconds)
-        return {key for key, membership in self.joined.items() if at < membership.at + duration}
+        """All identifiers that it holds then."""
+        return {key for key in self.joined if self.holds(key, at)}
 
     def people(self, at: datetime | None) -> int:
         """How many members that are: identifiers that came together are one."""

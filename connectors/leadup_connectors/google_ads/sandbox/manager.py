@@ -5,7 +5,6 @@ Messages are raw protobuf. A :class:`Refusal` says no.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -22,7 +21,6 @@ from leadup_connectors.google_ads.sandbox.rows import Accepted, rows_of
 from leadup_connectors.google_ads.sandbox.statuses import (
     FIELD_WARNING,
     PROCESSING_WARNING,
-    STATES,
     describe,
     processing_reason,
 )
@@ -136,10 +134,8 @@ class DataManager:
         answer = v1.RetrieveRequestStatusResponse.pb()()
         for number, destination in enumerate(accepted.message.destinations):
             status = answer.request_status_per_destination.add(destination=destination)
-            failed = Counter() if processing or accepted.failed is None else accepted.failed[number]
+            failed = None if processing or accepted.failed is None else accepted.failed[number]
             describe(status, accepted, accepted.rows(destination), failed, self.account.match_rate)
-            if processing:
-                status.request_status = STATES.PROCESSING.value
         return answer
 
 

@@ -63,15 +63,15 @@ def _member(account: Account, target: str, row: Any, accepted: Accepted) -> str:
     user_list, ids = account.lists.get(target), identifiers(row, getattr(accepted.message, "encoding", 0))
     if user_list is None:
         return "INTERNAL_ERROR"
-    held = user_list.members(account.clock)
+    held = [key for key in ids if user_list.holds(key, account.clock)]
     if accepted.verb == "leave":
-        account.redundant["leave"] += ids.isdisjoint(held)
+        account.redundant["leave"] += not held
         for key in ids & user_list.joined.keys():
             del user_list.joined[key]
         return ""
     if reason := _consent_fault(account, row, accepted.message, "ad_user_data", "ad_personalization"):
         return reason
-    account.redundant["join"] += ids <= held
+    account.redundant["join"] += len(held) == len(ids)
     user_list.joined.update(dict.fromkeys(ids, Membership(accepted.at, frozenset(ids))))
     return ""
 

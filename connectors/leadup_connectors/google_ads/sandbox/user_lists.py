@@ -73,16 +73,17 @@ class UserLists:
         return self._measured(found)
 
     def list_all(self, message: Any, metadata: Mapping[str, str]) -> Any:
-        found = [self._measured(u) for u in self._owned(self._account(message.parent, metadata))]
+        found = self._owned(self._account(message.parent, metadata))
         if message.filter:
             if not (matched := _FILTER.fullmatch(message.filter)):
                 raise invalid(Violation("filter", "INVALID_FILTER"))
             name = re.sub(r"\\(.)", r"\1", matched[1])
-            found = [one for one in found if one.display_name == name]
+            found = [one for one in found if one.message.display_name == name]
         if message.page_token and not message.page_token.isdigit():
             raise invalid(Violation("page_token", "INVALID_PAGE_TOKEN"))
         start, size = int(message.page_token or 0), min(message.page_size or _A_PAGE, _MOST_A_PAGE)
-        answer = v1.ListUserListsResponse.pb()(user_lists=found[start : start + size])
+        page = [self._measured(one) for one in found[start : start + size]]
+        answer = v1.ListUserListsResponse.pb()(user_lists=page)
         answer.next_page_token = str(start + size) if start + size < len(found) else ""
         return answer
 
