@@ -443,6 +443,7 @@ def test_another_version_is_one_of_the_past(sandbox: GoogleAdsSandbox) -> None:
     [
         ({"kind": "expire_token"}, "UNAUTHENTICATED", "authentication_error.OAUTH_TOKEN_EXPIRED"),
         ({"kind": "fail", "status": 503}, "UNAVAILABLE", "internal_error.TRANSIENT_ERROR"),
+        ({"kind": "fail", "code": "SERVICE_DISABLED"}, "UNAVAILABLE", "internal_error.TRANSIENT_ERROR"),
         ({"kind": "fail", "status": 504}, "DEADLINE_EXCEEDED", "internal_error.DEADLINE_EXCEEDED"),
         (
             {"kind": "fail", "status": 403, "code": "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION"},

@@ -165,15 +165,15 @@ class Account:
         ``actions`` maps an id to its type or to a mapping of :class:`Action`'s fields, and means that there are no
         others; ``clicks`` maps an id to the instant of the click or to a mapping of :class:`Click`'s fields.
         """
-        for key, value in data.items():
-            if key == "actions":
+        for name, value in data.items():
+            if name == "actions":
                 self.any_action, self.actions = False, {}
                 for action_id, said in value.items():
                     self.add_action(Action(id=action_id, **({"type": said} if isinstance(said, str) else said)))
-            elif key == "clicks":
-                self.clicks = {click_id: _click(said) for click_id, said in value.items()}
+            elif name == "clicks":
+                self.clicks = None if value is None else {key: _click(said) for key, said in value.items()}
             else:
-                setattr(self, key, _instant(value) if key == "clock" else value)
+                setattr(self, name, _instant(value) if name == "clock" else value)
 
     def add_action(self, action: Action) -> None:
         """Add an action; a goal of a category and origin that were not there is used for bidding ("Conversion goals").

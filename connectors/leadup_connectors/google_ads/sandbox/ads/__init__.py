@@ -42,12 +42,13 @@ class AdsService:
     def answer(self, path: str, body: bytes, metadata: Mapping[str, str]) -> bytes:
         matched = _PATH.fullmatch(path)
         version, method = matched.groups() if matched else (VERSION, "")
+        api = self._api  # outside the lock: the first time takes a second or two, and other doors should not wait
         with self._lock:
             if version != VERSION or self._sunset():
                 error = self._errors.Wrong("request_error.UNSUPPORTED_VERSION")
                 raise self._failure(path, self._errors.Refused(400, error))
             try:
-                answer: bytes = self._api.answer(self._account(), self._weather(), method, body, self._caller(metadata))
+                answer: bytes = api.answer(self._account(), self._weather(), method, body, self._caller(metadata))
             except self._errors.Refused as refused:
                 raise self._failure(path, refused) from None
             return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,22 +44,26 @@ class Refused(Exception):
 
 
 def weathered(status: int, fault: Fault) -> Refused:
-    """Return what a fault of this status says; its code may name any error of the API."""
-    code = fault.code or _FAULTS.get(status, "internal_error.TRANSIENT_ERROR")
+    """Return what a fault of this status says; its code may name any error of the API.
+
+    A code of the other API's says nothing here, as a fault may meet all doors.
+    """
+    code = _FAULTS.get(status, "internal_error.TRANSIENT_ERROR")
+    with suppress(ValueError):
+        code = full_code(fault.code)
     return Refused(status, Wrong(code, retry_after=fault.retry_after))
 
 
 def full_code(name: str, *preferred: str) -> str:
-    """Return ``enum_field.NAME`` of a bare error name, looked for in the preferred fields first.
+    """Return ``enum_field.NAME`` of an error name, looked for in the preferred fields first if it is bare.
 
     Raises:
         ValueError: the API has no such error.
     """
-    if "." in name:
-        return name
-    for field in (*preferred, *_OFTEN, *_CODES):
-        if name in _CODES[field].enum_type.values_by_name:
-            return f"{field}.{name}"
+    field, _, bare = name.rpartition(".")
+    for one in [field] if field else [*preferred, *_OFTEN, *_CODES]:
+        if one in _CODES and bare in _CODES[one].enum_type.values_by_name:
+            return f"{one}.{bare}"
     raise ValueError(f"The Google Ads API has no error {name}")
 
 
