@@ -35,7 +35,7 @@ from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
 from leadup.state.store import upsert
-from leadup.state.tables import rejects, sources
+from leadup.state.tables import erasure_targets, rejects, sources
 from leadup.types import Page, to_us
 
 CLOCK = "clock"
@@ -211,6 +211,23 @@ class App:
         """Go on with the requests that are not done. ``force``: also with leaves that a vendor refused lately."""
         with self.judging:
             work(self.store, self.log, self._inbox(), to_us(now), force=force)
+
+    def finish_erasing(self, now: datetime, tell: Tell = _silent) -> None:
+        """Read what waits in the inbox, deliver, ask vendors, and go on with all requests, as far as that leads now."""
+        self.go_live(self.rules, now)
+        for _ in range(2):  # a request is deleted by the pull after the one that reads it
+            self.pull(now, tell, self.pushes)
+        tell("taking her out of audiences", None)
+        concerned = self._concerned()
+        self.deliver(now, concerned, force=True)
+        self.poll(now, force=True)
+        self.erase_on(now)
+
+    def _concerned(self) -> list[int]:
+        """Audiences that have not confirmed yet that somebody is out."""
+        query = select(erasure_targets.c.target).where(erasure_targets.c.confirmed_us.is_(None)).distinct()
+        with self.store.read() as connection:
+            return list(connection.scalars(query))
 
     def erasing(self) -> list[int]:
         """Numbers of the requests that are not done."""

@@ -128,7 +128,7 @@ class Pipeline:
                 return False
             before = live["scopes"] if live else None
             mark(connection, before, after)
-            exchanged = listed.keep(connection, program, lists or {})
+            exchanged = listed.keep(connection, program, lists or {}, Door(connection, self._vault))
             if rederive(connection, program, self.log) or exchanged:
                 mark(connection, before, after)
             forget_segments(connection, program, to_us(now))

@@ -21,7 +21,7 @@ COMMANDS = {
     "rules": ("leadup.cli.rules:rules", "Check, test, preview and try rules."),
     "explain": ("leadup.cli.explain:explain", "Say why a person is in or out, and what comes next."),
     "identity": ("leadup.cli.identity:identity", "Show how a vendor reads an identifier."),
-    "people": ("leadup.cli.explain:people", "Show persons."),
+    "people": ("leadup.cli.people:people", "Show persons, and erase them."),
     "sandbox": ("leadup.cli.sandbox:sandbox", "Serve the vendors' emulators on this machine."),
 }
 

@@ -17,8 +17,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 
 from leadup.app import App, Tell
-from leadup.clock import clock_from_environment
+from leadup.clock import SystemClock, clock_from_environment
 from leadup.settings import find_file, load_settings
+from leadup.state.lease import holder
 
 WIDE = 200
 """Columns where nobody looks: a file or a pipe must not lose a word."""
@@ -54,6 +55,12 @@ def quiet_log(level: int = logging.WARNING) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def daemon_lives(app: App) -> bool:
+    """Whether a daemon holds this state: it does what is asked."""
+    held = holder(app.store, SystemClock().now())
+    return held is not None and held.what == "leadup run"
 
 
 def now() -> Any:

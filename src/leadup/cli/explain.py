@@ -1,4 +1,4 @@
-"""``leadup explain`` and ``leadup people``."""
+"""``leadup explain`` and ``leadup people show``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from leadup.app import App
 from leadup.cli.base import app_of, emit, json_option, now, out
 from leadup.errors import LeadupError
 from leadup.identity import people as identity
+from leadup.identity.suppress import Door
 from leadup.insights.explain import explain as explain_person
 from leadup.insights.explain import show_identifier
 from leadup.rules.suggest import did_you_mean
@@ -48,6 +49,7 @@ def explain(ctx: click.Context, person: str, segment: str | None, as_json: bool)
 def _find(app: App, connection: Connection, text: str) -> int:
     found = identity.find(connection, text, region=app.settings.region)
     if not found:
+        _say_if_erased(app, connection, text)
         raise LeadupError(
             f"Nobody is known by {text!r}.\n"
             "  What to do: give a user id, a client id, an e-mail address, or kind:value, e.g. client_id:123.456."
@@ -58,6 +60,16 @@ def _find(app: App, connection: Connection, text: str) -> int:
             "  What to do: name one of them."
         )
     return found[0]
+
+
+def _say_if_erased(app: App, connection: Connection, text: str) -> None:
+    """Raise LeadupError if the one whom ``text`` told was erased, and say nothing else of her."""
+    closed = Door(connection, app.vault).closed(identity.meant_by(text, region=app.settings.region))
+    if numbers := sorted({rule.erasure for rules in closed.values() for rule in rules if rule.anywhere}):
+        raise LeadupError(
+            f"Whom this told was erased on request {', '.join(map(str, numbers))}; nothing else is known.\n"
+            f"  What to do: see `leadup people erasures {numbers[-1]}`."
+        )
 
 
 def _show(answer: dict[str, Any]) -> None:
@@ -120,12 +132,7 @@ def _next(change: dict[str, Any]) -> str:
     return f"no change by itself before {change['looked_until']}" if change["looked_until"] else "no change by itself"
 
 
-@click.group()
-def people() -> None:
-    """Show persons."""
-
-
-@people.command(epilog="Examples: leadup people show u1 | leadup people show client_id:123.456 --json")
+@click.command(epilog="Examples: leadup people show u1 | leadup people show client_id:123.456 --json")
 @click.argument("person")
 @json_option
 @click.pass_context

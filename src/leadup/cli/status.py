@@ -77,8 +77,11 @@ def _show(answer: dict[str, Any]) -> None:
     out.print(f"daemon: {answer['daemon'] or 'not running'}    people: {answer['people']}\n")
     if answer["alert"]:
         err.print(f"[bold]The rule files do not load; the last good ones are in use.[/]\n{answer['alert']}\n")
-    rows = [(s["connection"], s["events"], s["rejected"], s["read_up_to"], s["error"]) for s in answer["sources"]]
-    table("sources", ("connection", "#events", "#rejected", "read up to", "error"), rows)
+    told = ("events", "rejected", "suppressed", "read_up_to", "error")
+    read = [(s["connection"], *(s[name] for name in told)) for s in answer["sources"]]
+    table("sources", ("connection", "#events", "#rejected", "#suppressed", "read up to", "error"), read)
+    if waiting := answer["erasures"]["waiting"]:
+        out.print(f"erasures: {waiting} not done; `leadup people erasures` says what they wait for\n")
     if answer["inbox"]:
         waiting = [(one["connection"], one["waiting"], one["since"]) for one in answer["inbox"]]
         table("inbox", ("connection", "#requests", "since"), waiting)

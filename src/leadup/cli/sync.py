@@ -10,15 +10,14 @@ import click
 from sqlalchemy import select
 
 from leadup.app import CLOCK, App, as_json
-from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table, who
-from leadup.clock import SystemClock
+from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
 from leadup.delivery.book import LIVE
 from leadup.delivery.planning import Planned
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.words import instant
 from leadup.plan import GUARDS
-from leadup.state.lease import holder, lease
+from leadup.state.lease import lease
 from leadup.state.tables import outbox
 
 HELD = 9
@@ -50,7 +49,7 @@ def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None
             plans = app.rehearse(now(), only, tell)
         _show_plans(plans, as_json)
         return
-    answer = _handed_over(app, only, accept) if _daemon_lives(app) else _done_here(app, only, accept)
+    answer = _handed_over(app, only, accept) if daemon_lives(app) else _done_here(app, only, accept)
     if as_json:
         emit(answer)
     else:
@@ -75,16 +74,11 @@ def _done_here(app: App, only: str | None, accept: str | None) -> dict[str, Any]
         return as_json(app.sync(now(), only, accepted=accept, who=who(), tell=tell))
 
 
-def _daemon_lives(app: App) -> bool:
-    held = holder(app.store, SystemClock().now())
-    return held is not None and held.what == "leadup run"
-
-
 def _handed_over(app: App, only: str | None, accept: str | None) -> dict[str, Any]:
     request = ask(app, {"only": only, "accept": accept, "who": who()}, now())
     with progress() as tell:
         while True:
-            lives = _daemon_lives(app)
+            lives = daemon_lives(app)
             state, answer = answer_of(app, request)
             tell(f"the daemon works on it ({state})", None)
             if state == "done" and isinstance(answer, dict):

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, delete, insert, select, tuple_
 
+from leadup.identity.suppress import Door
 from leadup.rules.lists import Listing
 from leadup.rules.program import Program
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import dirty, identifiers, listed, meta, shared, spans
+from leadup.types import Identifier, Kind
 
 _META: Final = "lists"
 """By list, the digest of what is kept of it."""
@@ -23,15 +25,15 @@ def is_kept(connection: Connection, program: Program) -> bool:
     return _kept(connection) == _wanted(program)
 
 
-def keep(connection: Connection, program: Program, lists: Mapping[str, Listing]) -> bool:
-    """Keep these lists, and no others; return whether any has changed.
+def keep(connection: Connection, program: Program, lists: Mapping[str, Listing], door: Door | None = None) -> bool:
+    """Keep these lists, and no others, but for whom ``door`` keeps out; return whether any has changed.
 
     Whoever is on a list now and was not, or the other way round, is dirty.
     """
     before, after = _kept(connection), _wanted(program)
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     for name in changed:
-        _exchange(connection, name, lists[name] if name in after else None)
+        _exchange(connection, name, lists[name] if name in after else None, door)
     if changed:
         connection.execute(delete(meta).where(meta.c.key == _META))
         connection.execute(insert(meta), [{"key": _META, "value": after}])
@@ -46,10 +48,13 @@ def _wanted(program: Program) -> dict[str, str]:
     return {name: one.digest for name, one in program.lists.items()}
 
 
-def _exchange(connection: Connection, name: str, listing: Listing | None) -> None:
+def _exchange(connection: Connection, name: str, listing: Listing | None, door: Door | None) -> None:
     mine = listed.c.list == name
     old = {(kind, value) for kind, value in connection.execute(select(listed.c.kind, listed.c.value).where(mine))}
     new = {(listing.match.value, value) for value in listing.values} if listing is not None else set()
+    if door is not None:
+        closed = door.closed(Identifier(Kind(kind), value) for kind, value in new)
+        new -= {(i.kind.value, i.value) for i, rules in closed.items() if any(rule.anywhere for rule in rules)}
     for part in chunks(sorted(old - new)):
         connection.execute(delete(listed).where(mine, tuple_(listed.c.kind, listed.c.value).in_(part)))
     for part in chunks(sorted(new - old)):

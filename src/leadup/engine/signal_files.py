@@ -195,7 +195,9 @@ def extend(store: Store, *, least: int = LEAST, gone_share: float = GONE_SHARE) 
 def scrub(store: Store) -> bool:
     """Write all files anew that hold signals that are gone; return whether none does any more."""
     extend(store, gone_share=0.0)
-    with store.read() as connection:
+    with alone(store.folder / FOLDER) as mine, store.read() as connection:
+        if not mine:  # who writes files now may have read what has gone since
+            return False
         held = select(signal_gone.c.number).where(signal_gone.c.number <= manifest(connection).upto)
         return connection.execute(held.limit(1)).first() is None
 

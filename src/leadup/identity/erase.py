@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, or_, select, tuple_, update
 
 from leadup.identity.bulk import among
 from leadup.identity.links import hanging_together
@@ -20,12 +20,14 @@ from leadup.identity.register import Register
 from leadup.identity.resolve import redivide
 from leadup.identity.suppress import Closed
 from leadup.state.gone import leave_out
+from leadup.state.store import chunks
 from leadup.state.tables import (
     clicks,
     consents,
     facts,
     identifiers,
     links,
+    listed,
     persons,
     shared,
     signals,
@@ -151,6 +153,9 @@ def forget(connection: Connection, who: Her, first_us: Mapping[Identifier, int])
     connection.execute(delete(shared).where(shared.c.person == who.person))
     for table, column in ((shared, shared.c.identifier), (vault, vault.c.identifier), (identifiers, identifiers.c.id)):
         connection.execute(delete(table).where(column.in_(among(gone))))
+    pairs = [(str(identifier.kind), identifier.value) for identifier in who.alone]
+    for part in chunks(pairs):
+        connection.execute(delete(listed).where(tuple_(listed.c.kind, listed.c.value).in_(part)))
     _seen_first(connection, who.beside, first_us)
     connection.execute(update(persons).where(persons.c.id.in_(who.numbers)).values(merged_into=NOBODY))
     redivide(connection, {n for n in concerned - gone if register.known[n].kind is not Kind.USER_ID})

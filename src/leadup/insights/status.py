@@ -14,7 +14,7 @@ from leadup.delivery.planning import sent_before
 from leadup.identity import people
 from leadup.insights.words import instant
 from leadup.membership import Audience, held_out, wanted, waterfall
-from leadup.state.tables import conversions, holdouts, memberships, outbox, persons, sources, standings
+from leadup.state.tables import conversions, erasures, holdouts, memberships, outbox, persons, sources, standings
 from leadup.types import Use
 
 
@@ -28,6 +28,7 @@ def status(connection: Connection) -> dict[str, Any]:
                 "connection": row["connection"],
                 "events": row["events"],
                 "rejected": row["rejected"],
+                "suppressed": row["suppressed"],
                 "read_up_to": instant(row["watermark_us"]),
                 "final_up_to": instant(row["final_us"] if row["final_us"] is not None else row["watermark_us"]),
                 "last_read": instant(row["pulled_us"]),
@@ -35,11 +36,16 @@ def status(connection: Connection) -> dict[str, Any]:
             }
             for row in connection.execute(select(sources).order_by(sources.c.connection)).mappings()
         ],
+        "erasures": {"waiting": _erasing(connection)},
         "audiences": [_audience(connection, t) for t in found if t.target.use is Use.AUDIENCE],
         "holdouts": _holdouts(connection),
         "conversions": [_others(connection, t) for t in found if t.target.use is Use.CONVERSION],
         "properties": [_others(connection, t) for t in found if t.target.use is Use.PROPERTY],
     }
+
+
+def _erasing(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(erasures).where(erasures.c.state != "done")) or 0
 
 
 def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
