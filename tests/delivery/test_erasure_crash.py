@@ -67,7 +67,20 @@ FORGOTTEN = {
 """Tables out of which an erasure deletes."""
 SCRUBBED = {ledger, persons}
 """Tables in which a row stays, without whom it was about."""
-IMPERSONAL = {event_files, event_parts, signal_files, signal_gone, leases, meta, requests, sources, targets, erasures, erasure_targets, suppressed}
+IMPERSONAL = {
+    event_files,
+    event_parts,
+    signal_files,
+    signal_gone,
+    leases,
+    meta,
+    requests,
+    sources,
+    targets,
+    erasures,
+    erasure_targets,
+    suppressed,
+}
 """Tables that tell of nobody (of a suppressed hash only its key could)."""
 
 
@@ -123,6 +136,7 @@ def scene(*, late: bool) -> Site:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True])
 def test_killed_at_every_commit(monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
     point, reached = 1, False
