@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -136,12 +139,42 @@ def scene(*, late: bool) -> Site:
     return site
 
 
-@pytest.mark.slow
+class Saved:
+    """A scene to come back to: to prepare it, and the engine's statements, takes longer than what is tested."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._database = sqlite3.connect(":memory:")
+        self._raw().backup(self._database)
+        self._vendor = copy.deepcopy(site.vendor)
+        self._files = {path: path.read_bytes() for path in site.pipeline.log.folder.rglob("*") if path.is_file()}
+
+    def restore(self) -> Site:
+        self._database.backup(self._raw())
+        self.site.vendor = copy.deepcopy(self._vendor)
+        shutil.rmtree(self.site.pipeline.log.folder)
+        for path, content in self._files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self.site.restart()
+        return self.site
+
+    def close(self) -> None:
+        self._database.close()
+        self.site.close()
+
+    def _raw(self) -> Any:
+        with self.site.store.engine.connect() as connection:
+            return connection.connection.driver_connection
+
+
 @pytest.mark.parametrize("late", [False, True])
-def test_killed_at_every_commit(monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_at_every_commit(monkeypatch: pytest.MonkeyPatch, late: bool, stride: int) -> None:
     point, reached = 1, False
+    saved = Saved(scene(late=late))
     while not reached:
-        site = scene(late=late)
+        site = saved.restore()
         with killed_at(monkeypatch, point) as passed:
             try:
                 flow(site)
@@ -158,8 +191,8 @@ def test_killed_at_every_commit(monkeypatch: pytest.MonkeyPatch, late: bool) -> 
         files = list(site.pipeline.log.folder.glob("day=*/*"))
         assert not [path for path in files if hashed(ADAS).encode() in path.read_bytes()]
         assert len(site.rows(event_files)) == len(files) == 1
-        site.close()
-        point += 1
+        point += stride
+    saved.close()
     assert point > 20
 
 
