@@ -64,12 +64,13 @@ class Step:
     urgent: bool = False
 
 
-def retraction(currency: str | None) -> Json:
+def retraction(currency: str | None, *, gone: bool = False) -> Json:
     """The amount of a conversion that was taken back: what was, or may have been, counted is restated to it.
 
-    What was not stays unsent.
+    What was not stays unsent. ``gone``: nothing tells of it any more, so that it should not even count as one.
     """
-    return {"minor": 0, "currency": currency, "retracted": True}
+    amount: dict[str, Json] = {"minor": 0, "currency": currency, "retracted": True}
+    return amount | {"gone": True} if gone else amount
 
 
 def verb(use: Use, row: Row) -> str | None:

@@ -354,6 +354,10 @@ class Restate(Convert):
     """Give a conversion that the vendor has accepted another value."""
 
     verb: ClassVar[str] = "restate"
+    taken_back: bool = False
+    """It never was: all events that told of it were taken back. ``value`` is then 0."""
+    decided_at: datetime | None = None
+    """When this value was decided: later, in whole seconds, than every earlier value of the conversion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.types import (
@@ -22,15 +23,22 @@ from leadup.types import (
     Progress,
     Receipt,
     RemoteTarget,
+    Restate,
     Status,
     Target,
     Unreachable,
     Use,
 )
 from leadup_connectors.google_ads import connector, identifiers
+from leadup_connectors.google_ads.ads import connect
+from leadup_connectors.google_ads.ads.actions import Actions
+from leadup_connectors.google_ads.ads.rows import adjust, upload
 from leadup_connectors.google_ads.client.data_manager import DataManager, UserList
 from leadup_connectors.google_ads.errors import RowsRefused
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
+
+if TYPE_CHECKING:
+    from leadup_connectors.google_ads.client.ads import GoogleAds
 
 ANSWERED_AFTER: Final = timedelta(minutes=30)
 """Google has no answer before ("Diagnostics"). Two values of one conversion are kept this far apart as well, since no
@@ -59,7 +67,7 @@ class GoogleAdsDestination:
         self._connection = connection
         self._settings = settings
         self._api = DataManager(settings)
-        self._currencies = {action.id: action.currency for action in settings.conversion_actions.values()}
+        self._currencies = {action.id: action.currency for action in settings.conversion_actions.values() if action.id}
         self.can = Capabilities(
             uses=frozenset({Use.AUDIENCE, Use.CONVERSION}),
             batch={
@@ -143,7 +151,9 @@ class GoogleAdsDestination:
                 rows.append((number, change))
                 if isinstance(change, Convert):
                     seen.add(change.transaction_id)
-        if rows:
+        if rows and (row_by_row := self._by_ads_api(to, rows)):
+            receipts.update(zip((number for number, _ in rows), row_by_row, strict=True))
+        elif rows:
             receipts.update(_deliver(self._sender(to, batch[0]), rows))
         return [receipts[number] for number in range(len(batch))]
 
@@ -172,9 +182,14 @@ class GoogleAdsDestination:
             raise NeedsHuman(
                 f"{self._connection}: no conversion action is set for the conversion {target.name!r}",
                 todo=f'add {target.name} = "ACTION_ID" under [connections.{self._connection}.conversion_actions]; '
-                "the id is the number after ctId= in the address of the action's page in Google Ads",
+                "the id is the number after ctId= in the address of the action's page in Google Ads. With "
+                f"leadup[google-ads], {target.name} = {{create = true}} lets leadup make it",
             )
-        return RemoteTarget(id=action.id, name=target.remote_name)
+        if action.id and not self._settings.check_actions:
+            return RemoteTarget(id=action.id, name=target.remote_name)
+        found, created = self._actions.ensure(action, target.remote_name)
+        self._currencies[found.id] = action.currency
+        return RemoteTarget(id=found.id, name=found.name, created=created)
 
     def _create(self, name: str) -> UserList:
         membership = timedelta(days=self._settings.membership_days)
@@ -210,6 +225,24 @@ class GoogleAdsDestination:
                 f"[connections.{self._connection}]",
             )
 
+    # ------------------------------------------------------------ the Google Ads API
+
+    @cached_property
+    def _ads(self) -> GoogleAds:
+        return connect(self._connection, self._settings)
+
+    @cached_property
+    def _actions(self) -> Actions:
+        return Actions(self._connection, self._settings, self._ads)
+
+    def _by_ads_api(self, to: RemoteTarget, rows: Sequence[Row]) -> Sequence[Receipt] | None:
+        """Send rows by the Google Ads API, if the settings say so; None: they do not."""
+        restated = [change for _, change in rows if isinstance(change, Restate)]
+        if restated:
+            return adjust(self._ads, to.id, restated) if self._settings.adjust_by == "google_ads" else None
+        converted = [change for _, change in rows if isinstance(change, Convert)]
+        return upload(self._ads, to.id, converted) if converted and self._settings.upload_by == "google_ads" else None
+
     # ------------------------------------------------------------ rows
 
     def _sender(self, to: RemoteTarget, first: Change) -> Send:
@@ -237,6 +270,8 @@ class GoogleAdsDestination:
     def _fault_of_event(self, to: RemoteTarget, change: Convert) -> tuple[str, str] | None:
         if not change.to.ids and identifiers.click_id(change.click_ids) is None:
             return "no_click_id_or_user_data", "there is no gclid, gbraid or wbraid, and no hashed e-mail or phone"
+        if isinstance(change, Restate) and change.value is None and self._settings.adjust_by == "google_ads":
+            return "no_value", "an adjustment gives a conversion an amount, and there is none"
         if not change.transaction_id:
             return "no_transaction_id", "without one a second sending would count twice"
         if change.at.tzinfo is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -52,10 +53,14 @@ def _change(target: TargetRow, row: Row, conversion: Any) -> Change:
         case "upsert":
             return Upsert(**common, properties={target.target.name: row["want"]["v"]})
     amount = row["want"]
-    return (Restate if row["verb"] == "restate" else Convert)(
-        **common,
-        transaction_id=row["subject"],
-        at=from_us(conversion["opened_us"]),
-        value=Money(amount["minor"], amount["currency"]) if amount.get("minor") is not None else None,
-        click_ids=conversion["click_ids"],
-    )
+    common |= {
+        "transaction_id": row["subject"],
+        "at": from_us(conversion["opened_us"]),
+        "value": Money(amount["minor"], amount["currency"]) if amount.get("minor") is not None else None,
+        "click_ids": conversion["click_ids"],
+    }
+    if row["verb"] != "restate":
+        return Convert(**common)
+    # Rows of one conversion are planned one after the other, maybe within a second: their numbers keep them apart.
+    decided = from_us(row["planned_us"]).replace(microsecond=0) + timedelta(seconds=row["number"])
+    return Restate(**common, taken_back=bool(amount.get("gone")), decided_at=decided)

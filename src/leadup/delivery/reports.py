@@ -95,9 +95,11 @@ def _taken_back(
     last = stands or doubtful
     if last is None:
         return _Answer(None, occurrence.void)
-    if stands and stands["minor"] and _is_settled(terms, occurrence, at_us):
+    if stands and _is_settled(terms, occurrence, at_us):
+        if not stands["minor"]:
+            return _Answer(stands, occurrence.void)
         return _Answer(stands, f"{occurrence.void}, but {_too_late(terms)}", "too_late")
-    return _Answer(retraction(last["currency"]), occurrence.void)
+    return _Answer(retraction(last["currency"], gone=not occurrence.events), occurrence.void)
 
 
 def _left_standing(

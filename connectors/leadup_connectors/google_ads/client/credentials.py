@@ -14,13 +14,13 @@ from leadup.errors import NeedsHuman
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
 
-def credentials(settings: GoogleAdsSettings, scope: str) -> Any:
+def credentials(settings: GoogleAdsSettings, scope: str, *, local: bool) -> Any:
     """Return a service account's credentials, the application default ones, or for an emulator a token of no worth.
 
     Raises:
         NeedsHuman: there are none, or they are not a service account's key.
     """
-    if settings.is_local:
+    if local:
         return Credentials(token="emulator")  # noqa: S106 - sent to loopback only
     try:
         if settings.credentials is not None:

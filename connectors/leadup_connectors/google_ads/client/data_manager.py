@@ -184,7 +184,11 @@ class DataManager:
     @cached_property
     def _transport(self) -> Mapping[str, Any]:
         parts = urlsplit(self._settings.base_url)
-        return {"host": parts.netloc, "url_scheme": parts.scheme, "credentials": credentials(self._settings, SCOPE)}
+        return {
+            "host": parts.netloc,
+            "url_scheme": parts.scheme,
+            "credentials": credentials(self._settings, SCOPE, local=self._settings.is_local),
+        }
 
     @cached_property
     def _ingestion(self) -> Any:
