@@ -174,7 +174,7 @@ def smallest(whole: Story, fails: Callable[[Story], bool]) -> Story:
 
 
 def _smaller(whole: Story) -> Iterator[Story]:
-    for n in range(len(whole.ticks)):
+    for n in range(len(whole.ticks)) if len(whole.ticks) > 1 else ():
         lives = tuple(replace(life, known=_without(life.known, n)) for life in whole.lives)
         yield Story(_without(whole.ticks, n), lives)
     for life in whole.lives if len(whole.lives) < 3 else ():

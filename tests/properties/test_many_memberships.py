@@ -36,7 +36,8 @@ from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
 from leadup.pipeline import Pipeline
 from leadup.rules.compile import fingerprint
-from leadup.rules.program import Holdout, Match, Program
+from leadup.rules.lists import Listing
+from leadup.rules.program import Group, Holdout, Match, PeopleList, Program
 from leadup.rules.visits import TOLD, VISIT
 from leadup.state import open_store
 from leadup.state.tables import holdouts, memberships, meta, standings, targets
@@ -51,6 +52,7 @@ SHARDS = range(10)
 ENOUGH = 3_000
 VAULT = Vault(Fernet.generate_key().decode())
 NEEDS = frozenset({Kind.USER_ID, Kind.EMAIL})
+LISTED = (Kind.USER_ID, Kind.EMAIL)
 CHANNELS = {"a": "email", "b": "affiliate", "ab": "email"}
 """The medium of a view, which is its channel, too."""
 
@@ -99,7 +101,7 @@ def breaks(story: lv.Story, stays: Mapping[str, int], lots: Mapping[str, str | N
 
 def follow(story: lv.Story, stays: Mapping[str, int], lots: Mapping[str, str | None]) -> int:
     """Tell the story to a pipeline, and to a register; return how many persons there are in the end."""
-    told, live = Telling(), None
+    told = Telling()
     with tempfile.TemporaryDirectory() as folder:
         store = open_store("sqlite://", Path(folder))
         with store.read() as connection:
@@ -107,17 +109,16 @@ def follow(story: lv.Story, stays: Mapping[str, int], lots: Mapping[str, str | N
         register = Register(salt)
         pipeline = Pipeline(store, VAULT, Program())
         for number, tick in enumerate(story.ticks):
-            if tick.program is not live:
-                live, program = tick.program, completed(tick.program, stays, lots)
-                pipeline.program = program
-            now, marks = from_us(BASE + tick.at), dict.fromkeys(program.patterns, tick.watermarks.get("a", tick.at))
-            pipeline.use(program, {target(name): terms(program, name) for name in program.segments}, now)
             page = told.page(story, number)
+            program = completed(tick.program, stays, lots, told.lists)
+            now, marks = from_us(BASE + tick.at), dict.fromkeys(program.patterns, tick.watermarks.get("a", tick.at))
+            wanted = {target(name): terms(program, name) for name in program.segments}
+            pipeline.use(program, wanted, now, lists=told.lists)
             pipeline.take("t", replace(page, complete_until=from_us(BASE + marks["a"])), now)
             register.join(told.merged)
             said = program, told.known, marks
             judge_and_compare(pipeline, register, said, tick.at)
-        at = tick.at
+        at = story.ticks[-1].at
         for _ in range(3):  # from now on nothing happens but time
             due = pipeline.next_due()
             if due is None:
@@ -139,15 +140,28 @@ def judge_and_compare(pipeline: Pipeline, register: Register, said: Any, at: int
         agrees(pipeline, register, to_us(due) - 1 - BASE)
 
 
-def completed(program: Program, stays: Mapping[str, int], lots: Mapping[str, str | None]) -> Program:
-    """The program with what concerns memberships and not verdicts, and with visits made of what sources send."""
+def completed(
+    program: Program, stays: Mapping[str, int], lots: Mapping[str, str | None], lists: Mapping[str, Listing]
+) -> Program:
+    """The program with what concerns memberships and not verdicts, these lists, and visits of what sources send."""
     segments = {
         name: replace(one, stay_at_least=stays[name], holdout=Holdout(name=lot, share=0.5) if lot else None)
         for name, one in program.segments.items()
         for lot in [lots[name]]
     }
     views = replace(program.patterns[VISIT], any=(Match("page_view"),))
-    whole = replace(program, segments=segments, patterns={**program.patterns, VISIT: views})
+    named = {name: PeopleList(name=name, match=one.match, digest=one.digest) for name, one in lists.items()}
+    groups: list[Group] = []
+    for group in program.groups:  # of a rule file, a segment is in one at most
+        taken = {name for other in groups for name in other.segments}
+        groups.append(replace(group, segments=tuple(name for name in group.segments if name not in taken)))
+    whole = replace(
+        program,
+        segments=segments,
+        patterns={**program.patterns, VISIT: views},
+        lists=named,
+        groups=tuple(groups),
+    )
     return replace(whole, fingerprint=fingerprint(whole))
 
 
@@ -179,6 +193,9 @@ class Telling:
     known: dict[int, oracle.Human] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
     """Who turned out to be another with the last page."""
+    lists: dict[str, Listing] = field(default_factory=dict)
+    """Who is on which list now: of the first list user ids, of the second e-mail addresses."""
+    _gone: set[int] = field(default_factory=set)
     _owner: dict[str, int] = field(default_factory=dict)
     _facts: dict[int, tuple[Fact, oracle.Trait]] = field(default_factory=dict)
 
@@ -214,12 +231,27 @@ class Telling:
             if first or before:
                 since = min([*first, *([before.known_from] if before else [])])
                 self.known[life.number] = oracle.Human(since, tuple(signals), tuple(traits))
-        for gone, stays in self.merged.items():
-            facts.append(self._join(gone, stays))
+        facts += [self._join(gone, stays) for gone, stays in self.merged.items()]
+        self._list({life.number: human.lists for life in story.lives if (human := life.known[number])})
         part = Part(name="lives", reading=str(number), last=True)
         return Page(records=[*events, *facts], cursor={"page": number}, part=part)
 
+    def _list(self, meant: Mapping[int, frozenset[str]]) -> None:
+        on: dict[str, set[str]] = {name: set() for name in h.LISTS}
+        for person in self.known:
+            mine = [identifier(one) for one in (person, person + 1) if one == person or one in self._gone]
+            named = [
+                (name, who) for name, kind in zip(h.LISTS, LISTED, strict=True) for who in mine if who.kind is kind
+            ]
+            lists = {name: who for name, who in named if name in meant.get(person, ())}
+            self.known[person] = replace(self.known[person], lists=frozenset(lists))
+            for name, who in lists.items():
+                on[name].add(str(normalise(who.kind, who.value)))
+        kinds = zip(h.LISTS, LISTED, strict=True)
+        self.lists = {name: Listing(match=kind, values=frozenset(on[name])) for name, kind in kinds}
+
     def _join(self, gone: int, stays: int) -> Fact:
+        self._gone.add(gone)
         other = self.known.pop(gone)
         mine = self.known.get(stays, other)
         since = min(mine.known_from, other.known_from)
