@@ -42,6 +42,16 @@ def test_a_recipe_becomes_a_rule_file_that_loads_and_passes(tmp_path: Path) -> N
     assert "4 passed, 0 failed" in leadup("rules", "test").stdout
 
 
+def test_a_recipe_brings_an_example_of_its_list_and_leaves_your_own(tmp_path: Path) -> None:
+    leadup("init")
+    assert "customers.csv, an example" in leadup("rules", "new", "not_customers").stdout
+    assert leadup("rules", "test", "rules/not_customers.yaml").exit_code == 0
+    customers = tmp_path / "rules" / "customers.csv"
+    customers.write_text("email\nbob@example.com\n", encoding="utf-8")
+    assert "customers.csv" not in leadup("rules", "new", "not_customers", "--to", "rules/again.yaml").stdout
+    assert customers.read_text(encoding="utf-8") == "email\nbob@example.com\n"
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "key_page.yaml").write_text("mine", encoding="utf-8")
     result = leadup("rules", "new", "key_page")

@@ -121,6 +121,27 @@ def test_an_edit_goes_live_and_a_broken_one_keeps_the_old_rules(site: Installati
         assert 'event="rules changed"' in daemon.said()
 
 
+def test_a_list_is_watched_and_a_broken_one_keeps_the_old_one(site: Installation) -> None:
+    customers = site.folder / "rules" / "customers.csv"
+    customers.write_text("email\nbob@example.com\n", encoding="utf-8")
+    site.rules(
+        RULES.replace("within: 30d}", "within: 30d}, exclude: [customers]")
+        + "lists: {customers: {file: customers.csv, match: email}}\n"
+    )
+    with site.daemon() as daemon:
+        ada, bob = watches(site, "ada"), watches(site, "bob")
+        daemon.wait_for(lambda: site.hubspot.members(SEEN) == {ada}, "who is no customer has reached HubSpot")
+        customers.write_text("email\n", encoding="utf-8")
+        daemon.wait_for(lambda: site.status()["alert"], "the alert is shown")
+        assert f"{customers}:1:1: No row has anything in column" in site.status()["alert"]
+        carl = watches(site, "carl")
+        daemon.wait_for(lambda: site.hubspot.members(SEEN) == {ada, carl}, "the old list still counts")
+        customers.write_text("email\nada@example.com\n", encoding="utf-8")
+        daemon.wait_for(lambda: site.hubspot.members(SEEN) == {bob, carl}, "the new list is live")
+        assert site.status()["alert"] is None
+        assert "ada@example.com" not in daemon.said()
+
+
 def test_rules_that_were_mended_while_nobody_looked_raise_no_alert(site: Installation) -> None:
     with site.daemon() as daemon:
         site.rules("version: 1\nsegments: [")
