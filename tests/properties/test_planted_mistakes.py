@@ -1,4 +1,4 @@
-"""The laws see mistakes: each of these, planted in the operators or the kernel, breaks one of them.
+"""The laws see mistakes: each of these, planted in the operators, the kernel or the fold, breaks one of them.
 
 The list says what was planted, with which operator it shows (none: any), in which module, and the two forms.
 """
@@ -9,17 +9,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
 import test_kernel_laws as laws
+import test_many_histories as many
+import test_membership_laws as memberships
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import histories as h
+import lives
+from leadup import membership
 from leadup.engine import kernel
-from leadup.rules import operators
+from leadup.rules import occurrences, operators, scores, visits
+from leadup.rules.program import Program
 
 MISTAKES = {
     "off by one: n signals are n + 1": ("did", operators, "nth = done.latest(n)", "nth = done.latest(n + 1)"),
@@ -122,6 +127,56 @@ MISTAKES = {
         "join = every if isinstance(c, All) is not negate else some",
         "join = every if isinstance(c, All) else some",
     ),
+    "wrong edge: a range leaves out the instant it ends at": (
+        "did",
+        occurrences,
+        "seen = moved <= at",
+        "seen = moved < at",
+    ),
+    "wrong edge: a visit goes on after exactly the pause": (
+        "visits",
+        visits,
+        "(np.diff(at) >= pause)",
+        "(np.diff(at) > pause)",
+    ),
+    "off by one: the first visit counts as a return": (
+        "visits",
+        visits,
+        "begins[self.seen.begin[self.seen.count > 0]] = False",
+        "begins[self.seen.begin[self.seen.count > 0]] = True",
+    ),
+    "off by one: one signal more than at_most gives points": (
+        "score",
+        scores,
+        "counts = np.arange(done.rows) >= (done.end - points.at_most)[done.person]",
+        "counts = np.arange(done.rows) >= (done.end - points.at_most - 1)[done.person]",
+    ),
+    "lost condition: exclude takes nobody out": (
+        "",
+        kernel,
+        "excluded, holds = ~clear.holds, holds & clear.holds",
+        "excluded, holds = ~clear.holds, holds",
+    ),
+    "lost condition: settle waits for nothing": ("", kernel, "max(mark - later, EVER)", "mark"),
+    "too late: whoever settles is said to wait for an earlier watermark, or a later one": (
+        "",
+        kernel,
+        "verdicts.waits + (settle - self._settle)",
+        "verdicts.waits + 2 * (settle - self._settle)",
+    ),
+    "wrong edge: stay_at_least keeps an instant longer": ("", membership, "(ends > at)", "(ends >= at)"),
+    "lost condition: stay_at_least keeps the excluded": (
+        "",
+        membership,
+        "kept = ~holds & ~excluded & ",
+        "kept = ~holds & ",
+    ),
+    "dropped tie-break: two segments of a group have one person": (
+        "",
+        membership,
+        "holds, entered = claims[name] & ~outdone,",
+        "holds, entered = claims[name],",
+    ),
 }
 
 quickly = settings(
@@ -138,36 +193,82 @@ quickly = settings(
 
 @contextmanager
 def planted(module: ModuleType, right: str, wrong: str) -> Iterator[None]:
-    """The module with a mistake in it, its functions made anew in place: all who call them meet the mistake."""
+    """The module with a mistake in it. Its functions get other code and stay themselves: all who call them meet it."""
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
     assert source.count(right) == 1, "the line that was to be spoilt is there once"
+    spoilt = ModuleType(module.__name__)
+    with patched(sys.modules, module.__name__, spoilt):  # dataclasses look for the module they are made in
+        exec(compile(source.replace(right, wrong), str(module.__file__), "exec"), spoilt.__dict__)
+    before = [(mine, mine.__code__) for mine, _ in functions(module, spoilt)]
     try:
-        exec(compile(source.replace(right, wrong), str(module.__file__), "exec"), module.__dict__)
+        for mine, theirs in functions(module, spoilt):
+            mine.__code__ = theirs.__code__
         yield
     finally:
-        exec(compile(source, str(module.__file__), "exec"), module.__dict__)
+        for mine, code in before:
+            mine.__code__ = code
 
 
-def holds_true(law: Any, programs: Any, *drawn: Any) -> None:
-    """Put a law to its random histories, with the kernel as it is now."""
-    inner = law.hypothesis.inner_test
-    judged = sys.modules[inner.__module__]
-    before, judged.judge = judged.judge, kernel.judge  # type: ignore[attr-defined]
+@contextmanager
+def patched(mapping: Any, key: str, value: Any) -> Iterator[None]:
+    before = mapping[key]
+    mapping[key] = value
     try:
-        quickly(given(programs, h.crowds(30), h.moments, h.watermarks, *drawn)(inner))()
+        yield
     finally:
-        judged.judge = before  # type: ignore[attr-defined]
+        mapping[key] = before
 
 
-def both(operator: str) -> None:
-    """Put both laws to programs of one operator, or of all."""
-    programs = h.programs_of(operator) if operator else h.programs()
-    holds_true(laws.test_the_kernel_says_what_the_oracle_says, programs)
-    holds_true(laws.test_nothing_changes_before_until_and_below_waits, programs, st.data())
+def functions(one: Any, other: Any) -> Iterator[tuple[FunctionType, FunctionType]]:
+    """The functions and methods of a module, side by side with those of its twin."""
+    for name, mine in vars(one).items():
+        theirs = vars(other).get(name)
+        if isinstance(mine, FunctionType) and mine.__module__ == getattr(one, "__module__", one.__name__):
+            if mine.__code__.co_filename == theirs.__code__.co_filename:  # not one that a decorator wrote
+                yield mine, theirs
+        elif isinstance(one, ModuleType) and isinstance(mine, type) and mine.__module__ == one.__name__:
+            yield from functions(mine, theirs)
+
+
+def holds_true(law: Any, *drawn: Any) -> None:
+    """Put a law to its random histories."""
+    quickly(given(*drawn)(law.hypothesis.inner_test))()
+
+
+def put(what: str) -> None:
+    """Put the law that a mistake breaks to programs of its operator, or of all."""
+    operator = MISTAKES[what][0]
+    judged = h.programs_of(operator) if operator else h.programs(), h.crowds(30), h.moments, h.watermarks
+    match law_of(what):
+        case "memberships":
+            histories = st.lists(memberships.moments, min_size=1, max_size=12)
+            holds_true(memberships.test_memberships_are_a_fold_of_the_verdicts, memberships.programs(), histories)
+        case "until":
+            holds_true(laws.test_nothing_changes_before_until_and_below_waits, *judged, st.data())
+        case _:
+            holds_true(laws.test_the_kernel_says_what_the_oracle_says, *judged)
+            quickly(given(st.tuples(judged[0], judged[0]), st.integers(0, 2**32))(in_many_lives))()
+
+
+def in_many_lives(programs: tuple[Program, Program], number: int) -> None:
+    many.follow(lives.story(programs, number, 64))
+
+
+def law_of(what: str) -> str:
+    """The law that a mistake breaks: what a fold does, what is said until when, or what is said at all."""
+    if MISTAKES[what][1] is membership:
+        return "memberships"
+    return "until" if what.startswith("too late") else "verdicts"
 
 
 @pytest.mark.parametrize("what", MISTAKES)
 def test_a_planted_mistake_breaks_a_law(what: str) -> None:
-    operator, module, right, wrong = MISTAKES[what]
+    _, module, right, wrong = MISTAKES[what]
     with planted(module, right, wrong), pytest.raises(AssertionError):
-        both(operator)
+        put(what)
+
+
+def test_the_docs_list_them() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "laws.md").read_text(encoding="utf-8")
+    rows = [f"| {what} | {MISTAKES[what][0] or 'any'} | {law_of(what)} |" for what in MISTAKES]
+    assert page[page.index("| mistake |") :].splitlines()[2:] == rows
