@@ -17,7 +17,7 @@ follows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -162,7 +162,8 @@ class States:
             if receipt.outcome is Outcome.ALREADY and row["verb"] == "join" and not unanswered(row)
         ]
         if strangers:
-            self._disown(strangers)
+            brought = (row for row, receipt in answered if receipt.outcome is Outcome.CONFIRMED or unanswered(row))
+            self._disown(strangers, {pair for row in brought for pair in pairs(row["remote"])})
         for row, receipt in answered:
             match receipt.outcome:
                 case Outcome.CONFIRMED | Outcome.ALREADY:
@@ -305,12 +306,14 @@ class States:
 
     # ------------------------------------------------------------ whose members they are
 
-    def _disown(self, rows: Sequence[Row]) -> None:
+    def _disown(self, rows: Sequence[Row], brought: Collection[Pair]) -> None:
         """Members who were there before us are where they should be, and not ours to remove.
 
-        Ours are the identifiers that a person's earlier join, or another person's, brought there.
+        Ours are the identifiers that a person's earlier join, or another person's, brought there; ``brought``: by this
+        very batch, in which two persons may be one member.
         """
-        ours = {pair for row in self.rows if row["before"] for pair in pairs(row["before"]["remote"])}
+        ours = set(brought)
+        ours |= {pair for row in self.rows if row["before"] for pair in pairs(row["before"]["remote"])}
         batch = {row["subject"] for row in self.rows}
         ours |= {
             pair for pair, subjects in holders(self._connection, self._target.id, self.rows).items() if subjects - batch
