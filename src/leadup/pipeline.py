@@ -31,6 +31,7 @@ from leadup.errors import Busy, NeedsHuman
 from leadup.events import parts
 from leadup.events.log import EventLog
 from leadup.identity import people, resolve
+from leadup.identity.bulk import among
 from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
 from leadup.identity.suppress import Door
@@ -39,7 +40,7 @@ from leadup.kit import Source
 from leadup.rules.lists import Listing
 from leadup.rules.program import Program
 from leadup.state import Store
-from leadup.state.store import chunks, upsert
+from leadup.state.store import chunks, upsert, upsert_plain
 from leadup.state.tables import (
     dirty,
     judged,
@@ -371,19 +372,15 @@ class Pipeline:
         self, connection: Connection, table: pa.Table, result: Judged, ends: Mapping[int, int], at_us: int
     ) -> None:
         """Note when each person must be judged again; nobody is dirty any more. ``ends``: of memberships, by person."""
-        due, waits = table["due"].to_numpy(), table["waits"].to_numpy()
         rows = [
-            {
-                "person": person,
-                "at_us": at_us,
-                "due_us": min(int(due[row]), ends.get(person, NEVER), result.again.get(person, NEVER)),
-                "waits_us": int(waits[row]),
-            }
-            for row, person in enumerate(table["person"].to_pylist())
+            (person, at_us, min(due, ends.get(person, NEVER), result.again.get(person, NEVER)), waits)
+            for person, due, waits in zip(
+                *(table[name].to_pylist() for name in ("person", "due", "waits")), strict=True
+            )
         ]
-        upsert(connection, judged, rows, update=["at_us", "due_us", "waits_us"])
-        for part in chunks(result.persons):
-            connection.execute(delete(dirty).where(dirty.c.person.in_(part)))
+        changing = ["at_us", "due_us", "waits_us"]
+        upsert_plain(connection, judged, ["person", *changing], rows, update=changing)
+        connection.execute(delete(dirty).where(dirty.c.person.in_(among(result.persons))))
 
     def extend_files(self) -> int:
         """Take signals into the files from which ticks read them faster, when enough are new; return the files."""

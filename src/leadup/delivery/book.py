@@ -171,11 +171,20 @@ def set_targets(connection: Connection, activated: Mapping[Target, Terms], now_u
 # ---------------------------------------------------------------- what should stand
 
 
-def set_wants(connection: Connection, target: TargetRow, wants: Sequence[Want], now_us: int) -> int:
-    """Record what should stand; return how many rows changed. A pending row that this overtakes is replaced."""
+def set_wants(
+    connection: Connection,
+    target: TargetRow,
+    wants: Sequence[Want],
+    now_us: int,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
+) -> int:
+    """Record what should stand; return how many rows changed. A pending row that this overtakes is replaced.
+
+    ``known``: the target's rows of all these subjects, where they have been read in this transaction.
+    """
     changed = 0
     for part in chunks(wants):
-        before = standings_of(connection, target.id, [want.subject for want in part])
+        before = standings_of(connection, target.id, [want.subject for want in part]) if known is None else known
         inserts, updates, overtaken, passed_on = [], [], [], []
         for want in part:
             row = before.get(want.subject)

@@ -6,15 +6,17 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, delete, insert, select
 
+from leadup.identity.bulk import among
 from leadup.membership import OUT, Members, fold
 from leadup.rules.program import Program
 from leadup.rules.verdicts import Instants
-from leadup.state.store import chunks, upsert
+from leadup.state.store import upsert_plain
 from leadup.state.tables import membership_log, memberships
 from leadup.types import NEVER
 
@@ -44,7 +46,7 @@ def move(connection: Connection, program: Program, persons: Sequence[int], verdi
     """Move the memberships of ``persons`` on by what the kernel said of them; who is not in its table is in nothing."""
     ids: list[int] = verdicts["person"].to_pylist()
     index = {person: row for row, person in enumerate(ids)}
-    was = read(connection, persons)
+    was, until = _read(connection, persons)
     now = fold(program, verdicts, entered(was, index), at_us)
     members = {name: {ids[row] for row in np.flatnonzero(one.holds)} for name, one in now.items()}
     moves = [
@@ -54,7 +56,7 @@ def move(connection: Connection, program: Program, persons: Sequence[int], verdi
         for name in program.segments
         for person in sorted(members[name] ^ was.get(name, {}).keys())
     ]
-    _write(connection, now, ids, moves, at_us)
+    _write(connection, now, ids, moves, until, at_us)
     ends = reduce(np.minimum, (one.until for one in now.values()), np.full(len(ids), NEVER))
     due = {ids[row]: int(ends[row]) for row in np.flatnonzero(ends != NEVER)}
     return Moved(members=members, moves=moves, due=due)
@@ -62,12 +64,23 @@ def move(connection: Connection, program: Program, persons: Sequence[int], verdi
 
 def read(connection: Connection, persons: Collection[int]) -> dict[str, dict[int, int]]:
     """Since when these persons are in which segments: by segment, by person."""
-    found: dict[str, dict[int, int]] = defaultdict(dict)
-    query = select(memberships.c.segment, memberships.c.person, memberships.c.entered_us)
-    for part in chunks(persons):
-        for segment, person, entered_us in connection.execute(query.where(memberships.c.person.in_(part))):
-            found[segment][person] = entered_us
-    return found
+    return _read(connection, persons)[0]
+
+
+_Instants: TypeAlias = "dict[str, dict[int, int]]"
+"""By segment, by person."""
+
+
+def _read(connection: Connection, persons: Collection[int]) -> tuple[_Instants, _Instants]:
+    """Return since when these persons are in which segments, and until when at least that was to stand."""
+    since: _Instants = defaultdict(dict)
+    until: _Instants = defaultdict(dict)
+    c = memberships.c
+    query = select(c.segment, c.person, c.entered_us, c.until_us).where(c.person.in_(among(persons)))
+    for segment, person, entered_us, until_us in connection.execute(query):
+        since[segment][person] = entered_us
+        until[segment][person] = until_us
+    return since, until
 
 
 def entered(was: Mapping[str, Mapping[int, int]], index: Mapping[int, int]) -> dict[str, Instants]:
@@ -75,8 +88,9 @@ def entered(was: Mapping[str, Mapping[int, int]], index: Mapping[int, int]) -> d
     found = {}
     for segment, since in was.items():
         found[segment] = np.full(len(index), OUT)
-        for person in since.keys() & index.keys():
-            found[segment][index[person]] = since[person]
+        known = [(row, entered_us) for person, entered_us in since.items() if (row := index.get(person)) is not None]
+        rows, instants = np.array(known, np.int64).reshape(-1, 2).T
+        found[segment][rows] = instants
     return found
 
 
@@ -97,16 +111,32 @@ def _why_left(now: Members, excluded: pa.ChunkedArray, row: int | None) -> str:
 
 
 def _write(
-    connection: Connection, now: Mapping[str, Members], ids: Sequence[int], moves: Sequence[Move], at_us: int
+    connection: Connection,
+    now: Mapping[str, Members],
+    ids: Sequence[int],
+    moves: Sequence[Move],
+    before: Mapping[str, Mapping[int, int]],
+    at_us: int,
 ) -> None:
-    for name, one in now.items():
-        for part in chunks(move.person for move in moves if move.segment == name and not move.entered):
-            gone = (memberships.c.segment == name) & memberships.c.person.in_(part)
-            connection.execute(delete(memberships).where(gone))
-        rows = np.flatnonzero(one.holds).tolist()
-        since, until = one.entered.tolist(), one.until.tolist()
-        there = [{"segment": name, "person": ids[r], "entered_us": since[r], "until_us": until[r]} for r in rows]
-        upsert(connection, memberships, there, update=["until_us"])
+    """Write what changed. ``before``: the ``until`` of those who were in, by segment and person."""
+    left: dict[str, list[int]] = defaultdict(list)
+    for one in moves:
+        if not one.entered:
+            left[one.segment].append(one.person)
+    for name, gone in left.items():
+        connection.execute(
+            delete(memberships).where(memberships.c.segment == name, memberships.c.person.in_(among(gone)))
+        )
+    rows = []
+    for name, members in now.items():
+        known, holds = before.get(name, {}), np.flatnonzero(members.holds)
+        entered_us, until_us = members.entered[holds].tolist(), members.until[holds].tolist()
+        rows += [
+            (name, ids[row], since, until)
+            for row, since, until in zip(holds.tolist(), entered_us, until_us, strict=True)
+            if known.get(ids[row]) != until
+        ]
+    upsert_plain(connection, memberships, ["segment", "person", "entered_us", "until_us"], rows, update=["until_us"])
     _log(connection, moves, at_us)
 
 

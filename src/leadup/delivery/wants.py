@@ -21,10 +21,10 @@ from leadup.delivery.holdouts import draw
 from leadup.delivery.ladders import lapses
 from leadup.delivery.reports import reports
 from leadup.identity import people
+from leadup.identity.bulk import among
 from leadup.membership import Audience, Wanted, held_out, wanted
 from leadup.plan import Standing
-from leadup.rules.program import Program
-from leadup.state.store import chunks
+from leadup.rules.program import Program, Property
 from leadup.state.tables import standings
 from leadup.types import NEVER, Consent, Identifier, Json, Use
 
@@ -61,12 +61,15 @@ def want_all(
     """
     if not targets:
         return
-    who = people.identifiers_of(connection, judged.persons)
-    consent = people.consent_together(connection, judged.persons)
     happened = fold(connection, program, judged.persons, at_us)
     for person, ends_us in lapses(happened).items():
         judged.look_again(person, ends_us)
     of_person = _standings(connection, [target.id for target in targets], map(str, judged.persons))
+    concerned = {person for occurred in happened.values() for person, _ in occurred}
+    for target in targets:
+        concerned |= _concerned(program, target, judged, of_person.get(target.id, {}))
+    who = people.identifiers_of(connection, concerned)
+    consent = people.consent_together(connection, concerned)
     for target in targets:
         name, standing = target.target.name, of_person.get(target.id, {})
         match target.target.use:
@@ -89,7 +92,22 @@ def want_all(
         for want in wants:
             if want.again_us != NEVER:
                 judged.look_again(want.person, want.again_us)
-        set_wants(connection, target, wants, at_us)
+        known = standing if target.target.use is not Use.CONVERSION else None
+        set_wants(connection, target, wants, at_us, known)
+
+
+def _concerned(
+    program: Program, target: TargetRow, judged: Judged, standing: Mapping[str, Mapping[str, Any]]
+) -> set[int]:
+    """Who of those judged stands at a target, or did, or might now; conversions are another matter."""
+    use, name = target.target.use, target.target.name
+    found = {int(subject) for subject in standing} if use is not Use.CONVERSION else set()
+    if target.active and use is Use.AUDIENCE:
+        found |= set(judged.members.get(name, ()))
+    if target.active and use is Use.PROPERTY:
+        prop = program.properties[name]
+        found |= {p for p, score in judged.scores[prop.score].items() if _value(program, prop, score)}
+    return found
 
 
 # ---------------------------------------------------------------- audiences
@@ -153,7 +171,7 @@ def _property(
     wants = []
     for person, score in judged.scores[prop.score].items():
         before = standing.get(str(person))
-        value: Json = _tier(tiers, score) if prop.tier else math.floor(score)
+        value = _value(program, prop, score)
         if before is None and not value:
             continue
         if not any(i.kind in target.terms.needs for i in who.get(person, ())):
@@ -183,6 +201,10 @@ def _stays(
     return bool(known["v"] == value or (early and _tier(tiers, score) == _tier(tiers, float(known["v"]))))
 
 
+def _value(program: Program, prop: Property, score: float) -> Json:
+    return _tier(program.scores[prop.score].tiers, score) if prop.tier else math.floor(score)
+
+
 def _tier(tiers: Sequence[tuple[str, float]], score: float) -> str:
     return next((name for name, threshold in reversed(tiers) if score >= threshold), "")
 
@@ -192,8 +214,8 @@ def _standings(
 ) -> dict[int, dict[str, Mapping[str, Any]]]:
     """What the book says of these subjects, by target."""
     found: dict[int, dict[str, Mapping[str, Any]]] = defaultdict(dict)
-    for part in chunks(subjects):
-        query = select(standings).where(standings.c.target.in_(targets), standings.c.subject.in_(part))
-        for row in connection.execute(query).mappings():
-            found[row["target"]][row["subject"]] = dict(row)
+    asked = list(subjects)
+    for target in targets:
+        query = select(standings).where(standings.c.target == target, standings.c.subject.in_(among(asked)))
+        found[target] = {row["subject"]: dict(row) for row in connection.execute(query).mappings()}
     return found

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
 from leadup.consent import strictest
+from leadup.identity.bulk import among
 from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
 from leadup.state.store import chunks, upsert
@@ -21,6 +22,9 @@ from leadup.types import EVER, Contact, Email, Identifier, Json, Kind, Purpose
 
 NOBODY: Final = 0
 """What an erased person has turned out to be."""
+
+_KINDS = sorted(Kind, key=lambda kind: kind.strength)
+_STRENGTH = {str(kind): place for place, kind in enumerate(_KINDS)}
 
 # ---------------------------------------------------------------- who there is
 
@@ -35,11 +39,10 @@ def current(connection: Connection, asked: Collection[int]) -> dict[int, int]:
     stays = {person: person for person in asked}
     front = set(asked)
     while front:
-        moved: dict[int, int] = {}
-        for part in chunks(sorted(front)):
-            query = select(persons.c.id, persons.c.merged_into).where(persons.c.id.in_(part))
-            moved |= {row.id: row.merged_into for row in connection.execute(query) if row.merged_into is not None}
-        stays = {person: moved.get(now, now) for person, now in stays.items()}
+        merged = persons.c.id.in_(among(front)) & persons.c.merged_into.is_not(None)
+        moved = {row.id: row.merged_into for row in connection.execute(select(persons).where(merged))}
+        if moved:
+            stays = {person: moved.get(now, now) for person, now in stays.items()}
         front = set(moved.values())
     return stays
 
@@ -61,22 +64,16 @@ def known_from(connection: Connection, asked: Collection[int]) -> dict[int, int]
 
 def identifiers_of(connection: Connection, asked: Collection[int]) -> dict[int, list[Identifier]]:
     """Identifiers of each person, strongest first; contact data that he shares with another person included."""
-    found: dict[int, set[Identifier]] = {person: set() for person in asked}
-    for part in chunks(asked):
-        own = (
-            select(spans.c.person, identifiers.c.kind, identifiers.c.value)
-            .join(identifiers, identifiers.c.id == spans.c.identifier)
-            .where(spans.c.person.in_(part))
+    found: dict[int, set[tuple[int, str]]] = {person: set() for person in asked}
+    for owned in (spans, shared):
+        query = (
+            select(owned.c.person, identifiers.c.kind, identifiers.c.value)
+            .join(identifiers, identifiers.c.id == owned.c.identifier)
+            .where(owned.c.person.in_(among(asked)))
         )
-        other = (
-            select(shared.c.person, identifiers.c.kind, identifiers.c.value)
-            .join(identifiers, identifiers.c.id == shared.c.identifier)
-            .where(shared.c.person.in_(part))
-        )
-        for query in (own, other):
-            for person, kind, value in connection.execute(query):
-                found[person].add(Identifier(Kind(kind), value))
-    return {person: sorted(own, key=lambda i: (i.kind.strength, i.value)) for person, own in found.items()}
+        for person, kind, value in connection.execute(query):
+            found[person].add((_STRENGTH[kind], value))
+    return {person: [Identifier(_KINDS[rank], value) for rank, value in sorted(own)] for person, own in found.items()}
 
 
 def strongest(connection: Connection, asked: Collection[int]) -> dict[int, Identifier]:
@@ -207,16 +204,15 @@ def consent_of(connection: Connection, asked: Collection[int]) -> dict[int, dict
         consents.c.at_us >= spans.c.from_us,
         consents.c.at_us < spans.c.until_us,
     )
-    for part in chunks(asked):
-        query = (
-            select(spans.c.person, consents.c.purpose, consents.c.at_us, consents.c.granted)
-            .select_from(spans.join(consents, owned))
-            .where(spans.c.person.in_(part))
-        )
-        for person, purpose, at_us, granted in connection.execute(query):
-            before = latest.get((person, purpose))
-            if before is None or (at_us, not granted) > (before[0], not before[1]):
-                latest[person, purpose] = (at_us, granted)
+    query = (
+        select(spans.c.person, consents.c.purpose, consents.c.at_us, consents.c.granted)
+        .select_from(spans.join(consents, owned))
+        .where(spans.c.person.in_(among(asked)))
+    )
+    for person, purpose, at_us, granted in connection.execute(query):
+        before = latest.get((person, purpose))
+        if before is None or (at_us, not granted) > (before[0], not before[1]):
+            latest[person, purpose] = (at_us, granted)
     found: dict[int, dict[Purpose, bool]] = defaultdict(dict)
     for (person, purpose), (_, granted) in latest.items():
         found[person][Purpose(purpose)] = granted
@@ -286,12 +282,11 @@ def facts_of(connection: Connection, asked: Collection[int]) -> list[tuple[int, 
         facts.c.anchor == spans.c.identifier, facts.c.at_us >= spans.c.from_us, facts.c.at_us < spans.c.until_us
     )
     rows: list[tuple[tuple[int, int, str], tuple[int, str, int, Json]]] = []
-    for part in chunks(asked):
-        query = (
-            select(spans.c.person, facts.c.trait, facts.c.at_us, facts.c.value, identifiers.c.kind, identifiers.c.value)
-            .select_from(spans.join(facts, owned).join(identifiers, identifiers.c.id == facts.c.anchor))
-            .where(spans.c.person.in_(part))
-        )
-        for person, trait, at_us, value, kind, text in connection.execute(query):
-            rows.append(((at_us, -Kind(kind).strength, text), (person, trait, at_us, value)))
+    query = (
+        select(spans.c.person, facts.c.trait, facts.c.at_us, facts.c.value, identifiers.c.kind, identifiers.c.value)
+        .select_from(spans.join(facts, owned).join(identifiers, identifiers.c.id == facts.c.anchor))
+        .where(spans.c.person.in_(among(asked)))
+    )
+    for person, trait, at_us, value, kind, text in connection.execute(query):
+        rows.append(((at_us, -_STRENGTH[kind], text), (person, trait, at_us, value)))
     return [row for _, row in sorted(rows, key=lambda row: row[0])]

@@ -200,3 +200,22 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     else:
         done = statement.on_conflict_do_nothing()
     connection.execute(done, list(rows))
+
+
+def upsert_plain(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    update: Sequence[str],
+) -> None:
+    """As :func:`upsert`, several times as fast: for rows without JSON, each a sequence in the order of ``columns``."""
+    if rows:
+        statement = sqlite_insert(table)
+        key = [column.name for column in table.primary_key]
+        done = statement.on_conflict_do_update(index_elements=key, set_={c: statement.excluded[c] for c in update})
+        compiled = done.compile(dialect=connection.dialect, column_keys=list(columns))
+        place = [columns.index(name) for name in compiled.positiontup or ()]
+        given = [tuple(row[at] for at in place) for row in rows]
+        connection.exec_driver_sql(str(compiled), given)
