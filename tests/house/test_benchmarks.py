@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 JUDGE = ["--events", "20000", "--rules", "40", "--dirty", "50", "--times", "1"]
 OPERATORS = ["--signals", "5000", "--rules", "12", "--dirty", "50", "--times", "1"]
-TICK = ["--persons", "200", "--events", "2", "--rules", "6", "--dirty", "10", "--times", "1"]
+TICK = ["--persons", "100", "200", "--events", "2", "--rules", "6", "--dirty", "10", "--times", "1"]
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ TICK = ["--persons", "200", "--events", "2", "--rules", "6", "--dirty", "10", "-
     [
         ("judge.py", JUDGE, ["scan", "judge", "Polars", "DuckDB", "pandas"], ["8.0 x, 2,048 MiB", "1/20 of everyone"]),
         ("operators.py", OPERATORS, ["scan", "judge everyone", "judge the 50 persons of a tick"], ["12 x", "0.100"]),
-        ("tick.py", TICK, ["judge everyone again", "tick with 10 dirty persons", "tick with no news"], ["0.100"]),
+        ("tick.py", TICK, ["judge everyone again", "tick with 10 dirty persons", "tick with no news"], ["0.050"]),
         ("ingest.py", ["--events", "300"], ["baseline", "the files source reads it", "all the way"], []),
         ("ga4.py", ["300"], ["baseline", "pages to events"], []),
     ],
