@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +39,7 @@ from leadup.types import (
     Event,
     Fact,
     Incoming,
+    Json,
     Page,
     Purpose,
     Receipt,
@@ -54,6 +55,7 @@ __all__ = [
     "LINE_LIMIT",
     "ConnectionSettings",
     "Connector",
+    "Desk",
     "Destination",
     "Item",
     "Pollable",
@@ -131,9 +133,48 @@ class Connector:
     """A class called as ``Sandbox()``: the emulator (:class:`leadup.sandbox.Sandbox`)."""
     identifiers: str = ""
     """A mapping of each kind of identifier ("email") to the :class:`leadup.normal.Normaliser` of the vendor."""
+    commands: str = ""
+    """A ``click.Group`` that the command line knows by the connector's name (``google_ads``: ``leadup google-ads``).
+    Its commands find a :class:`Desk` in ``click.Context.obj``."""
     guess: str = ""
     """A function called as ``guess(path, name)`` that looks at a sample of the user's data and returns an object with
     three texts: ``toml`` (a ``[connections.NAME]`` table), ``rules`` (a first rule file), ``summary`` (what it saw)."""
+
+
+class Desk(Protocol):
+    """What a connector's command works at: the connection it is about, and ways to answer.
+
+    Nothing is loaded before it is asked for, so that ``--help`` needs no installation.
+    """
+
+    @property
+    def connection(self) -> str:
+        """The connection's name.
+
+        Raises:
+            SettingsError: there is none of this connector, or there are several and none was chosen.
+        """
+
+    @property
+    def settings(self) -> Any:
+        """The connector's :class:`ConnectionSettings`, secrets included."""
+
+    @property
+    def now(self) -> datetime:
+        """The present instant."""
+
+    @property
+    def conversions(self) -> Mapping[Target, bool]:
+        """The conversions that the rules report there, and whether each tells of a micro conversion."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print a table; columns whose name begins with ``#`` are numbers."""
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+
+    def emit(self, data: Json) -> None:
+        """Print JSON."""
 
 
 class Source(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from leadup.errors import NeedsHuman, Refused
 from leadup_connectors.google_ads.settings import ConversionAction, GoogleAdsSettings
@@ -84,10 +84,10 @@ class Actions:
         )
         return sorted((_action(row) for row in rows), key=lambda action: (action.name, action.id))
 
-    def counted(self) -> dict[str, Counted]:
-        """What each counted in the last 30 days, by id; none for those that counted nothing."""
+    def counted(self, days: Literal[7, 30] = 30) -> dict[str, Counted]:
+        """What each counted in the last days, without today, by id; none for those that counted nothing."""
         fields = ("conversion_action.id", "metrics.all_conversions", "metrics.all_conversions_value")
-        rows = self._api.search("conversion_action", fields, "segments.date DURING LAST_30_DAYS")
+        rows = self._api.search("conversion_action", fields, f"segments.date DURING LAST_{days}_DAYS")
         return {
             str(row[fields[0]]): Counted(_number(row[fields[1]]), _number(row[fields[2]]))
             for row in rows
@@ -99,6 +99,16 @@ class Actions:
         fields = [f"customer_conversion_goal.{name}" for name in ("category", "origin", "biddable")]
         rows = self._api.search("customer_conversion_goal", fields)
         return {(str(row[fields[0]]), str(row[fields[1]])): bool(row[fields[2]]) for row in rows}
+
+    def campaigns(self) -> list[str] | None:
+        """Names of running campaigns that bid for the account's own goals; None: Google does not say."""
+        config = "conversion_goal_campaign_config"
+        where = f"{config}.goal_config_level = 'CUSTOMER' AND campaign.status = 'ENABLED'"
+        try:
+            rows = self._api.search(config, ("campaign.name",), where)
+        except Refused:
+            return None
+        return sorted(str(row["campaign.name"]) for row in rows)
 
     # ------------------------------------------------------------ find, make, look at
 

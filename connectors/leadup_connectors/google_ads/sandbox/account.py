@@ -143,6 +143,8 @@ class Account:
     actions: dict[str, Action] = field(default_factory=dict)
     goals: dict[tuple[str, str], bool] = field(default_factory=dict)
     """Whether bidding uses a goal, by category and origin."""
+    campaigns: dict[str, str] = field(default_factory=dict)
+    """Running campaigns by name: they bid for the account's goals (CUSTOMER) or for their own (CAMPAIGN)."""
     clicks: dict[str, Click] | None = None
     """All clicks there were, by their id; None: every click id is of a click that takes any conversion."""
     lists: dict[str, UserList] = field(default_factory=dict)

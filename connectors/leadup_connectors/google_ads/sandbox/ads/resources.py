@@ -61,6 +61,18 @@ def _goals(call: Any, _: Days) -> Iterator[Any]:
         yield row
 
 
+def _campaigns(call: Any, _: Days) -> Iterator[Any]:
+    for number, (name, level) in enumerate(call.account.campaigns.items(), 1):
+        row = _row(call)
+        config = row.conversion_goal_campaign_config
+        config.resource_name = resource(call.customer, "conversionGoalCampaignConfigs", str(number))
+        config.campaign = row.campaign.resource_name = resource(call.customer, "campaigns", str(number))
+        row.campaign.id, row.campaign.name = number, name
+        set_enum(row.campaign, "status", "ENABLED")
+        set_enum(config, "goal_config_level", level)
+        yield row
+
+
 def _user_lists(call: Any, _: Days) -> Iterator[Any]:
     for key, found in call.account.lists.items():
         if found.account == call.customer:
@@ -100,6 +112,7 @@ RESOURCES: Final[Mapping[str, Callable[[Any, Days], Iterator[Any]]]] = {
     "customer": _customers,
     "conversion_action": _actions,
     "customer_conversion_goal": _goals,
+    "conversion_goal_campaign_config": _campaigns,
     "user_list": _user_lists,
     "offline_conversion_upload_client_summary": _client_summaries,
     "offline_conversion_upload_conversion_action_summary": _action_summaries,

@@ -74,7 +74,8 @@ def _check(name: str, query: Query, clause: str, condition: Condition | None = N
     if not descriptors or "." not in name:
         raise refuse("UNRECOGNIZED_FIELD", f"Unrecognized field in the query: '{name}'.")
     last = descriptors[-1]
-    if top not in (query.resource, "customer", "metrics", "segments"):
+    attributed = _ATTRIBUTED.get(query.resource, ())
+    if top not in (query.resource, "customer", "metrics", "segments", *attributed):
         kind = "SELECT" if clause == "ORDER_BY" else clause
         raise refuse(f"PROHIBITED_RESOURCE_TYPE_IN_{kind}_CLAUSE", f"Cannot use '{name}' with {query.resource}.")
     if top in ("metrics", "segments") and (query.resource != "conversion_action" or name not in _OF_ACTIONS):
@@ -89,6 +90,8 @@ def _check(name: str, query: Query, clause: str, condition: Condition | None = N
                 raise refuse("BAD_ENUM_CONSTANT", f"'{value}' is no value of {name}.")
 
 
+_ATTRIBUTED: Final = {"conversion_goal_campaign_config": ("campaign",)}
+"""Resources whose fields go with those of another."""
 _OF_ACTIONS: Final = frozenset({"metrics.all_conversions", "metrics.all_conversions_value", _DATE})
 """Metrics and segments of a conversion action that are emulated."""
 
