@@ -284,8 +284,10 @@ class History:
         return columns
 
     def _rows_with(self, pattern: str, name: str) -> Rows:
-        """Return of each occurrence the first row of the table that has the property; -1 for none."""
+        """Return of each occurrence a row of the table: the first that has the property; if none has, -1 or any."""
         row, first = self._first[pattern]
+        if self.of(pattern).rows == len(row):  # each is an occurrence of its own
+            return row
         there = np.flatnonzero(self._signals.texts(name).code[row] >= 0)[::-1]
         source = np.full(len(row), -1)
         source[first[there]] = row[there]  # of equal indices the last assignment stays: that of the earliest row

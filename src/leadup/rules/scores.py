@@ -27,6 +27,9 @@ looked at) and its instant."""
 SECOND: Final = 1_000_000
 HALF_LIVES: Final = 10
 """How far a score looks back."""
+_GUIDED: Final = 6
+"""Probes that decay tells, before bounds are halved."""
+_LEAST: Final = 1e-9
 _NEVER: Final = NEVER // SECOND
 """The last whole second there is."""
 
@@ -177,24 +180,31 @@ class Scoring:
         """Return the first whole second after ``second`` at which a score that reaches ``threshold`` does not.
 
         ``value``: the score at ``second``.
-        Found by bisection with the very sums that will be judged then. Pure decay tells where to look first, so that
-        two probes are enough unless signals are forgotten before (and three for who did something in that very second).
+        Found by bisection with the very sums that will be judged then. Pure decay tells where to look: from a value
+        above the threshold when it would get there, from one below when it was there. So two probes are enough unless
+        signals are forgotten in between, and a few more draw the bounds so near that halving ends soon.
         What it would be after negative points are forgotten is not looked at: then that second is the answer.
         """
+        if not len(who):
+            return second
         low = second.copy()
         high = np.minimum(self._forgotten(self._latest(who, cut)), self._forgets(who, second, cut))
-        guess = low + 1 + np.floor(np.log2(value / threshold) * (self._score.half_life / SECOND)).astype(np.int64)
-        open_, held, ahead = np.arange(len(who)), self._held(who, cut), 1
+        half_life = self._score.half_life / SECOND
+        guess = low + np.floor(np.log2(value / threshold) * half_life).astype(np.int64)
+        open_, held, guided = np.arange(len(who)), self._held(who, cut), _GUIDED
         while len(still := np.flatnonzero(high - low > 1)):
             if len(still) < len(open_):
                 open_, held = still, self._held(who[still], None if cut is None else cut[still])
-            middle = (low + high)[open_] >> 1
-            if ahead >= -1:
-                middle = np.clip(guess[open_] - ahead, low[open_] + 1, high[open_] - 1)
-                ahead -= 1
-            reaches = self._sum(held, middle) >= threshold[open_]
+            bottom, top = low[open_], high[open_]
+            middle = np.clip(guess[open_], bottom + 1, top - 1) if guided > 0 else (bottom + top) >> 1
+            guided -= 1
+            found = self._sum(held, middle)
+            reaches = found >= threshold[open_]
             low[open_[reaches]] = middle[reaches]
             high[open_[~reaches]] = middle[~reaches]
+            if guided > 0:  # nothing is left of a score only where nothing is left to find
+                left = np.log2(np.maximum(found, _LEAST) / threshold[open_]) * half_life
+                guess[open_] = middle + np.floor(left).astype(np.int64)
         return high
 
     def _fell(self, threshold: float, below: Mask, watermark: int) -> Instants:
