@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from judging import rivals
-from judging.data import COLUMNS, Persons, make
+from judging.data import COLUMNS, NO_FACTS, Persons, make, parts_of
 from judging.measure import Took, alone, fastest
 from judging.rules import NOW, make_program
 
@@ -80,21 +80,21 @@ def tally(verdicts: pa.Table) -> rivals.Members:
     worth, found = rivals.checksum(verdicts["person"].to_numpy()), {}
     for name in verdicts.column_names:
         if name.startswith("in:"):
-            members = verdicts[name].to_numpy()
-            found[name.removeprefix("in:")] = int(members.sum()), int(worth[members].sum())
+            members = np.flatnonzero(verdicts[name].to_numpy())
+            found[name.removeprefix("in:")] = len(members), int(worth[members].sum())
     return found
 
 
 def tick(parts: Sequence[Persons], options: argparse.Namespace) -> Row:
     """Judge some thousand persons, drawn by lot: of every part, their rows alone are read."""
-    program, begin, end = make_program(options.rules), parts[0].first, parts[-1].first + len(parts[-1].starts) - 1
+    program, begin, end = make_program(options.rules), parts[0].first, parts[-1].end
     dirty = np.sort(np.random.default_rng(options.seed).choice(np.arange(begin, end), options.dirty, replace=False))
 
     def work() -> pa.Table:
         borders = np.searchsorted(dirty, [part.first for part in parts[1:]])
         read = [part.some(some) for part, some in zip(parts, np.split(dirty, borders), strict=True) if len(some)]
         people, signals = (pa.concat_tables(tables) for tables in zip(*read, strict=True))
-        return judge(program, people, signals.combine_chunks(), parts[0].read()[2], at=NOW, watermarks={})
+        return judge(program, people, signals.combine_chunks(), NO_FACTS, at=NOW, watermarks={})
 
     took, verdicts = fastest(work, 2 * options.times)
     return _row(took, rows=verdicts.num_rows)
@@ -126,7 +126,13 @@ RUNS = {
 
 def run(name: str, parts: int, folder: str, options: argparse.Namespace) -> Row:
     """Measure one row in a process of its own."""
-    asked = {"rules": options.rules, "dirty": options.dirty, "times": options.times, "seed": options.seed}
+    asked = {
+        "events": options.events,
+        "rules": options.rules,
+        "dirty": options.dirty,
+        "times": options.times,
+        "seed": options.seed,
+    }
     flags = [f"--{key}={value}" for key, value in asked.items()]
     printed, peak = alone([__file__, *flags, f"--run={name}", f"--parts={parts}", f"--folder={folder}"])
     return {**json.loads(printed), "peak": peak}
@@ -159,7 +165,7 @@ def main() -> None:
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        parts = [Persons(Path(options.folder), number) for number in range(options.parts)]
+        parts = parts_of(Path(options.folder), options.events // 10)[: options.parts]
         print(json.dumps(RUNS[options.run](parts, options)))
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,12 @@ NO_FACTS = pa.schema(
 
 @dataclass(frozen=True)
 class Persons:
-    """One part: its persons in order, and the rows of each."""
+    """One part: its persons, and their signals in order of pattern, person and instant."""
 
     folder: Path
     number: int
+    first: int
+    end: int
 
     @property
     def parquet(self) -> Path:
@@ -42,39 +45,34 @@ class Persons:
     def arrow(self) -> Path:
         return self.folder / f"{self.number:03}.arrow"
 
-    @property
-    def index(self) -> Path:
-        return self.folder / f"{self.number:03}.npy"
-
     def read(self) -> tuple[pa.Table, pa.Table, pa.Table]:
         """Map the signals into memory."""
-        first = self.first
-        return people(np.arange(first, first + len(self.starts) - 1)), self.signals, NO_FACTS
+        return people(np.arange(self.first, self.end)), self.signals, NO_FACTS
 
     def some(self, persons: npt.NDArray[np.int64]) -> tuple[pa.Table, pa.Table]:
-        """Read these of its persons (ascending)."""
-        starts, place = self.starts, persons - self.first
-        begin, end = starts[place], starts[place + 1]
+        """Read these of its persons (ascending): pattern by pattern, found by bisection."""
+        signals = self.signals
+        pattern, person = signals["pattern"].chunk(0).indices.to_numpy(), signals["person"].chunk(0).to_numpy()
+        bounds = np.searchsorted(pattern, np.arange(len(PATTERNS) + 1, dtype=pattern.dtype)).tolist()
+        begin, end = (
+            np.concatenate([low + np.searchsorted(person[low:high], persons, side) for low, high in pairwise(bounds)])
+            for side in ("left", "right")
+        )
         rows = np.arange((end - begin).sum()) + np.repeat(end - np.cumsum(end - begin), end - begin)
-        return people(persons), self.signals.take(pa.array(rows))
+        return people(persons), signals.take(pa.array(rows))
 
     @property
     def signals(self) -> pa.Table:
         return pa.ipc.open_file(pa.memory_map(str(self.arrow))).read_all()
 
-    @property
-    def starts(self) -> npt.NDArray[np.int64]:
-        """Where each person's rows begin; one more at the end."""
-        return np.load(self.index, mmap_mode="r")[1:]
-
-    @property
-    def first(self) -> int:
-        """The first person."""
-        return int(np.load(self.index, mmap_mode="r")[0])
-
 
 def people(ids: npt.NDArray[np.int64]) -> pa.Table:
     return pa.table({"person": ids, "known_from": np.full(len(ids), NOW - DAYS * DAY)})
+
+
+def parts_of(folder: Path, persons: int) -> list[Persons]:
+    borders = np.linspace(0, persons, -(-persons // PERSONS) + 1).astype(int).tolist()
+    return [Persons(folder, number, *ends) for number, ends in enumerate(pairwise(borders))]
 
 
 def make(folder: Path, events: int, persons: int, seed: int) -> Sequence[Persons]:
@@ -82,21 +80,19 @@ def make(folder: Path, events: int, persons: int, seed: int) -> Sequence[Persons
     random = np.random.default_rng(seed)
     activity = random.lognormal(sigma=1.0, size=persons)
     count = 1 + random.multinomial(events - persons, activity / activity.sum())
-    parts = [Persons(folder, number) for number in range(-(-persons // PERSONS))]
-    borders = np.linspace(0, persons, len(parts) + 1).astype(int)
-    work = [(part, int(b), count[b:e]) for part, b, e in zip(parts, borders[:-1], borders[1:], strict=True)]
+    parts = parts_of(folder, persons)
     with Pool() as pool:
-        list(pool.each(partial(_write, seed), work))
+        list(pool.each(partial(_write, seed), [(part, count[part.first : part.end]) for part in parts]))
     return parts
 
 
-def _write(seed: int, work: tuple[Persons, int, npt.NDArray[np.int64]]) -> None:
-    part, first, count = work
+def _write(seed: int, work: tuple[Persons, npt.NDArray[np.int64]]) -> None:
+    part, count = work
     random = np.random.default_rng((seed, part.number))
     rows, span = int(count.sum()), DAYS * DAY
     # Whatever else an event has is drawn by lot: so persons and instants are sorted alone, as one number.
     order = np.sort(np.repeat(np.arange(len(count)), count) * span + random.integers(0, span, rows))
-    person, at = first + order // span, NOW - span + 1 + order % span
+    person, at = part.first + order // span, NOW - span + 1 + order % span
     code = (len(PATTERNS) * random.random(rows) ** 1.7).astype(np.int8)
     path = pa.array(random.integers(0, len(PATHS), rows, np.int32))
     cents = random.integers(0, 100, rows, np.int32)
@@ -120,5 +116,4 @@ def _write(seed: int, work: tuple[Persons, int, npt.NDArray[np.int64]]) -> None:
     }
     table = pa.table(columns, schema=signal_schema(make_program()))
     with pa.OSFile(str(part.arrow), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
-        file.write_table(table)
-    np.save(part.index, np.concatenate(([first, 0], np.cumsum(count))))
+        file.write_table(table.take(pa.array(np.argsort(code, kind="stable"))).combine_chunks())

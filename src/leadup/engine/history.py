@@ -25,6 +25,9 @@ Rows = npt.NDArray[np.intp]
 _LARGEST: Final = 1e12
 """Thousands of values of this size add up, in thousandths, within 64 bits; what is larger is a mistake or an id."""
 
+_DENSE: Final = 4
+"""Ids that lie so near, in the mean, are looked up in a list of all there could be, not by bisection."""
+
 
 def column(table: pa.Table, name: str) -> pa.Array:
     """Return a column in one piece."""
@@ -42,20 +45,30 @@ class People:
         if len(twice):
             raise ValueError(f"Person {twice[0]} is there twice in the table of people; give each person one row.")
 
+    def __len__(self) -> int:
+        return len(self._ids)
+
     def row_of(self, ids: Instants) -> Rows:
         """Return each person's row, -1 where he is not one of them."""
         if not len(self._ids) or not len(ids):
             return np.full(len(ids), -1)
         # The rows of a person mostly stand together, so each run of equal ids is looked up once.
         begin = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
-        wanted = ids[begin]
-        place = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
-        row = np.where(self._ids[place] == wanted, self._order[place], -1)
+        row = self._row_of_each(ids[begin])
         return np.repeat(row, np.diff(begin, append=len(ids)))
+
+    def _row_of_each(self, ids: Instants) -> Rows:
+        low, span = int(self._ids[0]), int(self._ids[-1]) - int(self._ids[0]) + 1
+        if span <= _DENSE * len(self._ids) and low <= int(ids.min()) and int(ids.max()) < low + span:
+            rows = np.full(span, -1)
+            rows[self._ids - low] = self._order
+            return rows[ids - low]
+        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where(self._ids[place] == ids, self._order[place], -1)
 
 
 class Signals:
-    """The signals of some patterns and persons, sorted by person and instant."""
+    """The signals of some patterns and persons, sorted by person and instant, or by pattern first if they come so."""
 
     def __init__(self, table: pa.Table, people: People, patterns: Iterable[str]) -> None:
         self._table = table
@@ -67,9 +80,15 @@ class Signals:
         row = np.arange(len(wanted))
         if not wanted.all():
             row, person, code, at = row[wanted], person[wanted], code[wanted], at[wanted]
+        self._persons, self._by_pattern = len(people), None
         if not _in_order(person, at):
-            order = in_order(person, at)
-            row, person, code, at = row[order], person[order], code[order], at[order]
+            by_pattern = code * np.int64(len(people)) + person
+            if _in_order(by_pattern, at):
+                self._by_pattern = by_pattern
+                row = self._untied(row, by_pattern, at)
+            else:
+                order = in_order(person, at)
+                row, person, code, at = row[order], person[order], code[order], at[order]
         self._row, self._person, self._at, self._code_of = row, person, at, code
         self._event_id = _numbered(self.texts(EVENT_ID))
 
@@ -78,19 +97,28 @@ class Signals:
 
         In order of person, instant and key.
         """
-        part = slice(*np.searchsorted(self._person, (begin, end)))
-        # Sorting the few rows of a block is faster than sorting all of them: its columns stay in the cache.
-        order = np.argsort(self._code_of[part], kind="stable")
-        row, person, at = self._row[part][order], self._person[part][order] - begin, self._at[part][order]
-        bounds = np.append(0, np.cumsum(np.bincount(self._code_of[part], minlength=len(self._code))))
+        codes = np.arange(len(self._code))
+        if self._by_pattern is None:
+            part = slice(*np.searchsorted(self._person, (begin, end)))
+            # Sorting the few rows of a block is faster than sorting all of them: its columns stay in the cache.
+            order = np.argsort(self._code_of[part], kind="stable")
+            row, person, at = self._row[part][order], self._person[part][order], self._at[part][order]
+            count = np.bincount(self._code_of[part], minlength=len(codes))
+            last = np.cumsum(count)
+            first = last - count
+            row = self._untied(row, np.repeat(codes * self._persons, count) + person, at)
+        else:
+            row, person, at = self._row, self._person, self._at
+            first, last = (np.searchsorted(self._by_pattern, codes * self._persons + edge) for edge in (begin, end))
+        parts = map(slice, first.tolist(), last.tolist())
+        return {name: (row[of], person[of] - begin, at[of]) for name, of in zip(self._code, parts, strict=True)}
+
+    def _untied(self, row: Rows, by_pattern: Instants, at: Instants) -> Rows:
+        """Put rows of one pattern, person and instant in order of their keys: equal in all else, they alone move."""
         tied = at[1:] == at[:-1]
         if tied.any():
-            tied &= person[1:] == person[:-1]
-            tied[bounds[(bounds > 0) & (bounds < len(row))] - 1] = False
-            # Those are equal in all else, so that only the rows change their order.
-            row = _by_key(row, tied, column(self._table, "key"))
-        parts = map(slice, bounds[:-1].tolist(), bounds[1:].tolist())
-        return {name: (row[of], person[of], at[of]) for name, of in zip(self._code, parts, strict=True)}
+            tied &= by_pattern[1:] == by_pattern[:-1]
+        return _by_key(row, tied, column(self._table, "key")) if tied.any() else row
 
     def event_ids(self, row: Rows) -> npt.NDArray[np.int32] | None:
         """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
@@ -132,6 +160,8 @@ def _numbered(texts: Texts) -> npt.NDArray[np.int32] | None:
 
 def _in_order(person: Rows, at: Instants) -> bool:
     """Return whether the rows stand in order of person and instant."""
+    if (person[1:] < person[:-1]).any():
+        return False
     later = (person[1:] > person[:-1]) | ((person[1:] == person[:-1]) & (at[1:] >= at[:-1]))
     return bool(later.all())
 
