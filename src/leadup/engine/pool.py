@@ -30,8 +30,8 @@ Result = TypeVar("Result")
 WORTH: Final = 50_000_000
 """Persons times rules from which workers pay.
 
-One core judges about so many in 1.2 s, and the workers, each an interpreter with NumPy and pyarrow, take 0.6 s to
-start: from here on two of them are ahead (``benchmarks/judge.py`` prints both).
+A processor judges so many in 1.2 s (24 ns each), and takes 0.3 s to start a worker, which is an interpreter with NumPy
+and pyarrow: two workers are level at half of this, and clearly ahead from here on (``benchmarks/judge.py``).
 """
 
 
