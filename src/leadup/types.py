@@ -415,6 +415,29 @@ class Status:
     """The reasons are such that sending the same rows again, later, may help."""
 
 
+class Grade(enum.StrEnum):
+    """How a finding about an installation or an account is to be taken."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, and something is lost or soon will be."""
+    PROBLEM = "problem"
+    """It does not work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at, for a person. Without personal data."""
+
+    name: str
+    """What was looked at, the same each time: ``terms``."""
+    grade: Grade
+    text: str
+    """What was found."""
+    todo: str = ""
+    """What to do about it; empty when it is well."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a destination can do, as data."""
