@@ -37,7 +37,7 @@ class State(enum.StrEnum):
     LAPSED = "lapsed"
     """It ended before the goal was reached."""
     JOINED = "joined"
-    """It is one with an older open episode: two persons turned out to be one, or a goal between them was taken back."""
+    """It is one with an older one: two persons turned out to be one, or a goal between them was taken back."""
     GONE = "gone"
     """All its events were taken back."""
 
@@ -102,6 +102,8 @@ class _Box:
     """Events that were known to belong to it. Without any of them it takes no more steps."""
     over: bool = False
     """It lapsed when it was looked at before."""
+    was_joined: bool = False
+    """It was one with an older one, and stays so when that one lapses."""
     joined: bool = False
     won: bool = False
     steps: list[_Step] = field(default_factory=list)
@@ -151,6 +153,7 @@ def _known(one: Occurrence, episode: int) -> _Box:
         consent=one.consent,
         told_by=frozenset((opener, *one.events)),
         over=isinstance(one, Episode) and one.state is State.LAPSED,
+        was_joined=isinstance(one, Episode) and one.state is State.JOINED,
     )
 
 
@@ -225,10 +228,10 @@ class _Placing:
         """Come to where a known episode was opened: it goes on from here, unless an older one is open still."""
         box = self._waiting.popleft()[1]
         here = self._current
-        if here is not None and not here.over and here.takes(box.opened_us):
-            box.joined = not box.over
-        elif here is None or not box.over or not here.takes(box.opened_us):
+        if here is None or not here.takes(box.opened_us) or (here.over and not box.over and not box.was_joined):
             self._current = box
+        else:
+            box.joined = not box.over
 
     def _just_ahead(self, number: int, step: _Step) -> _Box | None:
         """The known episode that a step which comes late would have opened, had it come in time."""
