@@ -15,7 +15,7 @@ from leadup.identity.suppress import Door
 from leadup.insights.explain import explain as explain_person
 from leadup.insights.explain import show_identifier
 from leadup.rules.suggest import did_you_mean
-from leadup.types import to_us
+from leadup.types import Money, to_us
 
 
 @click.command(epilog="Examples: leadup explain u1 | leadup explain ada@example.com watched_no_demo --json")
@@ -82,6 +82,8 @@ def _show(answer: dict[str, Any]) -> None:
         _show_segment(name, segment)
     for one in answer["conversions"]:
         out.print(f"\n[bold]conversion {one['conversion']}[/] at {one['at']}, transaction {one['transaction_id']}")
+        if episode := one["episode"]:
+            _show_episode(episode, one["minor"], one["currency"])
         for report in one["reports"]:
             out.print(f"  {report['target']}: stands {report['stands']}; {report['why']}")
     if answer["ledger"]:
@@ -89,6 +91,14 @@ def _show(answer: dict[str, Any]) -> None:
     for line in answer["ledger"]:
         tail = " ".join(part for part in (line["code"], line["detail"]) if part)
         out.print(f"  {line['at']}  {line['target']}  {line['verb']} {line['what']}  {tail}")
+
+
+def _show_episode(episode: dict[str, Any], minor: int | None, currency: str | None) -> None:
+    worth = f", worth {Money(minor, currency)}" if minor is not None and currency is not None else ""
+    step = f": {episode['step']}{worth}" if episode["step"] else ""
+    out.print(f"  {episode['state']}{step}" + (f"; lapses at {episode['lapses']}" if episode["lapses"] else ""))
+    for one in episode["steps"]:
+        out.print(f"    {one['at']}  {one['pattern']}")
 
 
 def _show_segment(name: str, segment: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from leadup.membership import OUT, Members, fold
 from leadup.rules.program import All, Holdout, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.visits import VISIT, asks_visits
-from leadup.state.tables import conversions, ledger, membership_log, standings
+from leadup.state.tables import conversions, ledger, membership_log, signals, standings
 
 
 def explain(
@@ -50,7 +50,7 @@ def explain(
             | {"provisional": _provisional(program, tables, name, at_us, members[name], marks, final)}
             for name in segments
         },
-        "conversions": _conversions(connection, person),
+        "conversions": _conversions(connection, program, person),
         "ledger": _ledger(connection, person, segments, program),
     }
 
@@ -177,7 +177,7 @@ def _targets(connection: Connection, name: str, person: int) -> list[dict[str, A
     ]
 
 
-def _conversions(connection: Connection, person: int) -> list[dict[str, Any]]:
+def _conversions(connection: Connection, program: Program, person: int) -> list[dict[str, Any]]:
     rows = connection.execute(
         select(conversions).where(conversions.c.person == person).order_by(conversions.c.opened_us)
     )
@@ -197,10 +197,31 @@ def _conversions(connection: Connection, person: int) -> list[dict[str, Any]]:
                 "transaction_id": row["transaction_id"],
                 "minor": row["minor"],
                 "currency": row["currency"],
+                "episode": _episode(connection, program, row) if row["episode"] else None,
                 "reports": reports,
             }
         )
     return found
+
+
+def _episode(connection: Connection, program: Program, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an episode of a ladder stands: what opened it, the steps so far, and when it lapses."""
+    episode = row["episode"]
+    ladder = program.conversions.get(row["name"])
+    s = signals.c
+    told = select(s.event, s.pattern, s.at_us).where(
+        s.event.in_([bytes.fromhex(event) for event in row["events"]]),
+        s.pattern.in_(ladder.patterns if ladder is not None else ()),
+    )
+    steps = connection.execute(told.order_by(s.at_us, s.pattern)).all()
+    return {
+        "state": episode["state"],
+        "step": episode["step"],
+        "opened_by": next((one.pattern for one in steps if one.event.hex() == episode["opener"]), None),
+        "steps": [{"pattern": one.pattern, "at": instant(one.at_us)} for one in steps],
+        "estimate": episode["estimate"],
+        "lapses": instant(episode["ends_us"]) if episode["state"] in ("open", "lost") else None,
+    }
 
 
 def _ledger(connection: Connection, person: int, segments: Sequence[str], program: Program) -> list[dict[str, Any]]:
