@@ -233,7 +233,11 @@ def test_after_consent_is_withdrawn_no_row_follows_and_the_ledger_says_so(world:
     )
     world.later(days=50)
     world.sync()
-    assert world.held == [[4, 0]], "taking value away needs no consent"
+    assert world.held == [[4]], "nor when it lapses"
+    assert world.reasons == ["its episode ended before the goal was reached, but ad_user_data was denied"]
+    world.tell(ADA, consent=GRANTED)
+    world.day()
+    assert world.held == [[4, 0]]
 
 
 def test_an_episode_that_lapsed_before_anything_was_sent_is_never_sent(world: Site) -> None:

@@ -146,7 +146,7 @@ def _one_cent_more(result: Played, undo: pytest.MonkeyPatch) -> None:
 
 
 def _another_click(result: Played, undo: pytest.MonkeyPatch) -> None:
-    undo.setitem(_first(result.google.account.conversions[ACTIONS["won"]]), "click_id", "Cj0-somebody")
+    undo.setitem(_first(result.google.account.conversions[ACTIONS["interest"]]), "click_id", "Cj0-somebody")
 
 
 def _reported_twice(result: Played, undo: pytest.MonkeyPatch) -> None:

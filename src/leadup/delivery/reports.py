@@ -87,7 +87,10 @@ def _taken_back(
     allowed: Permission,
     at_us: int,
 ) -> _Answer:
-    """What stands is restated to 0. So is what only may stand, if consent allows: the vendor may not know of it yet."""
+    """What stands is restated to 0. So is what only may stand, if consent allows: the vendor may not know of it yet.
+
+    Of an episode no row follows at all once consent was withdrawn.
+    """
     stands = row["stands"] if row else None
     doubtful = sent.get(row["sent"]) if row and stands is None else None
     if doubtful is not None and not allowed.granted:
@@ -95,6 +98,8 @@ def _taken_back(
     last = stands or doubtful
     if last is None:
         return _Answer(None, occurrence.void)
+    if isinstance(occurrence, Episode) and stands and stands["minor"] and not allowed.granted:
+        return _Answer(None, f"{occurrence.void}, but {allowed.because}", "no_consent")
     if stands and _is_settled(terms, occurrence, at_us):
         if not stands["minor"]:
             return _Answer(stands, occurrence.void)

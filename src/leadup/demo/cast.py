@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from leadup.demo.ladder import Step
 from leadup.demo.truth import FOREVER, POINTS, Points, common, fades, spans
 from leadup.demo.visitors import BEGIN, DAYS, Visitor
 
@@ -263,7 +264,10 @@ def becomes_a_story(her: Visitor, _: random.Random, day: int) -> None:
     def on(days: int, hours: int, minutes: int, seconds: int) -> datetime:
         return BEGIN + (day + days) * DAY + timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
-    her.looks(on(0, 10, 2, 17), "/product")
+    her.looks(on(-1, 18, 20, 11), "/product")
+    prices = on(-1, 18, 24, 40)
+    her.looks(prices, "/pricing")  # she looks at them three times more: of her points these count, and not this one
+    her.steps.append(Step("pricing", prices, her.calendar.known(prices)))
     seen = her.watches(on(0, 10, 12, 30))
     her.signs_in(on(2, 10, 40, 5), name="sign_up")
     her.compares(on(2, 11, 3, 44))
@@ -279,7 +283,7 @@ def becomes_a_story(her: Visitor, _: random.Random, day: int) -> None:
     reminded = spans((her.calendar.known(begun + HOUR), answered))
     nudged = spans((seen, answered), (her.calendar.known(asked + 14 * DAY), won))
     her.expect("video_then_pricing", (compared, FOREVER))
-    her.expect("pricing_twice", (known, second + 7 * DAY))
+    her.expect("pricing_twice", (compared, second + 7 * DAY))
     her.expect("form_abandoned", *reminded)
     her.expect("watched_no_demo", *nudged)
     her.expect("hot", (known, cooled))

@@ -31,7 +31,7 @@ from leadup.state.tables import outbox
 
 Tell = Callable[[str, float | None], None]
 
-ACTIONS: Final = {"demo": "7001", "won": "7002"}
+ACTIONS: Final = {"demo": "7001", "interest": "7002"}
 """Conversion actions of the emulated Google Ads account, by conversion."""
 VENDORS: Final = ("ga4", "hubspot", "google_ads")
 PULL_AGAIN: Final = timedelta(minutes=1)
@@ -70,7 +70,7 @@ pause = 0.01
 base_url = "{google_ads}"
 operating_account = "1234567890"
 terms_accepted = true
-conversion_actions = {{demo = "{demo}", won = "{won}"}}
+conversion_actions = {{demo = "{demo}", interest = {{id = "{interest}", currency = "EUR"}}}}
 """
 
 
@@ -107,6 +107,7 @@ class Played:
     diary: list[Moved] = field(default_factory=list)
     turns: int = 0
     kills: int = 0
+    killed_at: set[datetime] = field(default_factory=set)
     again: int = 0
     """Rows that were on their way when the process was killed: these are sent again."""
     faults: int = 0
@@ -217,6 +218,7 @@ class _Stage:
         while answer is None:
             self._weather.killed()
             self.result.kills += 1
+            self.result.killed_at.add(now)
             self.result.again += self._on_their_way()
             self._process.start(now)
             answer = self._process.turn(now, pull=True)

@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from leadup.clock import parse_instant
 from leadup.demo.play import ACTIONS, Played
 from leadup.demo.visitors import END, Visitor, instant
 from leadup.identity import people
 from leadup.insights.explain import explain
-from leadup.types import Json, to_us
+from leadup.insights.words import instant as instant_of
+from leadup.state.tables import outbox, targets
+from leadup.types import Json, Use, to_us
 
 VENDORS = {"hubspot": "HubSpot", "google_ads": "Google"}
 
@@ -41,7 +43,7 @@ def story(played: Played) -> list[Line]:
     with played.app.store.read() as connection:
         [person] = people.find(connection, her.email)
         told = explain(connection, program, person, list(program.segments), to_us(END))
-        lines = [*_deeds(her), *_moves(played, connection, person, told), *_reports(told)]
+        lines = [*_deeds(her), *_moves(played, connection, person, told), *_reports(connection, person)]
     # What happens at one instant: first she, then whom she leaves, then where she comes.
     ordered = sorted(lines, key=lambda line: (line.at, line.who != "she", line.what.startswith("joins"), line.what))
     return [*ordered, *_held(played, her)]
@@ -128,12 +130,17 @@ def _parts(conditions: list[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
             yield node["text"], node["holds"]
 
 
-def _reports(told: Mapping[str, Any]) -> Iterator[Line]:
-    worth = {one["conversion"]: f"{one['minor'] / 100:,.2f} {one['currency']}" for one in told["conversions"]}
-    for line in told["ledger"]:
-        _, use, name = line["target"].split("/")
-        if use == "conversion" and line["what"] == "sent":
-            yield Line(line["at"], "leadup", f"is reported to Google: {name}, {worth[name]}")
+def _reports(connection: Connection, person: int) -> Iterator[Line]:
+    sent = outbox.join(targets, outbox.c.target == targets.c.id)
+    query = select(outbox.c.verb, outbox.c.want, outbox.c.sent_us, targets.c.name).select_from(sent)
+    of_hers = query.where(outbox.c.person == person, targets.c.use == Use.CONVERSION, outbox.c.sent_us.is_not(None))
+    for row in connection.execute(of_hers.order_by(outbox.c.id)):
+        at = str(instant_of(row.sent_us))
+        worth = _money(row.want["minor"] / 100, row.want["currency"])
+        if row.verb == "convert":
+            yield Line(at, "leadup", f"is reported to Google: {row.name}, {worth}")
+        else:
+            yield Line(at, "leadup", f"is restated at Google: {row.name}, {worth}")
 
 
 # ---------------------------------------------------------------- what Google saw
@@ -146,8 +153,13 @@ def _held(played: Played, her: Visitor) -> Iterator[Line]:
         for one in held.get(action, {}).values():
             if her.hashed in one["identifiers"]:
                 by = " and ".join(filter(None, (one["click_id"] and f"click {one['click_id']}", "her hashed address")))
-                what = f"holds {name}, {one['value']:,.2f} {one['currency']}, {_times(one['count'])}"
+                values = " → ".join(_money(each["value"], each["currency"]) for each in one["history"])
+                what = f"holds {name}, {values}, {_times(one['count'])}"
                 yield Line(_utc(one["at"]), "google", what, f"by {by}")
+
+
+def _money(value: float, currency: str) -> str:
+    return f"{value:,.2f} {currency}"
 
 
 def _times(count: int) -> str:

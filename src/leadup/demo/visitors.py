@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from leadup.demo.ladder import Chance, Step, ways
 from leadup.demo.truth import FOREVER, POINTS, Points, Span, common, spans
 
 BEGIN: Final = datetime(2026, 3, 2, tzinfo=UTC)
@@ -19,6 +20,8 @@ A_DAY: Final = timedelta(days=1)
 TRIED_EVERY: Final = timedelta(hours=24)
 """How often leadup asks HubSpot again for a contact that it does not know."""
 
+CLICK_KNOWN_AFTER: Final = timedelta(0)
+"""When Google knows a click."""
 DEMO_VALUE: Final = 28_800
 """Cents: what the rules say that a demo request is worth."""
 
@@ -77,7 +80,7 @@ class Conversion:
     """A conversion that must stand at Google, by what does not depend on any id of ours."""
 
     action: str
-    """``demo`` or ``won``."""
+    """``demo`` or ``interest``."""
     at: datetime
     values: tuple[int, ...]
     """Cents of euros: what was reported, and what it was restated to."""
@@ -109,6 +112,11 @@ class Visitor:
     """By segment: when its rule holds for her, as far as is known at the time."""
     points: list[Points] = field(default_factory=list)
     conversions: list[Conversion] = field(default_factory=list)
+    """Of demo requests."""
+    steps: list[Step] = field(default_factory=list)
+    """Towards a deal."""
+    one: dict[str, datetime] = field(default_factory=dict)
+    """Other browsers, and when each turned out to be hers."""
     landed: datetime = FOREVER
     """When she came by an ad first."""
     asked: datetime = FOREVER
@@ -169,6 +177,8 @@ class Visitor:
     def signs_in(self, at: datetime, *, client: str = "", name: str = "login") -> datetime:
         """Tell who she is: user id and address, in one browser. It is known at once."""
         self.signed_in = min(self.signed_in, at)
+        if client:
+            self.one[client] = at
         self.does(name, at, client=client, live=True, tells=True, method="email")
         return at
 
@@ -179,13 +189,17 @@ class Visitor:
             when = at + timedelta(minutes=minutes)
             self.does("video_progress", when, client=client, late=late, **video, video_percent=percent)
         self.does("video_complete", at + timedelta(minutes=3), client=client, late=late, **video, video_percent=100)
-        return self._counts("video", at, late=late)
+        known = self._counts("video", at, late=late)
+        self.steps.append(Step("video", at, known, who=client))
+        return known
 
     def compares(self, at: datetime, *, client: str = "") -> datetime:
         """Look at the prices, twice within half an hour, which counts once."""
         self.does("page_view", at, client=client, page_location=page("/pricing"))
         self.does("page_view", at + timedelta(minutes=4), client=client, page_location=page("/pricing/teams?seats=40"))
-        return self._counts("pricing", at)
+        known = self._counts("pricing", at)
+        self.steps.append(Step("pricing", at, known, who=client))
+        return known
 
     def downloads(self, at: datetime, name: str) -> datetime:
         """Take a guide."""
@@ -219,7 +233,9 @@ class Visitor:
             identifiers = (self.hashed,) if at >= self.signed_in else ()
             values = (DEMO_VALUE, 0) if spam else (DEMO_VALUE,)
             self.conversions.append(Conversion("demo", at, values, self.clicked(at), identifiers))
-        return at if live else self.calendar.late_known(at) if late else self.calendar.known(at)
+        known = at if live else self.calendar.late_known(at) if late else self.calendar.known(at)
+        self.steps.append(Step("asked", at, known, self.calendar.gone(at) if spam else FOREVER))
+        return known
 
     def clicked(self, at: datetime) -> str:
         """The click id that something she does then carries."""
@@ -242,8 +258,7 @@ class Visitor:
         self.told.append(
             {"name": "deal_won", "at": instant(at), "identifiers": {"email": self.email}, "properties": properties}
         )
-        if self.consent and self.calendar.told(at) < self.refused:
-            self.conversions.append(Conversion("won", at, (minor,), self.clicked(at), (self.hashed,)))
+        self.steps.append(Step("won", at, self.calendar.told(at), cents=minor))
         return self.becomes("customer", at)
 
     def withdraws(self, at: datetime) -> datetime:
@@ -275,6 +290,28 @@ class Visitor:
         if self.signed_in == BEGIN:
             return BEGIN
         return min((deed.at for deed in self.deeds if deed.email), default=FOREVER)
+
+    def all_conversions(self) -> list[Conversion]:
+        """All that must stand at Google."""
+        agreed = any(deed.consent for deed in self.deeds)
+        chance = Chance(
+            landed=self.landed if self.gclid else FOREVER,
+            click_known=min(self.landed, END) + CLICK_KNOWN_AFTER,
+            reached=self.reached,
+            agreed=self.asked if agreed else FOREVER,
+            refused=self.refused,
+            one=self.one,
+        )
+        return self.conversions + [
+            Conversion(
+                "interest",
+                way.at,
+                tuple(way.values),
+                self.gclid if way.clicked else "",
+                (self.hashed,) if way.addressed else (),
+            )
+            for way in ways(self.steps, chance, END)
+        ]
 
     def in_google(self, segment: str) -> list[Span]:
         """When she must be in the Google list of a segment: address and consent are there."""

@@ -197,7 +197,7 @@ def _conversions(connection: Connection, program: Program, person: int) -> list[
                 "transaction_id": row["transaction_id"],
                 "minor": row["minor"],
                 "currency": row["currency"],
-                "episode": _episode(connection, program, row) if row["episode"] else None,
+                "episode": _episode(connection, program, dict(row)) if row["episode"] else None,
                 "reports": reports,
             }
         )
