@@ -45,6 +45,7 @@ from leadup.types import (
     Receipt,
     Rejected,
     RemoteTarget,
+    Size,
     Status,
     Target,
     Unreachable,
@@ -60,7 +61,9 @@ __all__ = [
     "Item",
     "Pollable",
     "PushSource",
+    "Replaceable",
     "RowIds",
+    "Sized",
     "Source",
     "canonical",
     "clip",
@@ -267,4 +270,30 @@ class Pollable(Protocol):
 
         Raises:
             NeedsHuman, TryLater: as they say.
+        """
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A destination that tells how big its audiences are."""
+
+    def size(self, of: RemoteTarget) -> Size:
+        """Ask how big an audience is. It is asked a few times a day.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """A destination that can empty an audience of whomever we have not sent lately."""
+
+    def remove_others(self, of: RemoteTarget, sent_before: datetime) -> Receipt:
+        """Remove everybody who was sent before this instant and not since, whoever brought them there.
+
+        Doing it again does no harm.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
         """

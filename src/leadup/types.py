@@ -392,6 +392,8 @@ class Receipt:
     handle: str = ""
     """Names the vendor's asynchronous work (a request id) when the outcome is ``accepted``."""
     retry_after: timedelta | None = None
+    warning: str = ""
+    """What the vendor did not like about a row that it took all the same."""
 
 
 class Progress(enum.StrEnum):
@@ -411,8 +413,31 @@ class Status:
     progress: Progress
     counts: Mapping[str, int] = field(default_factory=dict)
     """Failed rows by reason."""
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    """Rows for which nobody was found there, by reason. That is usual, and no failure, for conversions that go by
+    contact data alone; one that carries a click id has failed."""
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    """Rows that were done, and what the vendor did not like about them."""
     retryable: bool = False
     """The reasons are such that sending the same rows again, later, may help."""
+    retry_after: timedelta | None = None
+    """When that may help."""
+    todo: str = ""
+    """What a person has to do before anything more is sent there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How big an audience is by the vendor's account. Estimates, rounded by the vendor, and late by hours."""
+
+    members: Mapping[str, int] = field(default_factory=dict)
+    """Active members, by where they are counted ("search_network"); empty: the vendor does not say."""
+    match_rate: int | None = None
+    """Percent of the members sent that the vendor knows."""
+    kept_for: timedelta | None = None
+    """How long a member stays without being sent again."""
+    keyed_by: str = ""
+    """The kind of identifier it takes."""
 
 
 class Grade(enum.StrEnum):
@@ -461,3 +486,5 @@ class Capabilities:
     """By conversion of the rules, the currency that its action counts in, where that is known."""
     poll_after: timedelta = timedelta(minutes=30)
     """When to ask first what became of an accepted batch."""
+    answered_within: timedelta = timedelta(hours=24)
+    """When it is given up to ask."""

@@ -18,6 +18,7 @@ from leadup.erasure.ask import ask
 from leadup.identity import people
 from leadup.state import Store
 from leadup.state.tables import (
+    answers,
     clicks,
     consents,
     conversions,
@@ -80,6 +81,7 @@ IMPERSONAL = {
     requests,
     sources,
     targets,
+    answers,
     erasures,
     erasure_targets,
     suppressed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from leadup.types import (
     Receipt,
     RemoteTarget,
     Restate,
+    Size,
     Status,
     Target,
     Unreachable,
@@ -33,7 +34,7 @@ from leadup_connectors.google_ads import connector, identifiers
 from leadup_connectors.google_ads.ads import connect
 from leadup_connectors.google_ads.ads.actions import Actions
 from leadup_connectors.google_ads.ads.rows import adjust, upload
-from leadup_connectors.google_ads.client.data_manager import DataManager, UserList
+from leadup_connectors.google_ads.client.data_manager import DataManager, Taken, UserList
 from leadup_connectors.google_ads.errors import RowsRefused
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
@@ -45,6 +46,8 @@ ANSWERED_AFTER: Final = timedelta(minutes=30)
 order between them is documented."""
 OLDEST: Final = timedelta(days=90)
 """The longest click-through window a conversion action can have."""
+SKEW: Final = timedelta(minutes=5)
+"""How far this machine's clock may be ahead of Google's, lest who was just sent be taken for an old member."""
 ROUNDS: Final = 5
 """How often the rows that Google names are taken out and the rest is sent again, before the rest is halved."""
 MOST_REQUESTS: Final = 60
@@ -56,7 +59,7 @@ _HASHED = frozenset({identifiers.EMAIL, identifiers.PHONE})
 _NAME_TAKEN = frozenset({"DISPLAY_NAME_ALREADY_USED", "ALREADY_EXISTS"})
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
-Send = Callable[[Sequence[Change]], str]
+Send = Callable[[Sequence[Change]], Taken]
 Row = tuple[int, Change]
 
 
@@ -102,12 +105,12 @@ class GoogleAdsDestination:
         if target.use is not Use.AUDIENCE:
             raise Refused(f"{self._connection}: Google Ads has no {target.use} to write", code="unsupported_use")
         self._require_terms()
-        found = self._api.find_user_list(target.remote_name)
+        found = self._adopted(target) or self._api.find_user_list(target.remote_name)
         user_list = found or self._create(target.remote_name)
-        self._require_usable(user_list, target.remote_name)
+        self._require_usable(user_list)
         return RemoteTarget(
             id=user_list.id,
-            name=target.remote_name,
+            name=user_list.name,
             created=found is None,
             refresh_after=user_list.membership * 9 // 10,
         )
@@ -174,6 +177,22 @@ class GoogleAdsDestination:
                 return [*statuses, *(Status(handle=left, progress=Progress.PROCESSING) for left in unasked)]
         return statuses
 
+    def size(self, of: RemoteTarget) -> Size:
+        """Read the list's estimates."""
+        found = self._api.user_list(of.id)
+        if found is None:
+            raise Refused(f"{self._connection}: the user list {of.name!r} ({of.id}) is gone", code="NOT_FOUND")
+        return Size(
+            members=found.members,
+            match_rate=found.match_rate,
+            kept_for=found.membership,
+            keyed_by=", ".join(sorted(found.key_types)),
+        )
+
+    def remove_others(self, of: RemoteTarget, sent_before: datetime) -> Receipt:
+        """Empty a list of all who were last added before an instant, less :data:`SKEW`."""
+        return Receipt(outcome=Outcome.ACCEPTED, handle=self._api.remove_all(of.id, sent_before - SKEW).request_id)
+
     # ------------------------------------------------------------ targets
 
     def _action(self, target: Target) -> RemoteTarget:
@@ -191,6 +210,18 @@ class GoogleAdsDestination:
         self._currencies[found.id] = action.currency
         return RemoteTarget(id=found.id, name=found.name, created=created)
 
+    def _adopted(self, target: Target) -> UserList | None:
+        """The list that the settings name by its id; None: they name none for this audience."""
+        if (list_id := self._settings.user_lists.get(target.name)) is None:
+            return None
+        if (found := self._api.user_list(list_id)) is None:
+            raise NeedsHuman(
+                f"{self._connection}: operating_account has no user list {list_id} for the audience {target.name!r}",
+                todo=f"correct {target.name} under [connections.{self._connection}.user_lists]; the id is the number "
+                "after userListId= in the address of the list's page, and the account must own the list",
+            )
+        return found
+
     def _create(self, name: str) -> UserList:
         membership = timedelta(days=self._settings.membership_days)
         try:
@@ -201,8 +232,8 @@ class GoogleAdsDestination:
                 return found
             raise
 
-    def _require_usable(self, found: UserList, name: str) -> None:
-        wanted = _KEY_TYPE[self._settings.key]
+    def _require_usable(self, found: UserList) -> None:
+        name, wanted = found.name, _KEY_TYPE[self._settings.key]
         if wanted not in found.key_types:
             raise NeedsHuman(
                 f"{self._connection}: the user list {name!r} exists and is keyed by "
@@ -309,7 +340,7 @@ def _deliver(send: Send, rows: Sequence[Row]) -> dict[int, Receipt]:
         part = parts.popleft()
         requests += 1
         try:
-            handle = send([change for _, change in part])
+            taken = send([change for _, change in part])
         except RowsRefused as refusal:
             named = {part[index][0]: why for index, why in refusal.rows.items() if index < len(part)}
             if not named and len(part) == 1:
@@ -323,7 +354,9 @@ def _deliver(send: Send, rows: Sequence[Row]) -> dict[int, Receipt]:
                 raise
             break
         else:
-            receipts.update((number, Receipt(outcome=Outcome.ACCEPTED, handle=handle)) for number, _ in part)
+            for index, (number, _) in enumerate(part):
+                warning = taken.warnings.get(index, "")
+                receipts[number] = Receipt(outcome=Outcome.ACCEPTED, handle=taken.request_id, warning=warning)
     return {number: receipts.get(number, _NOT_SENT) for number, _ in rows}
 
 

@@ -63,7 +63,7 @@ _ACCESS = (
     "give the credentials' account access to operating_account (Google Ads: Admin > Access and security), "
     "and set login_account when the access is through a manager account"
 )
-_ROW = re.compile(r"(?:events|audience_?members)\[(\d+)\]\.?(.*)", re.IGNORECASE)
+ROW = re.compile(r"(?:events|audience_?members)\[(\d+)\]\.?(.*)", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
 
 
@@ -127,7 +127,7 @@ def _violations(error: Any, general: str) -> Iterator[_Violation]:
     for violation in _detail(error, "BadRequest").get("fieldViolations", ()):
         path = str(violation.get("field") or "")
         reason = str(violation.get("reason") or general)
-        found = _ROW.search(path)
+        found = ROW.search(path)
         yield _Violation(int(found[1]), found[2], reason) if found else _Violation(None, path, reason)
 
 

@@ -94,6 +94,11 @@ class GoogleAdsSettings(ConnectionSettings):
     that does; without it nothing is added to a list keyed by contact data."""
     membership_days: int = Field(default=540, ge=1, le=540)
     """How long Google keeps a member of a list that leadup creates; members are sent again before it ends."""
+    user_lists: Mapping[str, Annotated[str, BeforeValidator(str), Field(pattern=r"^[0-9]{1,19}$")]] = Field(
+        default_factory=dict
+    )
+    """By segment name in the rules: the id of a list that is there already, whatever it is called. Other lists are
+    found by their name, or made."""
     conversion_actions: Mapping[str, Annotated[ConversionAction, BeforeValidator(_spelled_out)]] = Field(
         default_factory=dict
     )

@@ -44,6 +44,7 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
     with app.store.read() as connection:
         answer = read_status(connection)
         _count_provisional(app, connection, answer["audiences"])
+        _say_whether_it_serves(app, answer["audiences"])
         alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
     inbox = [
         {"connection": name, "waiting": one.requests, "since": one.oldest and instant(to_us(one.oldest))}
@@ -73,6 +74,20 @@ def _count_provisional(app: App, connection: Connection, audiences: Sequence[dic
         one["provisional"] = counts.get(one["segment"])
 
 
+def _say_whether_it_serves(app: App, audiences: Sequence[dict[str, Any]]) -> None:
+    """Set beside each size what the vendor needs to show ads to an audience at all."""
+    for one in audiences:
+        if one["size"] is None:
+            continue
+        known = app.settings.connections.get(one["target"].partition("/")[0])
+        least = known.connector.serves_from if known else None
+        most = max(one["size"]["members"].values(), default=None)
+        one["size"]["serves_from"] = least or None
+        one["size"]["serves"] = (
+            "" if not least or most is None else "yes" if most >= least else f"no: it takes {least} active members"
+        )
+
+
 def _show(answer: dict[str, Any]) -> None:
     out.print(f"daemon: {answer['daemon'] or 'not running'}    people: {answer['people']}\n")
     if answer["alert"]:
@@ -97,6 +112,18 @@ def _show(answer: dict[str, Any]) -> None:
     ]
     columns = ("target", "#holds", "#identifier", "#consent", "#not held out", "#accepted", "rows", "trouble")
     table("audiences", columns, rows)
+    sized = [
+        (
+            a["target"],
+            *(a["size"][name] for name in ("keyed_by", "kept_days", "match_rate")),
+            ", ".join(f"{count} {network}" for network, count in a["size"]["members"].items()) or "not said",
+            a["size"]["serves"],
+        )
+        for a in answer["audiences"]
+        if a["size"]
+    ]
+    if sized:
+        table("at the vendor", ("target", "keyed by", "#days kept", "#% matched", "members", "serves"), sized)
     if answer["holdouts"]:
         rows = [tuple(one.values()) for one in answer["holdouts"]]
         table("holdouts", ("holdout", "#held out", "#sent", "#mixed"), rows)
@@ -106,11 +133,22 @@ def _show(answer: dict[str, Any]) -> None:
     for one in (*answer["audiences"], *answer["conversions"], *answer["properties"]):
         for reason in one["reasons"]:
             out.print(f"{one['target']}: {reason['rows']} x {reason['code']}: {reason['detail']}")
+        for batch in one["batches"]:
+            out.print(f"{one['target']}: batch {batch['handle']}: {_batch(batch)}")
 
 
 def _members(audience: dict[str, Any]) -> str:
     holds, open_ = audience["waterfall"]["holds"], audience["provisional"]
     return f"{holds} ({open_} provisional)" if open_ else str(holds)
+
+
+def _batch(batch: dict[str, Any]) -> str:
+    parts = [
+        f"{count} x {reason}{what}"
+        for name, what in (("failed", ""), ("unmatched", " (nobody found)"), ("warned", " (warning)"))
+        for reason, count in batch[name].items()
+    ]
+    return f"{batch['rows']} rows to {batch['verb']}, {batch['progress']}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def _rows(one: dict[str, Any]) -> str:

@@ -21,11 +21,14 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from leadup.delivery.answers import note_status, note_warnings, with_clicks
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
+from leadup.delivery.fates import End, fates
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
+from leadup.delivery.sizes import measure
 from leadup.delivery.states import Row, States, rows_of
 from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater, unforeseen
 from leadup.identity import people
@@ -35,12 +38,16 @@ from leadup.kit import Destination, Pollable
 from leadup.state import Store
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, targets
-from leadup.types import Address, Progress, RemoteTarget, Target, Unreachable, to_us
+from leadup.types import Address, Progress, RemoteTarget, Status, Target, Unreachable, to_us
 
 log = structlog.get_logger("leadup.delivery")
 
 ORDER = ("join", "upsert", "convert", "restate", "leave")
 """Joins before leaves: what a join has just sent, a leave must spare."""
+
+
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -89,6 +96,7 @@ class Courier:
         with self._store.read() as connection:
             found = {target.id: target for target in all_targets(connection)}
             where = [outbox.c.state == "accepted"] + ([] if force else [outbox.c.next_us <= now_us])
+            where.append(outbox.c.target.in_(found))  # so that the index serves
             due = list(connection.execute(select(outbox.c.target, outbox.c.handle).where(*where).distinct()))
         handles: dict[str, dict[str, int]] = defaultdict(dict)
         for target_id, handle in due:
@@ -106,10 +114,26 @@ class Courier:
             for status in statuses:
                 target = found[asked[status.handle]]
                 here = (outbox.c.target == target.id) & (outbox.c.handle == status.handle)
-                with self._states(target, now, here & (outbox.c.state == "accepted")) as (_, states):
-                    states.status(status)
-                    settled += len(states.rows) if status.progress is not Progress.PROCESSING else 0
+                with self._states(target, now, here & (outbox.c.state == "accepted")) as (connection, states):
+                    settled += self._settle(connection, target, states, status, now_us)
+        measure(self._store, self._destinations, list(found.values()), now)
         return settled
+
+    def _settle(self, connection: Connection, target: TargetRow, states: States, status: Status, now_us: int) -> int:
+        """Take in what a vendor says of a batch; return how many rows that settles."""
+        can = self._destinations[target.target.connection].can
+        clicked = with_clicks(connection, states.rows, target.terms.click_ids) if status.unmatched else ()
+        spans = can.poll_after // _MICROSECOND, can.answered_within // _MICROSECOND
+        found = fates(states.rows, status, now_us, *spans, clicked)
+        over = [fate for fate in found if fate.end is not End.WAITS]
+        given_up = bool(over) and status.progress is Progress.PROCESSING
+        note_status(connection, target.id, states.rows, status, now_us, given_up=given_up)
+        states.settle(found)
+        if status.todo:
+            text = f"{', '.join(sorted(status.counts))}\n  What to do: {status.todo}; then `leadup sync`."
+            values = {"error": redact(text), "retry_us": now_us + (status.retry_after or _DAY) // _MICROSECOND}
+            connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
+        return len(over)
 
     def _not_told(self, connection_name: str, asked: Mapping[str, int], error: Exception, now: datetime) -> None:
         """The vendor did not say what became of these batches: their rows say why, and it is asked again later."""
@@ -259,8 +283,9 @@ class Courier:
                 states.refused(error.code, str(error))
             report.outcomes["rejected"] += len(rows)
             return
-        with self._states(target, now, rows) as (_, states):
+        with self._states(target, now, rows) as (connection, states):
             states.receipts(receipts)
+            note_warnings(connection, target.id, rows, receipts, to_us(now))
         for receipt in receipts:
             report.outcomes[str(receipt.outcome)] += 1
 

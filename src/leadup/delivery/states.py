@@ -26,19 +26,16 @@ from sqlalchemy import Connection, bindparam, select, update
 from leadup import plan
 from leadup.delivery.book import TargetRow, as_row, standings_of
 from leadup.delivery.erase import being_erased
+from leadup.delivery.fates import End, Fate
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, hold, holders, pairs, stored
 from leadup.identity.seal import redact
 from leadup.plan import Standing
 from leadup.state.store import upsert
 from leadup.state.tables import dirty, outbox, standings
-from leadup.types import Outcome, Progress, Receipt, Status, Use
+from leadup.types import Outcome, Receipt, Use
 
 _MINUTE = 60_000_000
-MAX_RESENDS = 5
-"""An asynchronous failure that may pass later is sent again this often, then closed."""
-RESEND_AFTER_US = 6 * 60 * _MINUTE
-"""Google: a click younger than 6 hours is not known yet (Google Ads API, "ConversionUploadError": TOO_RECENT_EVENT)."""
 
 _STANDS = ("standing", "stands", "remote", "sent")
 """What a row changes of a standing by being sent, and what is put back when nothing was done."""
@@ -172,7 +169,7 @@ class States:
                 case Outcome.ACCEPTED:
                     self._stands(row, sure=False)
                     row |= {"state": "accepted", "handle": receipt.handle, "next_us": self._now_us + self._poll_us}
-                    self._move(row, "accepted", detail=receipt.handle)
+                    self._move(row, "accepted", receipt.warning, receipt.handle)
                 case Outcome.REJECTED:
                     self._fail(row, "rejected", receipt.code, receipt.detail)
                 case Outcome.LATER:
@@ -196,30 +193,26 @@ class States:
         for row in self.rows:
             self._fail(row, "rejected", code, detail)
 
-    def status(self, status: Status) -> None:
-        """What became of an accepted batch. Which rows failed is known only if all did."""
-        counts = ", ".join(f"{count} x {reason}" for reason, count in sorted(status.counts.items()))
-        code = max(status.counts, key=lambda reason: status.counts[reason], default="") or str(status.progress)
-        failed = sum(status.counts.values())
-        all_failed = status.progress is Progress.FAILED or failed >= len(self.rows)
-        for row in self.rows:
-            if status.progress is Progress.PROCESSING:
-                age = self._now_us - (row["sent_us"] or self._now_us)
-                row |= {"next_us": self._now_us + max(self._poll_us, age // 2), "code": "", "detail": row["handle"]}
-                self._move(row)
-            elif status.progress is Progress.PROCESSED:
-                self._stands(row, sure=True)
-                self._end(row, "processed", "processed")
-            elif status.retryable and row["attempts"] < MAX_RESENDS:
-                if all_failed:
-                    self._restore(row)
-                else:
-                    self.in_doubt([row])
-                self._again(row, timedelta(microseconds=RESEND_AFTER_US), code, counts)
-            elif all_failed:
-                self._fail(row, "failed", code, counts)
-            else:
-                self._leave_open(row, code, f"of the {len(self.rows)} rows of this batch {failed} failed: {counts}")
+    def settle(self, fates: Sequence[Fate]) -> None:
+        """What an accepted batch came to, row by row, in order."""
+        for row, fate in zip(self.rows, fates, strict=True):
+            match fate.end:
+                case End.WAITS:
+                    row |= {"next_us": self._now_us + fate.wait_us, "code": "", "detail": row["handle"]}
+                    self._move(row)
+                case End.DONE:
+                    self._stands(row, sure=True)
+                    self._end(row, "processed", "processed", fate.code, fate.detail)
+                case End.AGAIN:
+                    if fate.known:
+                        self._restore(row)
+                    else:
+                        self.in_doubt([row])
+                    self._again(row, timedelta(microseconds=fate.wait_us), fate.code, fate.detail)
+                case End.FAILED:
+                    self._fail(row, "failed", fate.code, fate.detail)
+                case End.OPEN:
+                    self._leave_open(row, fate.code, fate.detail)
 
     # ------------------------------------------------------------ one row
 

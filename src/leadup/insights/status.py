@@ -8,14 +8,28 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from leadup.delivery.answers import told
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.holdouts import lots
 from leadup.delivery.planning import sent_before
 from leadup.identity import people
 from leadup.insights.words import instant
 from leadup.membership import Audience, held_out, wanted, waterfall
-from leadup.state.tables import conversions, erasures, holdouts, memberships, outbox, persons, sources, standings
+from leadup.state.tables import (
+    conversions,
+    erasures,
+    holdouts,
+    memberships,
+    outbox,
+    persons,
+    sources,
+    standings,
+    targets,
+)
 from leadup.types import Use
+
+
+_OF_A_BATCH = ("verb", "rows", "progress", "failed", "unmatched", "warned")
 
 
 def status(connection: Connection) -> dict[str, Any]:
@@ -56,8 +70,15 @@ def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
         **_target(connection, target),
         "segment": target.target.name,
         "waterfall": {**steps, "accepted": _standing(connection, target)},
+        "size": _size(connection, target),
         "warning": f"{could} people, below its min_size of {least}" if small else None,
     }
+
+
+def _size(connection: Connection, target: TargetRow) -> dict[str, Any] | None:
+    """How big it is by the vendor's account, and when that was said."""
+    found = connection.execute(select(targets.c.size, targets.c.sized_us).where(targets.c.id == target.id)).one()
+    return None if found.size is None else {**found.size, "asked": instant(found.sized_us)}
 
 
 def stages(connection: Connection, target: TargetRow) -> dict[str, int]:
@@ -123,5 +144,9 @@ def _target(connection: Connection, target: TargetRow) -> dict[str, Any]:
         "plan": target.plan,
         "error": target.error,
         "rows": {state: states[state] for state in shown if states.get(state)},
+        "batches": [
+            {"handle": one["handle"], "told": instant(one["at_us"]), **{name: one[name] for name in _OF_A_BATCH}}
+            for one in told(connection, target.id)
+        ],
         "reasons": [{"code": r[0], "detail": r[1], "rows": r[2]} for r in reasons],
     }

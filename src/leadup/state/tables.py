@@ -394,6 +394,9 @@ targets = Table(
     Column("plan", String),  # fingerprint of the plan that is held
     Column("error", Text),
     Column("retry_us", BigInteger),
+    Column("size", JSON(none_as_null=True)),  # how big it is there, as the vendor said at `sized_us`
+    Column("sized_us", BigInteger),
+    Column("replacing_us", BigInteger),  # since when all that should be there is being sent anew
     UniqueConstraint("connection", "use", "name"),
 )
 
@@ -504,6 +507,23 @@ ledger = Table(
     Index("ledger_target", "target"),
 )
 """What happened to each row, append-only; free of personal data."""
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("target", _ID, ForeignKey("targets.id"), primary_key=True),
+    Column("handle", String, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("progress", String, nullable=False),  # accepted, processed, partial, failed, unanswered
+    Column("failed", JSON, nullable=False),  # rows by reason
+    Column("unmatched", JSON, nullable=False),
+    Column("warned", JSON, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What a vendor said of each batch that it works off later. Its candidate rows are those of the outbox with its handle,
+until they are sent again."""
 
 # ---------------------------------------------------------------- erasure
 

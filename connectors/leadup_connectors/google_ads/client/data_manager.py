@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -28,8 +28,9 @@ from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.types import Address, Change, Consent, Convert, Money, Progress, Purpose, Status
 from leadup_connectors.google_ads import identifiers
 from leadup_connectors.google_ads.client.credentials import credentials
-from leadup_connectors.google_ads.errors import CREDENTIALS, translate
+from leadup_connectors.google_ads.errors import CREDENTIALS, ROW, translate
 from leadup_connectors.google_ads.forms import base64_of
+from leadup_connectors.google_ads.reasons import status_of
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
 API_VERSION: Final = "v1"
@@ -38,8 +39,7 @@ SCOPE: Final = "https://www.googleapis.com/auth/datamanager"
 LONGEST_MEMBERSHIP: Final = timedelta(days=540)
 """What a list without a duration of its own has (reference page of ``UserList``)."""
 PAGE: Final = 1_000
-RETRYABLE: Final = frozenset({"TOO_RECENT_CLICK", "INTERNAL_ERROR"})
-"""Processing reasons that pass when the same rows are sent again later ("Diagnostics")."""
+NETWORKS: Final = ("display_network", "search_network", "youtube", "gmail")
 NO_STATUS: Final = frozenset({"INVALID_REQUEST_ID", "REQUEST_TOO_OLD", "NOT_FOUND"})
 """Google knows nothing of the request, or no longer does (after about 50 days)."""
 
@@ -70,6 +70,19 @@ class UserList:
     read_only: bool
     membership: timedelta
     """How long a member stays without being sent again."""
+    name: str = ""
+    members: Mapping[str, int] = field(default_factory=dict)
+    """Active members by network; empty as long as Google does not say."""
+    match_rate: int | None = None
+    """Percent of the members sent that Google knows."""
+
+
+class Taken(NamedTuple):
+    """A request that Google has accepted, which does not mean that it is done."""
+
+    request_id: str
+    warnings: Mapping[int, str] = {}
+    """By the index of a row, what Google did not like about it; what is said of no row stands with the first."""
 
 
 class DataManager:
@@ -93,6 +106,18 @@ class DataManager:
         request = v1.ListUserListsRequest(parent=self._parent, page_size=PAGE, filter=f'display_name = "{quoted}"')
         found = self._read("look up a user list", lambda: list(self._list(request)))
         return next((_user_list(item) for item in found if item.display_name == name), None)
+
+    def user_list(self, list_id: str) -> UserList | None:
+        """Return the list of this id; None: there is none, or it is not of this account."""
+        request = v1.GetUserListRequest(name=f"{self._parent}/userLists/{list_id}")
+        try:
+            return _user_list(
+                self._read("look up a user list", lambda: self._lists.get_user_list(request, **self._as_login))
+            )
+        except Refused as error:
+            if error.code in ("NOT_FOUND", "INVALID_RESOURCE_NAME"):
+                return None
+            raise
 
     def check(self) -> None:
         """Read one user list, or none where there are none: enough to know that the account answers."""
@@ -123,8 +148,8 @@ class DataManager:
 
     # ------------------------------------------------------------ members and events
 
-    def ingest_members(self, list_id: str, rows: Sequence[Change]) -> str:
-        """Add members, each with its consent. Return the request id."""
+    def ingest_members(self, list_id: str, rows: Sequence[Change]) -> Taken:
+        """Add members, each with its consent. Say what Google took them as."""
         request = v1.IngestAudienceMembersRequest.pb()(encoding=self._encoding)
         self._destination(request.destinations.add(), list_id)
         if self._settings.terms_accepted:
@@ -137,8 +162,8 @@ class DataManager:
         ingest = self._ingestion.ingest_audience_members
         return self._send("add members", ingest, v1.IngestAudienceMembersRequest, request)
 
-    def remove_members(self, list_id: str, rows: Sequence[Change]) -> str:
-        """Remove members; that needs no consent. Return the request id."""
+    def remove_members(self, list_id: str, rows: Sequence[Change]) -> Taken:
+        """Remove members; that needs no consent. Say what Google took them as."""
         request = v1.RemoveAudienceMembersRequest.pb()(encoding=self._encoding)
         self._destination(request.destinations.add(), list_id)
         for row in rows:
@@ -146,8 +171,16 @@ class DataManager:
         remove = self._ingestion.remove_audience_members
         return self._send("remove members", remove, v1.RemoveAudienceMembersRequest, request)
 
-    def ingest_events(self, action_id: str, rows: Sequence[Convert]) -> str:
-        """Report conversions, or give them another value (same action, same transaction id). Return the request id."""
+    def remove_all(self, list_id: str, added_before: datetime) -> Taken:
+        """Remove every member who was last added before an instant ("RemoveAllAudienceMembers")."""
+        request = v1.RemoveAllAudienceMembersRequest.pb()()
+        self._destination(request.destinations.add(), list_id)
+        request.remove_as_of_time.FromDatetime(added_before)
+        remove = self._ingestion.remove_all_audience_members
+        return self._send("remove all members", remove, v1.RemoveAllAudienceMembersRequest, request)
+
+    def ingest_events(self, action_id: str, rows: Sequence[Convert]) -> Taken:
+        """Report conversions, or give them another value (same action, same transaction id)."""
         request = v1.IngestEventsRequest.pb()(encoding=self._encoding)
         self._destination(request.destinations.add(), action_id)
         source = v1.EventSource[self._settings.event_source].value
@@ -234,9 +267,13 @@ class DataManager:
             else:
                 identifier.phone_number = self._written(remote_id.value)
 
-    def _send(self, doing: str, call: Callable[..., Any], kind: Any, request: Any) -> str:
+    def _send(self, doing: str, call: Callable[..., Any], kind: Any, request: Any) -> Taken:
         answer = self._once(doing, lambda: call(kind.wrap(request), **self._plain))
-        return str(answer.request_id)
+        warnings: dict[int, str] = {}
+        for warning in getattr(type(answer).pb(answer), "field_warnings", ()):
+            found = ROW.search(warning.field)
+            warnings.setdefault(int(found[1]) if found else 0, _reason(v1.WarningReason, warning.reason))
+        return Taken(str(answer.request_id), warnings)
 
     def _read(self, doing: str, call: Callable[[], _T]) -> _T:
         """Make an idempotent call: up to three tries, none begun after 30 seconds."""
@@ -292,6 +329,9 @@ def _user_list(found: Any) -> UserList:
         is_open=found.membership_status != v1.UserList.MembershipStatus.CLOSED,
         read_only=found.read_only,
         membership=found.membership_duration or LONGEST_MEMBERSHIP,
+        name=found.display_name,
+        members={name: count for name in NETWORKS if (count := getattr(found.size_info, f"{name}_members_count"))},
+        match_rate=info.contact_id_info.match_rate_percentage or None,
     )
 
 
@@ -300,21 +340,21 @@ def _status(request_id: str, destinations: Sequence[Any]) -> Status:
         return Status(handle=request_id, progress=Progress.PROCESSING)
     answer = destinations[0]  # each request of ours has one destination
     state = v1.RequestStatusPerDestination.RequestStatus(answer.request_status).name
-    counts = {_reason(count.reason): count.record_count for count in answer.error_info.error_counts}
-    return Status(
-        handle=request_id,
-        progress=_PROGRESS.get(state, Progress.PROCESSING),
-        counts=counts,
-        retryable=not RETRYABLE.isdisjoint(counts),
-    )
+    counts = {_reason(v1.ProcessingErrorReason, c.reason): c.record_count for c in answer.error_info.error_counts}
+    warnings = {
+        _reason(v1.ProcessingWarningReason, c.reason): c.record_count for c in answer.warning_info.warning_counts
+    }
+    return status_of(request_id, _PROGRESS.get(state, Progress.PROCESSING), counts, warnings)
 
 
-def _reason(number: int) -> str:
+def _reason(kind: Any, number: int) -> str:
     try:
-        name = v1.ProcessingErrorReason(number).name
+        name = str(kind(number).name)
     except ValueError:  # the list of reasons grows
         return f"REASON_{number}"
-    return str(name).removeprefix("PROCESSING_ERROR_").removeprefix("REASON_")
+    for prefix in ("PROCESSING_ERROR_", "PROCESSING_WARNING_", "WARNING_", "REASON_"):
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _passes_soon(error: BaseException) -> bool:
