@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -35,9 +35,11 @@ from leadup.types import (
     Capabilities,
     Change,
     Contact,
+    Counted,
     Cursor,
     Event,
     Fact,
+    Finding,
     Incoming,
     Json,
     Page,
@@ -56,8 +58,10 @@ __all__ = [
     "LINE_LIMIT",
     "ConnectionSettings",
     "Connector",
+    "Counting",
     "Desk",
     "Destination",
+    "Examined",
     "Item",
     "Pollable",
     "PushSource",
@@ -296,4 +300,27 @@ class Replaceable(Protocol):
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A destination whose vendor tells what it counts."""
+
+    def counted(self, of: Target, remote_id: str, since: date, until: date) -> Counted | None:
+        """Say what the vendor counts at a target on these days, both included; None: it does not tell of such targets.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A connection that can say what is wrong with it: what ``leadup doctor`` asks."""
+
+    def examine(self, targets: Sequence[tuple[Target, str | None]], now: datetime) -> Iterator[Finding]:
+        """Look at access, accounts and terms, and at these targets, each with its remote id; change nothing.
+
+        Raises nothing: that something can not be looked at is a finding. Works without a network, and says so.
         """

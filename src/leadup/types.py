@@ -448,6 +448,8 @@ class Grade(enum.StrEnum):
     """It works, and something is lost or soon will be."""
     PROBLEM = "problem"
     """It does not work."""
+    UNKNOWN = "unknown"
+    """It could not be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,6 +463,17 @@ class Finding:
     """What was found."""
     todo: str = ""
     """What to do about it; empty when it is well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What a vendor counts at a target, by its own account: late by hours, and of whoever reports there."""
+
+    total: float
+    days: Mapping[str, float] = field(default_factory=dict)
+    """By day (``2026-03-01``), as the vendor's account has days."""
+    note: str = ""
+    """How to read the numbers: whose days they are, what is in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

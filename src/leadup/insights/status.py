@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -14,7 +14,7 @@ from leadup.delivery.holdouts import lots
 from leadup.delivery.planning import sent_before
 from leadup.identity import people
 from leadup.insights.words import instant
-from leadup.membership import Audience, held_out, wanted, waterfall
+from leadup.membership import Audience, Wanted, held_out, wanted, waterfall
 from leadup.state.tables import (
     conversions,
     erasures,
@@ -27,7 +27,6 @@ from leadup.state.tables import (
     targets,
 )
 from leadup.types import Use
-
 
 _OF_A_BATCH = ("verb", "rows", "progress", "failed", "unmatched", "warned")
 
@@ -85,6 +84,11 @@ def stages(connection: Connection, target: TargetRow) -> dict[str, int]:
     """Count how many members reach each stage on the way to a target."""
     query = select(memberships.c.person).where(memberships.c.segment == target.target.name)
     members = list(connection.scalars(query)) if target.active else []
+    return waterfall(Counter(answer.step for answer in reached(connection, target, members).values()))
+
+
+def reached(connection: Connection, target: TargetRow, members: Sequence[int]) -> dict[int, Wanted]:
+    """Say of these members of a segment whether they should stand at a target now, and if not, what is missing."""
     who = people.identifiers_of(connection, members)
     consent = people.consent_together(connection, members)
     asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
@@ -92,7 +96,7 @@ def stages(connection: Connection, target: TargetRow) -> dict[str, int]:
     if target.terms.holdout is not None:
         drawn = lots(connection, target.terms.holdout, members)
         answers |= {m: held_out(target.terms.holdout) for m, lot in drawn.items() if lot.held and answers[m].basis}
-    return waterfall(Counter(answer.step for answer in answers.values()))
+    return answers
 
 
 def _holdouts(connection: Connection) -> list[dict[str, Any]]:

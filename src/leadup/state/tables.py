@@ -371,6 +371,7 @@ conversions = Table(
     Column("consent", JSON, nullable=False),
     Column("episode", JSON(none_as_null=True)),  # of a ladder: where it stands
     Index("conversions_person", "person"),
+    Index("conversions_opened", "name", "opened_us"),
 )
 """Occurrences to report, and episodes of ladders. The transaction id is minted once, from the opening event, and never
 recomputed."""
