@@ -309,6 +309,7 @@ class App:
         if accepted == CLOCK:
             self.pipeline.set_back(now)
         result.ticked = self.tick(now, tell)
+        now = result.ticked.at
         if accepted in GUARDS:
             with self.sending, self.store.write() as connection:
                 fresh = {target.id: target for target in all_targets(connection)}

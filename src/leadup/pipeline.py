@@ -281,6 +281,7 @@ class Pipeline:
             with self.store.write() as connection:
                 self._hold(connection)
                 at_us = self._onward(connection, at_us)
+                ticked.at = from_us(at_us)
                 targets = all_targets(connection)
                 marks = watermarks(connection, self.program, self._feeds)
                 chosen, fresh = self._choose(connection, at_us, marks, postponed)
