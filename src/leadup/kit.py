@@ -39,7 +39,6 @@ from leadup.types import (
     Cursor,
     Event,
     Fact,
-    Finding,
     Incoming,
     Json,
     Page,
@@ -56,12 +55,12 @@ from leadup.types import (
 
 __all__ = [
     "LINE_LIMIT",
+    "Checkup",
     "ConnectionSettings",
     "Connector",
     "Counting",
     "Desk",
     "Destination",
-    "Examined",
     "Item",
     "Pollable",
     "PushSource",
@@ -143,9 +142,28 @@ class Connector:
     commands: str = ""
     """A ``click.Group`` that the command line knows by the connector's name (``google_ads``: ``leadup google-ads``).
     Its commands find a :class:`Desk` in ``click.Context.obj``."""
+    examine: str = ""
+    """A function called as ``examine(checkup)`` (a :class:`Checkup`) that yields :class:`leadup.types.Finding`: what
+    ``leadup doctor`` tells of a connection. It changes nothing, and raises nothing: what can not be looked at is a
+    finding. Without one, doctor calls ``check`` of the source or destination."""
     guess: str = ""
     """A function called as ``guess(path, name)`` that looks at a sample of the user's data and returns an object with
     three texts: ``toml`` (a ``[connections.NAME]`` table), ``rules`` (a first rule file), ``summary`` (what it saw)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """What a connector's check-up may know of an installation."""
+
+    connection: str
+    settings: Any
+    """The connector's :class:`ConnectionSettings`, secrets included."""
+    now: datetime
+    """By the clock that is to be checked."""
+    targets: Sequence[tuple[Target, str | None]] = ()
+    """What is sent there by the rules in use, each with its remote id; None: it has none yet."""
+    batches: int = 0
+    """Batches that the vendor has taken in the last 24 hours."""
 
 
 class Desk(Protocol):
@@ -312,15 +330,4 @@ class Counting(Protocol):
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.
-        """
-
-
-@runtime_checkable
-class Examined(Protocol):
-    """A connection that can say what is wrong with it: what ``leadup doctor`` asks."""
-
-    def examine(self, targets: Sequence[tuple[Target, str | None]], now: datetime) -> Iterator[Finding]:
-        """Look at access, accounts and terms, and at these targets, each with its remote id; change nothing.
-
-        Raises nothing: that something can not be looked at is a finding. Works without a network, and says so.
         """

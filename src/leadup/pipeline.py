@@ -299,7 +299,7 @@ class Pipeline:
 
     def _onward(self, connection: Connection, at_us: int) -> int:
         """The instant to judge at: never before one that was judged at, which would take back what happened since."""
-        latest: int = connection.scalar(select(meta.c.value).where(meta.c.key == _JUDGED)) or at_us
+        latest = judged_up_to(connection) or at_us
         if latest - at_us > STEP_BACK_US:
             raise NeedsHuman(
                 f"The clock says {from_us(at_us):%Y-%m-%d %H:%M:%S} UTC, and people were judged at "
@@ -416,3 +416,9 @@ def is_live(connection: Connection, program: Program) -> bool:
     """Whether these are the rules that judged last."""
     live = connection.scalar(select(meta.c.value).where(meta.c.key == _RULES))
     return live is not None and bool(live["program"] == program.fingerprint)
+
+
+def judged_up_to(connection: Connection) -> int | None:
+    """The latest instant at which people were judged; None: nobody ever was."""
+    latest: int | None = connection.scalar(select(meta.c.value).where(meta.c.key == _JUDGED))
+    return latest

@@ -37,9 +37,7 @@ def test_each_value_of_a_conversion_is_decided_later_than_the_one_before(world: 
     world.sync()
     for amount in (11, 12, 13):
         world.later(seconds=0.25)
-        world.did(
-            "bought", "b1", email("ada"), consent=GRANTED, amount=amount, currency="EUR"
-        )
+        world.did("bought", "b1", email("ada"), consent=GRANTED, amount=amount, currency="EUR")
         world.sync()
     told = restated(world)
     assert [change.value.minor for change in told if change.value] == [1100, 1200, 1300]

@@ -17,6 +17,7 @@ connector = Connector(
     serves_from=100,  # in 30 days, on each network (Google Ads Help, "About audience segments": size requirements)
     identifiers="leadup_connectors.google_ads.forms:FORMS",
     restates_for=timedelta(days=54),  # Google Ads API, "ConversionAdjustmentUploadError": CONVERSION_EXPIRED
+    examine="leadup_connectors.google_ads.checkup:examine",
     commands="leadup_connectors.google_ads.commands:commands",
     sandbox="leadup_connectors.google_ads.sandbox:GoogleAdsSandbox",
 )

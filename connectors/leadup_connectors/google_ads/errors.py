@@ -67,6 +67,19 @@ ROW = re.compile(r"(?:events|audience_?members)\[(\d+)\]\.?(.*)", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
 
 
+class Denied(NeedsHuman):
+    """Google's answer to a request, which only a person can change: its HTTP status, and the reason it gave."""
+
+    def __init__(self, message: str, *, todo: str, status: int, code: str) -> None:
+        super().__init__(message, todo=todo)
+        self.status = status
+        self.code = code
+
+
+class Limited(TryLater):
+    """More requests than a quota allows (429)."""
+
+
 class RowsRefused(Refused):
     """A request was refused for the sake of some rows; nothing of it was processed.
 
@@ -106,10 +119,12 @@ def translate(error: Any, doing: str) -> LeadupError:
     if _passes(error.code, reasons):
         known = next((LATER[reason] for reason in reasons if reason in LATER), None)
         limit = (info.get("metadata") or {}).get("quota_limit")
-        return TryLater(f"{told} ({limit})" if limit else told, retry_after=_asked_for(error) or known)
+        kind = Limited if error.code == 429 else TryLater
+        return kind(f"{told} ({limit})" if limit else told, retry_after=_asked_for(error) or known)
     if human is not None or error.code in (401, 403):
         otherwise = CREDENTIALS if error.code == 401 else _ACCESS
-        return NeedsHuman(told, todo=WHAT_TO_DO[human] if human else otherwise)
+        todo = WHAT_TO_DO[human] if human else otherwise
+        return Denied(told, todo=todo, status=error.code, code=code)
     if error.code != 400 and not info:
         return NeedsHuman(told, todo="check base_url and any proxy: what answers there is not the Data Manager API")
     if error.code == 400 and not elsewhere:

@@ -17,6 +17,7 @@ COMMANDS = {
     "sync": ("leadup.cli.sync:sync", "Pull, judge, plan and deliver once, now."),
     "plan": ("leadup.cli.sync:plan", "Show what waits to be sent, and what a guard holds."),
     "status": ("leadup.cli.status:status", "Show what stands where, and what is wrong."),
+    "doctor": ("leadup.cli.doctor:doctor", "Say what is wrong with the installation, and what to do."),
     "reconcile": ("leadup.cli.reconcile:reconcile", "Show where every row of a destination is, and why."),
     "events": ("leadup.cli.events:events", "Import event files."),
     "rules": ("leadup.cli.rules:rules", "Check, test, preview and try rules."),

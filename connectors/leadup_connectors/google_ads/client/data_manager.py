@@ -179,9 +179,12 @@ class DataManager:
         remove = self._ingestion.remove_all_audience_members
         return self._send("remove all members", remove, v1.RemoveAllAudienceMembersRequest, request)
 
-    def ingest_events(self, action_id: str, rows: Sequence[Convert]) -> Taken:
-        """Report conversions, or give them another value (same action, same transaction id)."""
-        request = v1.IngestEventsRequest.pb()(encoding=self._encoding)
+    def ingest_events(self, action_id: str, rows: Sequence[Convert], *, try_only: bool = False) -> Taken:
+        """Report conversions, or give them another value (same action, same transaction id).
+
+        ``try_only``: ask whether Google would take them; it keeps none.
+        """
+        request = v1.IngestEventsRequest.pb()(encoding=self._encoding, validate_only=try_only)
         self._destination(request.destinations.add(), action_id)
         source = v1.EventSource[self._settings.event_source].value
         for row in rows:
