@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -66,17 +67,21 @@ def test_what_somebody_promoted_stays_promoted(sandbox: GoogleAdsSandbox) -> Non
     assert sandbox.account.goals == {GOAL: False}
 
 
-@pytest.mark.parametrize("step", ["CustomerConversionGoals", "MutateConversionActions"])
-def test_what_was_left_unfinished_is_finished(sandbox: GoogleAdsSandbox, step: str) -> None:
-    """The answer to the creation, or the change of the goal, is lost: the next try takes it out of bidding."""
-    destination = ads_destination(sandbox)
-    kind = "lose_answer" if step == "MutateConversionActions" else "fail"
-    sandbox.weather.add(kind=kind, path=step, status=503)
-    with pytest.raises(TryLater):
-        destination.prepare(INTEREST)
-    remote = destination.prepare(INTEREST)
+@pytest.mark.parametrize("cut", range(5))
+@pytest.mark.parametrize("kind", ["fail", "lose_answer"])
+def test_what_was_left_unfinished_is_finished_by_another_process(
+    sandbox: GoogleAdsSandbox, cut: int, kind: str
+) -> None:
+    """Whichever of the calls fails, or does its work and has its answer lost: there is one action, in no bid."""
+    sandbox.weather.add(kind=kind, path="Mutate" if cut else "", after=max(cut - 1, 0), times=3, status=503)
+    with suppress(TryLater):
+        ads_destination(sandbox).prepare(INTEREST)
+    sandbox.weather.clear()
+    unfinished = any(one.primary for one in sandbox.account.actions.values())
+    assert unfinished <= any(one.name == "leadup: interest (unfinished)" for one in sandbox.account.actions.values())
+    remote = ads_destination(sandbox).prepare(INTEREST)
     (made,) = sandbox.account.actions.values()
-    assert (made.id, made.primary) == (remote.id, False)
+    assert (made.id, made.name, made.primary) == (remote.id, "leadup: interest", False)
     assert sandbox.account.goals == {GOAL: False}
 
 

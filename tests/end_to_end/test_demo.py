@@ -33,6 +33,7 @@ COMPARED = [
     "segments",
     "HubSpot's lists",
     "Google's lists",
+    "Google's conversion actions",
     "Google's conversions",
     "HubSpot's properties",
     "what is left",
@@ -149,6 +150,10 @@ def _another_click(result: Played, undo: pytest.MonkeyPatch) -> None:
     undo.setitem(_first(result.google.account.conversions[ACTIONS["interest"]]), "click_id", "Cj0-somebody")
 
 
+def _bid_for(result: Played, undo: pytest.MonkeyPatch) -> None:
+    undo.setitem(result.google.account.goals, ("QUALIFIED_LEAD", "WEBSITE"), True)
+
+
 def _reported_twice(result: Played, undo: pytest.MonkeyPatch) -> None:
     held = result.google.account.conversions[ACTIONS["demo"]]
     undo.setitem(held, "another transaction id", _first(held))
@@ -197,6 +202,7 @@ def _complained(result: Played, undo: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("tamper", "what"),
     [
+        (_bid_for, "Google's conversion actions"),
         (_one_cent_more, "Google's conversions"),
         (_another_click, "Google's conversions"),
         (_reported_twice, "Google's conversions"),

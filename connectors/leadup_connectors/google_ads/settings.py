@@ -51,7 +51,7 @@ class ConversionAction(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Annotated[str, BeforeValidator(str), Field(pattern=r"^([0-9]{1,19})?$")] = ""
-    name: str = Field(default="", max_length=100)
+    name: str = Field(default="", max_length=80)
     """What it is called in Google Ads; without it and without an id, ``leadup: NAME``, as the rules say."""
     create: bool = False
     """Make it if there is none of this name: secondary, so that no bid depends on it."""

@@ -63,6 +63,7 @@ def check(played: Played, *, moves: bool = True) -> list[Checked]:
         _segments(played),
         _audiences(played, "hubspot", "HubSpot's lists", moves=moves),
         _audiences(played, "google_ads", "Google's lists", moves=moves),
+        _actions(played),
         _conversions(played, whole=moves),
         _properties(played),
         _nothing_is_left(played, quiet=moves),
@@ -195,6 +196,21 @@ def _in_vain(played: Played, vendor: str) -> list[str]:
 
 
 # ---------------------------------------------------------------- conversions
+
+
+def _actions(played: Played) -> Checked:
+    """What leadup made in the account must be in no bid."""
+    state = played.google.state()
+    made = state["actions"].get(ACTIONS["interest"], {})
+    true = {"name": "leadup: interest", "type": "UPLOAD_CLICKS", "counting": "MANY_PER_CLICK", "primary": False}
+    differences = [
+        f"{name} is {made.get(name)!r}, not {value!r}" for name, value in true.items() if made.get(name) != value
+    ]
+    goals = [goal["biddable"] for goal in state["goals"] if goal["category"] == made.get("category")]
+    differences += [] if goals == [False] else ["its goal is used for bidding"]
+    differences += [f"there are {len(state['actions'])} actions"] if len(state["actions"]) != len(ACTIONS) else []
+    found = "leadup made one by the Google Ads API: secondary, and its goal in no bid"
+    return Checked("Google's conversion actions", found, tuple(differences))
 
 
 def _conversions(played: Played, *, whole: bool) -> Checked:

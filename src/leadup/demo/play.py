@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.request import Request, urlopen
@@ -24,15 +25,16 @@ from leadup.demo.process import Process
 from leadup.demo.visitors import BEGIN, END
 from leadup.demo.weather import Weather
 from leadup.demo.world import Drop, World, put
-from leadup.errors import LeadupError
+from leadup.errors import LeadupError, SettingsError
 from leadup.sandbox import Server
 from leadup.settings import FILE_NAME, load_settings
 from leadup.state.tables import outbox
 
 Tell = Callable[[str, float | None], None]
 
-ACTIONS: Final = {"demo": "7001", "interest": "7002"}
-"""Conversion actions of the emulated Google Ads account, by conversion."""
+ACTIONS: Final = {"demo": "7001", "interest": "8000000001"}
+"""Ids of conversion actions in the emulated Google Ads account, by conversion. The first is there from the beginning;
+the second leadup makes, and it gets the first id that the emulator gives."""
 VENDORS: Final = ("ga4", "hubspot", "google_ads")
 PULL_AGAIN: Final = timedelta(minutes=1)
 """A source that could not be read is asked again so soon."""
@@ -70,7 +72,12 @@ pause = 0.01
 base_url = "{google_ads}"
 operating_account = "1234567890"
 terms_accepted = true
-conversion_actions = {{demo = "{demo}", interest = {{id = "{interest}", currency = "EUR"}}}}
+ads_url = "https://{ads}"
+ads_roots = "{roots}"
+
+[connections.google_ads.conversion_actions]
+demo = "{demo}"
+interest = {{create = true, category = "QUALIFIED_LEAD", currency = "EUR"}}
 """
 
 
@@ -133,19 +140,34 @@ def rules_folder() -> Path:
 @contextmanager
 def played(world: World, folder: Path, tell: Tell, *, faults: bool = False) -> Iterator[Played]:
     """Play the world in an empty folder; the emulators live until the end of the ``with``."""
+    _require_all_packages()
     sandboxes = {name: registry.load(registry.find(name).sandbox)() for name in VENDORS}
     sandboxes["ga4"].seed({"project": "harbour", "dataset": "analytics_4711"})
-    sandboxes["google_ads"].seed({"actions": dict.fromkeys(ACTIONS.values(), "UPLOAD_CLICKS"), "per_minute": 1_000_000})
+    sandboxes["google_ads"].seed({"actions": {ACTIONS["demo"]: "UPLOAD_CLICKS"}, "per_minute": 1_000_000})
     with ExitStack() as stack:
         stack.enter_context(_own_environment())
         urls = {name: stack.enter_context(Server(sandbox)).url for name, sandbox in sandboxes.items()}
-        settings = _install(folder, urls)
+        doors = sandboxes["google_ads"].doors()
+        settings = _install(folder, {**urls, "ads": doors["grpc_tls"], "roots": doors["roots"]})
         app = App(load_settings(settings))
         stack.callback(app.store.close)
         process = stack.enter_context(Process(settings, list(sandboxes.values())))
         result = Played(world, app, sandboxes["ga4"], sandboxes["hubspot"], sandboxes["google_ads"])
         _Stage(result, folder, tell, process, Weather(world.seed, sandboxes, bad=faults)).play()
         yield result
+
+
+def _require_all_packages() -> None:
+    """Google's emulator would only tell when it is asked."""
+    try:
+        there = find_spec("google.ads.googleads") is not None
+    except ModuleNotFoundError:
+        there = False
+    if not there:
+        raise SettingsError(
+            "The demo plays with every connector, and one of their packages is not installed (google-ads).\n"
+            "  What to do: pip install 'leadup[all]'"
+        )
 
 
 @contextmanager
@@ -164,14 +186,14 @@ def _is_foreign(name: str) -> bool:
     return name.startswith("LEADUP_") or name.lower().endswith("_proxy")
 
 
-def _install(folder: Path, urls: Mapping[str, str]) -> Path:
+def _install(folder: Path, places: Mapping[str, str]) -> Path:
     for name in ("crm", "rules"):
         (folder / name).mkdir(parents=True)
     shutil.copy(rules_folder() / "demo.yaml", folder / "rules" / "demo.yaml")
     for name, secret in (("hubspot.token", "a token of no worth"), ("site.secret", SECRET)):
         (folder / name).write_text(f"{secret}\n", encoding="utf-8")
     path = folder / FILE_NAME
-    path.write_text(SETTINGS.format(**urls, **ACTIONS), encoding="utf-8")
+    path.write_text(SETTINGS.format(**places, **ACTIONS), encoding="utf-8")
     return path
 
 

@@ -8,16 +8,18 @@ left as it is, since it is theirs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from leadup.errors import NeedsHuman, Refused
+from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup_connectors.google_ads.settings import ConversionAction, GoogleAdsSettings
 
 if TYPE_CHECKING:
     from leadup_connectors.google_ads.client.ads import GoogleAds, Row
 
 UPLOADS: Final = "UPLOAD_CLICKS"
+UNFINISHED: Final = " (unfinished)"
+"""What an action's name ends with until it is out of bidding."""
 _FIELDS: Final = (
     "id",
     "name",
@@ -70,8 +72,6 @@ class Actions:
         self._connection = connection
         self._settings = settings
         self._api = api
-        self._unfinished: set[str] = set()
-        """Names of actions that were being made when something failed."""
 
     # ------------------------------------------------------------ what there is
 
@@ -120,42 +120,33 @@ class Actions:
         name = wanted.name or name
         there = self.all()
         found = next((one for one in there if (one.id == wanted.id if wanted.id else one.name == name)), None)
-        made = found is None and wanted.create
-        if made:
-            found = self._make(wanted, name, there)
-        elif found is None:
+        if found is None and not wanted.create:
             raise self._missing(wanted, name)
-        elif name in self._unfinished:
-            found = self._finish(found, there)
-        assert found is not None
-        self._require_usable(found)
-        return found, made
+        made = found or self._make(wanted, name, there)
+        self._require_usable(made)
+        return made, found is None
 
     def _make(self, wanted: ConversionAction, name: str, there: Sequence[Action]) -> Action:
-        self._unfinished.add(name)
-        try:
-            self._api.create_action(
-                name, category=wanted.category, lookback_days=wanted.lookback_days, currency=wanted.currency
-            )
-        except Refused as error:
-            if error.code != "DUPLICATE_NAME":
-                raise
-            # Somebody else made it a moment ago: it is theirs, and used as it is.
-            self._unfinished.discard(name)
-        now = self.all()
-        found = next((one for one in now if one.name == name), None)
-        if found is None:
-            raise Refused(f"{self._connection}: the conversion action {name!r} was made and is not there", code="LOST")
-        return self._finish(found, there) if name in self._unfinished else found
+        """Make an action and take it out of bidding.
 
-    def _finish(self, made: Action, there: Sequence[Action]) -> Action:
-        """Take what was made out of bidding. ``there``: the account's actions, with or without it."""
-        self._api.set_primary(made.id, primary=False)
-        alone = not any(one.goal == made.goal for one in there if one.id != made.id)
-        if alone and self.goals().get(made.goal, False):
-            self._api.set_biddable(*made.goal, biddable=False)
-        self._unfinished.discard(made.name)
-        return made
+        Google makes it primary. So it has another name until it is secondary: whatever ends this on the way, it is
+        known as unfinished by then, and is not taken for one that somebody promoted.
+        """
+        unfinished = f"{name}{UNFINISHED}"
+        new = next((one for one in there if one.name == unfinished), None)
+        if new is None:
+            self._api.create_action(
+                unfinished, category=wanted.category, lookback_days=wanted.lookback_days, currency=wanted.currency
+            )
+            there = self.all()
+            new = next((one for one in there if one.name == unfinished), None)
+        if new is None:
+            raise TryLater(f"{self._connection}: the conversion action {name!r} was made, and is not to be seen yet")
+        alone = not any(one.goal == new.goal for one in there if one.id != new.id)
+        if alone and self.goals().get(new.goal, False):
+            self._api.set_biddable(*new.goal, biddable=False)
+        self._api.set_primary(new.id, primary=False, name=name)
+        return replace(new, name=name, primary=False)
 
     def _missing(self, wanted: ConversionAction, name: str) -> NeedsHuman:
         which = f"with the id {wanted.id}" if wanted.id else f"called {name!r}"

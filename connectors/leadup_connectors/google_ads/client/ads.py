@@ -75,8 +75,8 @@ class GoogleAds:
 
     # ------------------------------------------------------------ conversion actions and goals
 
-    def create_action(self, name: str, *, category: str, lookback_days: int, currency: str | None) -> str:
-        """Create a conversion action for uploads that counts every conversion, by its own value. Return its id.
+    def create_action(self, name: str, *, category: str, lookback_days: int, currency: str | None) -> None:
+        """Create a conversion action for uploads that counts every conversion, by its own value.
 
         Google makes it primary; only an update can make it secondary (reference page of ``ConversionAction``).
 
@@ -96,16 +96,18 @@ class GoogleAds:
         action.value_settings.always_use_default_value = False
         if currency:
             action.value_settings.default_currency_code = currency
-        made = self._mutate_actions("create a conversion action", request)
-        return str(made.results[0].resource_name).rpartition("/")[2]
+        self._mutate_actions("create a conversion action", request)
 
-    def set_primary(self, action_id: str, *, primary: bool) -> None:
-        """Say whether bidding may use an action, if it uses its goal; restated values count from then on."""
+    def set_primary(self, action_id: str, *, primary: bool, name: str = "") -> None:
+        """Say whether bidding may use an action, if it uses its goal. ``name``: what to call it from then on."""
         request = self._new("conversion_action_service", "MutateConversionActionsRequest")
         operation = request.operations.add()
         operation.update.resource_name = self._name("conversionActions", action_id)
         operation.update.primary_for_goal = primary
         operation.update_mask.paths.append("primary_for_goal")
+        if name:
+            operation.update.name = name
+            operation.update_mask.paths.append("name")
         self._mutate_actions("change a conversion action", request)
 
     def set_biddable(self, category: str, origin: str, *, biddable: bool) -> None:
@@ -188,10 +190,10 @@ class GoogleAds:
     def _name(self, collection: str, key: str) -> str:
         return f"customers/{self._account}/{collection}/{key}"
 
-    def _mutate_actions(self, doing: str, request: Any) -> Any:
+    def _mutate_actions(self, doing: str, request: Any) -> None:
         wrapped = _type("conversion_action_service", "MutateConversionActionsRequest").wrap(request)
         mutate = self._service("ConversionActionService").mutate_conversion_actions
-        return self._once(doing, lambda: mutate(wrapped, **self._plain))
+        self._once(doing, lambda: mutate(wrapped, **self._plain))
 
     def _by_row(self, doing: str, call: Callable[[], Any]) -> Mapping[int, Sequence[str]]:
         """The errors of a partial failure by row. Its own message tells of the first error only, so it is not used.

@@ -135,7 +135,7 @@ def _wrong_with_update(account: Account, operation: Any, path: Path) -> Iterator
     for part in sorted(wanted & _IMMUTABLE):
         yield Wrong("field_error.IMMUTABLE_FIELD", (*place, (part, None)))
     others = (one for one in account.actions.values() if one.id != key_of(new.resource_name, COLLECTION))
-    if "name" in wanted and any(one.name == new.name for one in others):
+    if "name" in wanted and any(one.name == new.name and one.status != "REMOVED" for one in others):
         yield Wrong("conversion_action_error.DUPLICATE_NAME", (*place, ("name", None)))
     if "click_through_lookback_window_days" in wanted:
         yield from _wrong_window(new, place)
