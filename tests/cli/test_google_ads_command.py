@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from leadup.cli import main
+from leadup_connectors.google_ads.ads.version import SUNSET
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 from leadup_connectors.google_ads.sandbox.account import Action
 
@@ -88,7 +90,8 @@ conversion_actions = {{interest = {{create = true}}, demo = "9"}}
 
     def __call__(self, *arguments: str) -> Result:
         config = str(self._folder / "leadup.toml")
-        return CliRunner().invoke(main, ["--config", config, "google-ads", *arguments])
+        now = os.environ.get("LEADUP_NOW", f"{NOW:%Y-%m-%dT%H:%M:%SZ}")
+        return CliRunner().invoke(main, ["--config", config, "google-ads", *arguments], env={"LEADUP_NOW": now})
 
     def json(self, *arguments: str) -> object:
         done = self(*arguments, "--json")
@@ -104,6 +107,12 @@ def test_actions_are_listed_with_what_they_counted(leadup: Command) -> None:
     shown = leadup("actions").stdout
     assert "conversion actions of 1234567890" in shown
     assert "secondary" in shown
+
+
+def test_the_end_of_the_version_is_told_in_time(leadup: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ends about" not in leadup("actions").stdout
+    monkeypatch.setenv("LEADUP_NOW", f"{SUNSET}T00:00:00Z")
+    assert "pip install --upgrade 'leadup[google-ads]'" in leadup("actions").stdout
 
 
 def test_promoting_shows_first_and_does_nothing(leadup: Command, sandbox: GoogleAdsSandbox) -> None:

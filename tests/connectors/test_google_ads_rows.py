@@ -11,6 +11,7 @@ from google_ads_scenes import INTEREST, ads_destination
 from google_scenes import AT, convert, email, restate
 
 from leadup.errors import NeedsHuman
+from leadup.sandbox import Server
 from leadup.types import Address, Money, Outcome, RemoteId, RemoteTarget
 from leadup_connectors.google_ads.ads.errors import ADJUSTMENTS, UPLOADS, Policy, Then, gravest
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
@@ -169,6 +170,21 @@ def test_a_value_is_changed_and_changed_again(sandbox: GoogleAdsSandbox, destina
         assert receipt.outcome == "confirmed"
     held = sandbox.conversions(TO.id)["t1"]
     assert (held["value"], held["count"], len(held["adjusted"])) == (22.0, 1, 3)
+
+
+def test_what_came_by_data_manager_is_adjusted_by_the_other_api() -> None:
+    """Its transaction id is the order id here."""
+    with Server(GoogleAdsSandbox()) as server:
+        sandbox = server.sandbox
+        assert isinstance(sandbox, GoogleAdsSandbox)
+        known = {"interest": {"id": TO.id, "currency": "EUR"}}
+        both = ads_destination(sandbox, base_url=server.url, conversion_actions=known, adjust_by="google_ads")
+        assert [r.outcome for r in both.deliver(TO, [convert(1), convert(2)])] == ["accepted"] * 2
+        sandbox.settle()
+        gone = restate(2, value=Money(0, "EUR"), taken_back=True)
+        assert [r.outcome for r in both.deliver(TO, [restate(1, value=Money(2200, "EUR")), gone])] == ["confirmed"] * 2
+        held = sandbox.conversions(TO.id)
+    assert {key: (one["value"], one["count"]) for key, one in held.items()} == {"t1": (22.0, 1), "t2": (10.5, 0)}
 
 
 def test_a_lost_answer_adjusts_once(sandbox: GoogleAdsSandbox, destination: GoogleAdsDestination) -> None:

@@ -11,6 +11,7 @@ from leadup.kit import Desk
 from leadup_connectors.google_ads.ads import connect
 from leadup_connectors.google_ads.ads.actions import Action, Actions, Counted
 from leadup_connectors.google_ads.ads.promotion import Report, Seen, demotion, promotion
+from leadup_connectors.google_ads.ads.version import sunset_warning
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")
 yes_option = click.option("--yes", is_flag=True, help="Do it, after the report.")
@@ -68,6 +69,8 @@ def actions(desk: Desk, as_json: bool) -> None:
         )
         for one, count, biddable in found
     ]
+    if warning := sunset_warning(desk.now.date()):
+        desk.say(warning)
     desk.table(f"conversion actions of {desk.settings.operating_account}", columns, rows)
 
 
