@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ANSWERED_AFTER: Final = timedelta(minutes=30)
 """Google has no answer before ("Diagnostics"). Two values of one conversion are kept this far apart as well, since no
 order between them is documented."""
+CLICK_KNOWN_AFTER: Final = timedelta(hours=6)
+"""Before, Google does not know a click yet (Google Ads API, "ConversionUploadError": TOO_RECENT_EVENT)."""
 OLDEST: Final = timedelta(days=90)
 """The longest click-through window a conversion action can have."""
 SKEW: Final = timedelta(minutes=5)
@@ -86,6 +88,7 @@ class GoogleAdsDestination:
             click_ids=frozenset(identifiers.CLICK_IDS),
             purposes=connector.purposes,
             max_age=OLDEST,
+            min_click_age=CLICK_KNOWN_AFTER,
             restates_for=connector.restates_for,
             currencies={name: a.currency for name, a in settings.conversion_actions.items() if a.currency},
             poll_after=timedelta(seconds=1) if settings.is_local else ANSWERED_AFTER,

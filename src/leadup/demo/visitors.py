@@ -20,7 +20,7 @@ A_DAY: Final = timedelta(days=1)
 TRIED_EVERY: Final = timedelta(hours=24)
 """How often leadup asks HubSpot again for a contact that it does not know."""
 
-CLICK_KNOWN_AFTER: Final = timedelta(0)
+CLICK_KNOWN_AFTER: Final = timedelta(hours=6)
 """When Google knows a click."""
 DEMO_VALUE: Final = 28_800
 """Cents: what the rules say that a demo request is worth."""
