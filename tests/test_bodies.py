@@ -54,7 +54,7 @@ def test_what_is_unpacked_is_whole_or_too_large(data: bytes, limit: int) -> None
             unpack(packed[:-1], limit)
 
 
-@pytest.mark.parametrize("body", [b"", b"\x1f\x8b", zlib.compress(b"{}"), gzip.compress(b"{}") * 2])
+@pytest.mark.parametrize("body", [b"", b"\x1f\x8b", zlib.compress(b"{}"), gzip.compress(b"{}", mtime=0) * 2])
 def test_what_is_no_single_gzip_stream(body: bytes) -> None:
     with pytest.raises(ValueError, match="gzip"):
         unpack(body, 1000)

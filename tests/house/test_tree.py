@@ -46,6 +46,12 @@ def test_nothing_names_what_other_machines_do_not_have(pattern: re.Pattern[str])
     assert [f"{place}: {line.strip()}" for place, line in lines() if pattern.search(line)] == []
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """Else the runner takes one for the other."""
+    names = [path.name for path in files() if path.name.startswith("test_") and path.suffix == ".py"]
+    assert sorted(names) == sorted(set(names))
+
+
 def anchors(text: str) -> set[str]:
     """The anchors that headings make: lower case, punctuation dropped, spaces as hyphens."""
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
