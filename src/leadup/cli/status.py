@@ -13,7 +13,9 @@ from leadup.cli.base import app_of, emit, err, json_option, now, out, table
 from leadup.clock import SystemClock
 from leadup.daemon import ALERT
 from leadup.errors import LeadupError
+from leadup.insights.health import Health
 from leadup.insights.open import provisional_members
+from leadup.insights.reported import health as signal_health
 from leadup.insights.status import status as read_status
 from leadup.insights.words import instant
 from leadup.pipeline import is_live
@@ -33,7 +35,7 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
 
     Each audience has its waterfall: who holds the rule, has an identifier that the destination can use, has given
     consent, is not held out, and was accepted there. Members are provisional as long as a row that comes late may show
-    that they were never to be there.
+    that they were never to be there. Signal health says how well the conversions of the last 30 days serve bidding.
     """
     app = app_of(ctx)
     held = holder(app.store, SystemClock().now())
@@ -45,6 +47,7 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
         answer = read_status(connection)
         _count_provisional(app, connection, answer["audiences"])
         _say_whether_it_serves(app, answer["audiences"])
+        answer["signal_health"] = [one.as_json() for one in _health(app, connection)]
         alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
     inbox = [
         {"connection": name, "waiting": one.requests, "since": one.oldest and instant(to_us(one.oldest))}
@@ -72,6 +75,15 @@ def _count_provisional(app: App, connection: Connection, audiences: Sequence[dic
     counts = provisional_members(connection, app.rules.program, names, to_us(now()), app.feeds) if names else {}
     for one in audiences:
         one["provisional"] = counts.get(one["segment"])
+
+
+def _health(app: App, connection: Connection) -> list[Health]:
+    """How well what is reported serves bidding; without rules that load, micro is not told from macro."""
+    try:
+        program = app.rules.program
+    except LeadupError:
+        program = None
+    return signal_health(connection, program, to_us(now()))
 
 
 def _say_whether_it_serves(app: App, audiences: Sequence[dict[str, Any]]) -> None:
@@ -130,11 +142,21 @@ def _show(answer: dict[str, Any]) -> None:
     for title in ("conversions", "properties"):
         rows = [(o["target"], o["happened"], o["stand"], _rows(o), o["error"]) for o in answer[title]]
         table(title, ("target", "#happened", "#stand there", "rows", "trouble"), rows)
+    _show_health(answer["signal_health"])
     for one in (*answer["audiences"], *answer["conversions"], *answer["properties"]):
         for reason in one["reasons"]:
             out.print(f"{one['target']}: {reason['rows']} x {reason['code']}: {reason['detail']}")
         for batch in one["batches"]:
             out.print(f"{one['target']}: batch {batch['handle']}: {_batch(batch)}")
+
+
+def _show_health(found: Sequence[dict[str, Any]]) -> None:
+    if found:
+        rows = [(one["of"], one["name"], one["verdict"], one["text"]) for one in found]
+        table("signal health, 30 days", ("of", "what", "verdict", "number"), rows)
+    for one in found:
+        if one["todo"]:
+            out.print(f"{one['of']}: {one['name']}: {one['todo']}", markup=False)
 
 
 def _members(audience: dict[str, Any]) -> str:

@@ -94,7 +94,7 @@ def _day(day_us: int | None) -> str | None:
 
 _LAST, _SENT = outbox.alias("planned"), outbox.alias("sent_row")
 _TRACE: Final = ("verb", "state", "code", "detail", "sent_us", "handle", "before")
-_BOOK: Final = (
+BOOK: Final = (
     standings.c.subject,
     standings.c.standing,
     standings.c.open,
@@ -103,9 +103,10 @@ _BOOK: Final = (
     *(_LAST.c[name].label(f"planned_{name}") for name in _TRACE),
     *(_SENT.c[name].label(f"sent_{name}") for name in _TRACE),
 )
+"""Of a subject at a target, what its place hangs on: :func:`known_of` reads them."""
 
 
-def _with_rows(source: Any, target: TargetRow) -> Any:
+def with_rows(source: Any, target: TargetRow) -> Any:
     """Join to what the book says of a subject the row that was planned last, by its key, and the one sent last."""
     key = literal(f"{target.target.key}#") + standings.c.subject + "#" + cast(standings.c.number, String)
     return source.outerjoin(_LAST, _LAST.c.key == key).outerjoin(_SENT, _SENT.c.id == standings.c.sent)
@@ -114,8 +115,8 @@ def _with_rows(source: Any, target: TargetRow) -> Any:
 def _conversions(connection: Connection, target: TargetRow, since_us: int, until_us: int) -> Iterator[Accounted]:
     mine = and_(standings.c.target == target.id, standings.c.subject == conversions.c.transaction_id)
     query = (
-        select(conversions.c.transaction_id, conversions.c.person, conversions.c.opened_us, *_BOOK)
-        .select_from(_with_rows(conversions.outerjoin(standings, mine), target))
+        select(conversions.c.transaction_id, conversions.c.person, conversions.c.opened_us, *BOOK)
+        .select_from(with_rows(conversions.outerjoin(standings, mine), target))
         .where(conversions.c.name == target.target.name)
         .where(conversions.c.opened_us >= since_us, conversions.c.opened_us < until_us)
         .order_by(conversions.c.opened_us, conversions.c.transaction_id)
@@ -125,11 +126,12 @@ def _conversions(connection: Connection, target: TargetRow, since_us: int, until
             subject=row["transaction_id"],
             person=row["person"],
             day_us=row["opened_us"] // DAY_US * DAY_US,
-            place=place(_known(dict(row)) if row["subject"] is not None else None, CONVERSION[0], WANTED),
+            place=place(known_of(dict(row)) if row["subject"] is not None else None, CONVERSION[0], WANTED),
         )
 
 
-def _known(row: Mapping[str, Any]) -> Known:
+def known_of(row: Mapping[str, Any]) -> Known:
+    """Read what the columns :data:`BOOK` hold."""
     return Known(
         wanted=bool(row["wanted"]),
         standing=Standing(row["standing"]),
@@ -175,8 +177,8 @@ def _members(connection: Connection, target: TargetRow) -> Iterator[Accounted]:
 
 def _book(connection: Connection, target: TargetRow, subjects: Sequence[str]) -> dict[str, Known]:
     mine = and_(standings.c.target == target.id, standings.c.subject.in_(subjects))
-    query = select(*_BOOK).select_from(_with_rows(standings, target)).where(mine)
-    return {row["subject"]: _known(dict(row)) for row in connection.execute(query).mappings()}
+    query = select(*BOOK).select_from(with_rows(standings, target)).where(mine)
+    return {row["subject"]: known_of(dict(row)) for row in connection.execute(query).mappings()}
 
 
 def leaving(connection: Connection, target: TargetRow) -> list[dict[str, Any]]:
@@ -184,7 +186,7 @@ def leaving(connection: Connection, target: TargetRow) -> list[dict[str, Any]]:
     there = standings.c.standing.in_([Standing.POSSIBLE, Standing.PRESENT, Standing.LEAVING])
     query = (
         select(_LAST.c.verb, _LAST.c.state, _LAST.c.code, func.count().label("rows"))
-        .select_from(_with_rows(standings, target))
+        .select_from(with_rows(standings, target))
         .where(standings.c.target == target.id, standings.c.want.is_(None), there)
         .group_by(_LAST.c.verb, _LAST.c.state, _LAST.c.code)
     )
