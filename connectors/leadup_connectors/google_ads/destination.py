@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from leadup.types import (
     Change,
     Contact,
     Convert,
+    Counted,
     Join,
     Kind,
     Leave,
@@ -50,6 +51,9 @@ OLDEST: Final = timedelta(days=90)
 """The longest click-through window a conversion action can have."""
 SKEW: Final = timedelta(minutes=5)
 """How far this machine's clock may be ahead of Google's, lest who was just sent be taken for an old member."""
+COUNTED: Final = (
+    "all conversions of the action, whoever reported them, by the day of the click in the account's time zone"
+)
 ROUNDS: Final = 5
 """How often the rows that Google names are taken out and the rest is sent again, before the rest is halved."""
 MOST_REQUESTS: Final = 60
@@ -191,6 +195,14 @@ class GoogleAdsDestination:
             kept_for=found.membership,
             keyed_by=", ".join(sorted(found.key_types)),
         )
+
+    def counted(self, of: Target, remote_id: str, since: date, until: date) -> Counted | None:
+        """Ask the Google Ads API, if it is there, what a conversion action counted."""
+        local = self._settings.is_local and not self._settings.ads_is_local
+        if of.use is not Use.CONVERSION or local:
+            return None
+        days = self._actions.by_day(remote_id, since, until)
+        return Counted(total=sum(days.values()), days=days, note=COUNTED)
 
     def remove_others(self, of: RemoteTarget, sent_before: datetime) -> Receipt:
         """Empty a list of all who were last added before an instant, less :data:`SKEW`."""

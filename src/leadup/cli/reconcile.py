@@ -14,9 +14,9 @@ from leadup.delivery.book import TargetRow, all_targets
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.account import account
 from leadup.insights.words import instant
-from leadup.kit import Counting
+from leadup.kit import Counting, Destination, Sized
 from leadup.rules.suggest import did_you_mean
-from leadup.types import Counted, Use, to_us
+from leadup.types import Counted, RemoteTarget, Use, to_us
 
 _LAST_DAY = timedelta(days=1)
 
@@ -115,6 +115,8 @@ def _counted(app: App, target: TargetRow, since: date, until: date, *, offline: 
     if offline or target.remote_id is None:
         return {**unknown, "note": "not asked" if offline else "nothing was ever sent there"}
     destination = app.destinations.get(target.target.connection)
+    if target.target.use is Use.AUDIENCE:
+        return {**unknown, **_size(destination, target, target.remote_id)}
     if not isinstance(destination, Counting):
         return {**unknown, "note": "this vendor does not tell what it counts"}
     try:
@@ -124,6 +126,19 @@ def _counted(app: App, target: TargetRow, since: date, until: date, *, offline: 
     if said is None:
         return {**unknown, "note": "this vendor does not tell what it counts there"}
     return {"total": said.total, "days": dict(said.days), "note": said.note}
+
+
+def _size(destination: Destination | None, target: TargetRow, remote_id: str) -> dict[str, Any]:
+    """How big an audience is by the vendor's account: on the network where it is biggest."""
+    if not isinstance(destination, Sized):
+        return {"note": "this vendor does not tell how big its audiences are"}
+    try:
+        said = destination.size(RemoteTarget(id=remote_id, name=target.target.remote_name))
+    except LeadupError as error:
+        return {"note": str(error)}
+    if not said.members:
+        return {"note": "the vendor does not say how big it is (Google says it of no small list)"}
+    return {"total": max(said.members.values()), "note": "rounded by the vendor, and late by hours"}
 
 
 # ---------------------------------------------------------------- to read
@@ -161,6 +176,8 @@ def _show_losses(one: Mapping[str, Any]) -> None:
     if one["losses"]:
         rows = [(loss["after"], loss["rows"], loss["kind"], loss["code"], loss["why"]) for loss in one["losses"]]
         table("", ("after", "#rows", "", "code", "why"), rows)
+    if said := _said(one["batches"]):
+        out.print(f"  the vendor's own counts: {said}\n", markup=False)
     if one["error"]:
         out.print(f"  trouble: {one['error']}\n")
     if note := one["counted"]["note"]:
@@ -168,6 +185,19 @@ def _show_losses(one: Mapping[str, Any]) -> None:
     shown = list(_rows(one.get("rows", ())))
     if shown:
         table("", ("day", "person", "key", "after", "", "code", "why"), shown)
+
+
+def _said(batches: Mapping[str, Any]) -> str:
+    """What the vendor said of batches: how many, how they ended, and its counts by reason."""
+    if not batches["batches"]:
+        return ""
+    ended = ", ".join(f"{count} {progress}" for progress, count in batches["progress"].items())
+    reasons = [
+        f"{name}: " + ", ".join(f"{count} x {reason}" for reason, count in batches[name].items())
+        for name in ("failed", "unmatched", "warned")
+        if batches[name]
+    ]
+    return "; ".join([f"{batches['rows']} rows in {batches['batches']} batches ({ended})", *reasons])
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:

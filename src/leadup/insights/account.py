@@ -6,7 +6,7 @@ one place (:mod:`leadup.insights.places`), so that a stage is always the next on
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +19,7 @@ from leadup.insights.status import reached
 from leadup.insights.words import instant
 from leadup.plan import Standing
 from leadup.state.store import chunks
-from leadup.state.tables import conversions, memberships, outbox, standings
+from leadup.state.tables import answers, conversions, memberships, outbox, standings
 from leadup.types import Use
 
 DAY_US: Final = 86_400_000_000
@@ -72,6 +72,7 @@ def account(
         "active": target.active,
         "error": target.error,
         **total.as_json(),
+        "batches": batches(connection, target, since_us, until_us),
     }
     if target.target.use is Use.CONVERSION:
         told["days"] = [{"day": _day(day), **days[day].as_json()} for day in sorted(days)]
@@ -196,3 +197,19 @@ def leaving(connection: Connection, target: TargetRow) -> list[dict[str, Any]]:
         state = row.state if leaves else "to be planned"
         found.append({"state": state, "code": row.code or "" if leaves else "", "rows": row.rows})
     return sorted(found, key=lambda one: (-one["rows"], one["state"], one["code"]))
+
+
+# ---------------------------------------------------------------- batches
+
+
+def batches(connection: Connection, target: TargetRow, since_us: int, until_us: int) -> dict[str, Any]:
+    """Add up what the vendor said in these days of batches that it works off later: counts by reason, never rows."""
+    when = and_(answers.c.at_us >= since_us, answers.c.at_us < until_us)
+    told: dict[str, Counter[str]] = {name: Counter() for name in ("progress", "failed", "unmatched", "warned")}
+    count = rows = 0
+    for line in connection.execute(select(answers).where(answers.c.target == target.id, when)).mappings():
+        count, rows = count + 1, rows + line["rows"]
+        told["progress"][line["progress"]] += 1
+        for name in ("failed", "unmatched", "warned"):
+            told[name].update(line[name])
+    return {"batches": count, "rows": rows, **{name: dict(sorted(by.items())) for name, by in told.items()}}

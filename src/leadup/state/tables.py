@@ -521,6 +521,7 @@ answers = Table(
     Column("failed", JSON, nullable=False),  # rows by reason
     Column("unmatched", JSON, nullable=False),
     Column("warned", JSON, nullable=False),
+    Index("answers_told", "target", "at_us"),
     sqlite_with_rowid=False,
 )
 """What a vendor said of each batch that it works off later. Its candidate rows are those of the outbox with its handle,

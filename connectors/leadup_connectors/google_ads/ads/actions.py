@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Final, Literal
 
 from leadup.errors import NeedsHuman, Refused, TryLater
@@ -92,6 +93,15 @@ class Actions:
             str(row[fields[0]]): Counted(_number(row[fields[1]]), _number(row[fields[2]]))
             for row in rows
             if row[fields[1]]
+        }
+
+    def by_day(self, action_id: str, since: date, until: date) -> dict[str, float]:
+        """What one counted on these days, both included: by the day of the click, in the account's time zone."""
+        id_, day, count = "conversion_action.id", "segments.date", "metrics.all_conversions"
+        where = f"{day} BETWEEN '{since}' AND '{until}' AND {id_} = {int(action_id)}"
+        return {
+            str(row[day]): _number(row[count])
+            for row in self._api.search("conversion_action", (id_, day, count), where)
         }
 
     def goals(self) -> dict[tuple[str, str], bool]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from google.ads.googleads.v26.services.types import google_ads_service as service
@@ -58,13 +58,26 @@ def _found(call: Any) -> tuple[Query, Sequence[Any]]:
     dates = [one for one in query.conditions if one.field == _DATE]
     others = [one for one in query.conditions if one.field != _DATE]
     days = _days(dates, call.account.now().date())
-    rows = [
-        row for row in RESOURCES[query.resource](call, days) if all(one.holds(_read(row, one.field)) for one in others)
-    ]
+    rows = [row for row in _rows(call, query, days) if all(one.holds(_read(row, one.field)) for one in others)]
     for name, descending in reversed(query.order):
         _check(name, query, "ORDER_BY")
         rows.sort(key=lambda row, name=name: _read(row, name), reverse=descending)  # type: ignore[misc]
     return query, [_selected(row, query) for row in rows[: query.limit]]
+
+
+def _rows(call: Any, query: Query, days: Days) -> Iterator[Any]:
+    """The rows of a resource; where days are selected, one for each day on which anything was counted."""
+    if _DATE not in query.fields:
+        yield from RESOURCES[query.resource](call, days)
+        return
+    known = {
+        datetime.fromisoformat(one["at"]).date() for some in call.account.conversions.values() for one in some.values()
+    }
+    for day in sorted(day for day in known if days[0] <= day <= days[1]):
+        for row in RESOURCES[query.resource](call, (day, day)):
+            if row.metrics.all_conversions:
+                row.segments.date = day.isoformat()
+                yield row
 
 
 def _check(name: str, query: Query, clause: str, condition: Condition | None = None) -> None:
@@ -80,7 +93,7 @@ def _check(name: str, query: Query, clause: str, condition: Condition | None = N
         raise refuse(f"PROHIBITED_RESOURCE_TYPE_IN_{kind}_CLAUSE", f"Cannot use '{name}' with {query.resource}.")
     if top in ("metrics", "segments") and (query.resource != "conversion_action" or name not in _OF_ACTIONS):
         raise refuse("PROHIBITED_METRIC_IN_SELECT_OR_WHERE_CLAUSE", f"Cannot use '{name}' with {query.resource}.")
-    if (last.type == _MESSAGE and not last.is_repeated) or (name == _DATE and clause != "WHERE"):
+    if last.type == _MESSAGE and not last.is_repeated:
         raise refuse(f"PROHIBITED_FIELD_IN_{clause}_CLAUSE", f"'{name}' can not be used in {clause}.")
     if condition is not None and condition.operator == "DURING" and name != _DATE:
         raise refuse("OPERATOR_FIELD_MISMATCH")
