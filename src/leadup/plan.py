@@ -116,9 +116,11 @@ class Trip:
     text: str
 
 
-def guard(planned: Sequence[Step], size: int, max_leave: float) -> Trip | None:
-    """Hold an audience of ``size`` members if more than ``max_leave`` of it would leave at once."""
-    leaves = sum(1 for step in planned if step.verb == "leave" and not step.urgent)
+def guard(leaves: int, size: int, max_leave: float) -> Trip | None:
+    """Hold an audience of ``size`` members if more than ``max_leave`` of it would leave at once.
+
+    ``leaves``: how many would, without those by withdrawn consent, which no guard holds.
+    """
     if leaves < MIN_LEAVES or leaves <= max_leave * size:
         return None
     return Trip(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -187,7 +186,7 @@ def _preview(app: App, segment: str, sample: int, tell: Any) -> dict[str, Any]:
                 {
                     "target": target.target.key,
                     "waterfall": stages(connection, target),
-                    "changes": dict(Counter(step.verb for step in plans[target.id].steps)),
+                    "changes": dict(plans[target.id].changes),
                     "guard": trip.text if (trip := plans[target.id].trip) else None,
                 }
                 for target in app.targets()

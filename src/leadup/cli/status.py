@@ -136,6 +136,12 @@ def _show(answer: dict[str, Any]) -> None:
     ]
     if sized:
         table("at the vendor", ("target", "keyed by", "#days kept", "#% matched", "members", "serves"), sized)
+    for one in answer["audiences"]:
+        if far := one["replacing"]:
+            out.print(
+                f"{one['target']} is being replaced since {far['since']}: {far['renewed']} of {far['wanted']} members "
+                f"sent anew, {far['waiting']} changes without an answer; then the others are removed"
+            )
     if answer["holdouts"]:
         rows = [tuple(one.values()) for one in answer["holdouts"]]
         table("holdouts", ("holdout", "#held out", "#sent", "#mixed"), rows)

@@ -14,11 +14,14 @@ from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, o
 from leadup.daemon import answer_of, ask
 from leadup.delivery.book import LIVE
 from leadup.delivery.planning import Planned
+from leadup.delivery.replacing import begin, ours
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.words import instant
+from leadup.kit import Replaceable
 from leadup.plan import GUARDS
 from leadup.state.lease import lease
-from leadup.state.tables import outbox
+from leadup.state.tables import outbox, targets
+from leadup.types import Use, to_us
 
 HELD = 9
 
@@ -33,9 +36,17 @@ HELD = 9
     metavar="GUARD",
     help="Send the plan that this guard holds, exactly as it was shown; `clock`: go on after the clock was set back.",
 )
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Send everybody of one audience anew, then remove whoever else is in the vendor's list.",
+)
+@click.option("--yes", is_flag=True, help="With --replace: do not ask.")
 @json_option
 @click.pass_context
-def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None, as_json: bool) -> None:
+def sync(
+    ctx: click.Context, only: str | None, dry_run: bool, accept: str | None, replace: bool, yes: bool, as_json: bool
+) -> None:
     """Pull, judge, plan and deliver once, now.
 
     Beside a running daemon the work is handed to it, and followed. What a guard holds is shown, and sent only with
@@ -44,6 +55,8 @@ def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None
     app = app_of(ctx)
     if accept not in (None, *GUARDS, CLOCK):
         raise SettingsError(f"There is no guard {accept!r}. There are: {', '.join((*GUARDS, CLOCK))}.")
+    if replace:
+        _begin_replacing(app, only, yes=yes, dry_run=dry_run)
     if dry_run:
         with progress(not as_json) as tell:
             plans = app.rehearse(now(), only, tell)
@@ -67,6 +80,35 @@ def sync(ctx: click.Context, only: str | None, dry_run: bool, accept: str | None
         ctx.exit(1)
     if held:
         ctx.exit(HELD)
+
+
+def _begin_replacing(app: App, only: str | None, *, yes: bool, dry_run: bool) -> None:
+    """Say what a replacement means for one audience, and have it begun unless somebody says no."""
+    found = [target for target in app.targets(only) if target.target.use is Use.AUDIENCE] if only else []
+    if len(found) != 1:
+        raise SettingsError(
+            "--replace is for one audience; name it as CONNECTION/audience/SEGMENT. There are: "
+            + (", ".join(t.target.key for t in (found or app.targets()) if t.target.use is Use.AUDIENCE) or "none")
+            + "."
+        )
+    [target] = found
+    if not isinstance(app.destinations.get(target.target.connection), Replaceable):
+        raise SettingsError(f"{target.target.connection} can not replace an audience as a whole.")
+    with app.store.read() as connection:
+        mine = ours(connection, target.id)
+        size = connection.scalar(select(targets.c.size).where(targets.c.id == target.id))
+    there = max((size or {}).get("members", {}).values(), default=None)
+    others = "not known" if there is None else f"about {max(0, there - mine)}, as the vendor counts {there}"
+    err.print(
+        f"{target.target.key}: {mine} members are ours and will be sent anew. Then everybody else is removed from the "
+        f"list {target.target.remote_name!r}, whoever put them there (how many: {others})."
+    )
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Replace it?", abort=True, err=True)
+    with app.store.write() as connection:
+        begin(connection, target, to_us(now()), who())
 
 
 def _done_here(app: App, only: str | None, accept: str | None) -> dict[str, Any]:
@@ -114,7 +156,7 @@ def _show_plans(plans: list[Planned], as_json_: bool) -> None:
         {
             "target": planned.target.target.key,
             "remote_name": planned.target.target.remote_name,
-            "changes": dict(Counter(step.verb for step in planned.steps)),
+            "changes": dict(planned.changes),
             "guard": planned.trip.text if planned.trip else planned.target.guard_text,
         }
         for planned in plans

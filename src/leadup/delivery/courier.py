@@ -28,6 +28,7 @@ from leadup.delivery.claim import claim, may_leave, permissions
 from leadup.delivery.fates import End, fates
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
+from leadup.delivery.replacing import finish
 from leadup.delivery.sizes import measure
 from leadup.delivery.states import Row, States, rows_of
 from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater, unforeseen
@@ -116,6 +117,7 @@ class Courier:
                 here = (outbox.c.target == target.id) & (outbox.c.handle == status.handle)
                 with self._states(target, now, here & (outbox.c.state == "accepted")) as (connection, states):
                     settled += self._settle(connection, target, states, status, now_us)
+        finish(self._store, self._destinations, list(found.values()), now)
         measure(self._store, self._destinations, list(found.values()), now)
         return settled
 
@@ -159,6 +161,7 @@ class Courier:
                 for verb in self._verbs(target, now, force=force):
                     for batch in self._claims(target, verb, now, force=force):
                         self._send(target, batch, now, report)
+                        batch.clear()  # before the next one is there
                 force = False  # what has just been put off is not due again
         except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
             self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
@@ -235,6 +238,7 @@ class Courier:
             still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
             with self._states(target, now, still) as (connection, states):
                 claimed = claim(connection, states, target, addresses, uuid.uuid4().hex)
+            rows, addresses = [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
             if claimed:
                 yield claimed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert
 
@@ -27,7 +27,17 @@ class Line:
 def write_ledger(connection: Connection, now_us: int, target: int, lines: Iterable[Line]) -> None:
     """Append lines. Vendors put addresses into their texts: they are taken out."""
     rows = [
-        {**asdict(line), "at_us": now_us, "target": target, "code": redact(line.code), "detail": redact(line.detail)}
+        {
+            "at_us": now_us,
+            "target": target,
+            "row": line.row,
+            "subject": line.subject,
+            "person": line.person,
+            "verb": line.verb,
+            "what": line.what,
+            "code": line.code and redact(line.code),
+            "detail": line.detail and redact(line.detail),
+        }
         for line in lines
     ]
     if rows:

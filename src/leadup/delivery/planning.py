@@ -5,7 +5,8 @@ Every function works inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, insert, or_, select, text, update
@@ -55,7 +56,8 @@ class Planned:
     """What planning one target gave."""
 
     target: TargetRow
-    steps: tuple[plan.Step, ...]
+    changes: Mapping[str, int]
+    """How many, by verb."""
     trip: plan.Trip | None
 
 
@@ -63,7 +65,7 @@ def plan_all(connection: Connection, found: Sequence[TargetRow], now_us: int) ->
     """Plan these targets. One look tells at which of them anything differs, or is held."""
     differs = or_(exists().where(_to_plan(targets.c.id)), exists().where(_to_refresh(targets.c.id, now_us)))
     some = set(connection.scalars(select(targets.c.id).where(or_(differs, targets.c.guard.is_not(None)))))
-    return [plan_target(connection, t, now_us) if t.id in some else Planned(t, (), None) for t in found]
+    return [plan_target(connection, t, now_us) if t.id in some else Planned(t, {}, None) for t in found]
 
 
 def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Planned:
@@ -71,30 +73,30 @@ def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Plann
 
     A target that is held gets no new rows until its plan is accepted, or nothing is left of it, but for leaves by
     withdrawn consent.
+
+    A plan may be of everybody: it is counted first, and then written part by part, so that it is never all in memory.
     """
-    found = {
-        row["subject"]: as_row(dict(row), now_us)
-        for where in (_to_plan(target.id), _to_refresh(target.id, now_us))
-        for row in connection.execute(select(standings).where(where)).mappings()
-    }
-    rows = [found[subject] for subject in sorted(found)]
-    steps = plan.steps(target.target.use, rows)
+    subjects, leaves = _differing(connection, target, now_us)
     if target.guard == "min_size" or (target.terms.min_size and not sent_before(connection, target)):
-        return _gather(connection, target, steps, now_us)
+        return _gather(connection, target, subjects, now_us)
     held_before = bool(target.guard) and _holds_rows(connection, target.id)
     trip = None
-    if held_before:
-        steps = [step for step in steps if step.urgent]
-    elif sum(step.verb == "leave" for step in steps) >= plan.MIN_LEAVES:
-        trip = plan.guard(steps, _size(connection, target.id), target.terms.max_leave)
-    held = [step for step in steps if trip and not step.urgent]
+    if leaves >= plan.MIN_LEAVES and not held_before:
+        trip = plan.guard(leaves, _size(connection, target.id), target.terms.max_leave)
+    changes: Counter[str] = Counter()
+    held: list[plan.Step] = []
+    for steps in _steps(connection, target, subjects, now_us):
+        chosen = [step for step in steps if step.urgent] if held_before else steps
+        stopped = [step for step in chosen if trip and not step.urgent]
+        _write(connection, target, chosen, {step.subject for step in stopped}, now_us)
+        changes.update(step.verb for step in chosen)
+        held += stopped
     if trip or (target.guard and not held_before):
         _set_guard(connection, target, trip, held)
-    _write(connection, target, steps, {step.subject for step in held}, now_us)
-    return Planned(target, tuple(steps), trip)
+    return Planned(target, changes, trip)
 
 
-def _gather(connection: Connection, target: TargetRow, steps: Sequence[plan.Step], now_us: int) -> Planned:
+def _gather(connection: Connection, target: TargetRow, subjects: Sequence[str], now_us: int) -> Planned:
     """Plan an audience that was never sent: its joins are held until there are enough, then go by themselves."""
     wanted = (standings.c.target == target.id) & standings.c.want.is_not(None)
     size = connection.scalar(select(func.count()).select_from(standings).where(wanted)) or 0
@@ -102,11 +104,41 @@ def _gather(connection: Connection, target: TargetRow, steps: Sequence[plan.Step
     if trip is None:
         _release(connection, target, now_us, "min_size", f"there are {size} people")
         _set_guard(connection, target, None, ())
-        _write(connection, target, steps, set(), now_us)
-    else:
-        _write(connection, target, steps, {step.subject for step in steps}, now_us)
+    changes: Counter[str] = Counter()
+    for steps in _steps(connection, target, subjects, now_us):
+        _write(connection, target, steps, {step.subject for step in steps if trip}, now_us)
+        changes.update(step.verb for step in steps)
+    if trip is not None:
         _set_guard(connection, target, trip, _held(connection, target.id))
-    return Planned(target, tuple(steps), trip)
+    return Planned(target, changes, trip)
+
+
+_AT_ONCE = 2_000
+_PLANNED = [standings.c[name] for name in ("subject", "person", "want", "stands", "standing", "number")]
+_PLANNED += [standings.c[name] for name in ("reason", "refresh_us", "urgent")]
+
+
+def _differing(connection: Connection, target: TargetRow, now_us: int) -> tuple[list[str], int]:
+    """The subjects for which something is to be done, and how many leaves that are that a guard may hold."""
+    subjects: set[str] = set()
+    leaves = 0
+    for where in (_to_plan(target.id), _to_refresh(target.id, now_us)):
+        for row in connection.execute(select(*_PLANNED).where(where)).mappings():
+            verb = None if row["subject"] in subjects else plan.verb(target.target.use, as_row(dict(row), now_us))
+            if verb is not None:
+                subjects.add(row["subject"])
+                leaves += verb == "leave" and not row["urgent"]
+    return sorted(subjects), leaves
+
+
+def _steps(
+    connection: Connection, target: TargetRow, subjects: Sequence[str], now_us: int
+) -> Iterator[list[plan.Step]]:
+    """The steps of these subjects, part by part."""
+    for part in chunks(subjects, _AT_ONCE):
+        where = and_(standings.c.target == target.id, standings.c.subject.in_(part))
+        rows = connection.execute(select(*_PLANNED).where(where).order_by(standings.c.subject)).mappings()
+        yield plan.steps(target.target.use, [as_row(dict(row), now_us) for row in rows])
 
 
 def sent_before(connection: Connection, target: TargetRow) -> bool:

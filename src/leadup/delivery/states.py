@@ -31,7 +31,7 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, hold, holders, pairs, stored
 from leadup.identity.seal import redact
 from leadup.plan import Standing
-from leadup.state.store import upsert
+from leadup.state.store import chunks, upsert
 from leadup.state.tables import dirty, outbox, standings
 from leadup.types import Outcome, Receipt, Use
 
@@ -44,6 +44,8 @@ _ROW_COLUMNS = (
     *("state", "batch", "handle", "attempts", "next_us", "sent_us", "done_us"),
     *("remote", "consent", "before", "code", "detail"),
 )
+_AT_ONCE = 1_000
+"""Rows that are written by one statement: more would be no faster, and take memory by the thousand."""
 _WAITING = ("pending", "sending", "accepted")
 
 Row = dict[str, Any]
@@ -229,8 +231,8 @@ class States:
                 standing["remote"] = None
         else:
             standing["standing"] = Standing.PRESENT if sure else Standing.POSSIBLE
-            if row["verb"] == "join" and self._refresh_us:
-                standing["refresh_us"] = self._now_us + self._refresh_us
+            if row["verb"] == "join":
+                standing["refresh_us"] = self._now_us + self._refresh_us if self._refresh_us else None
 
     def _counts(self, row: Row) -> bool:
         """Whether a row is the last that was sent for its subject: what came of older ones matters no more."""
@@ -318,26 +320,24 @@ class States:
 
     def write(self) -> None:
         """Write all that has moved: rows, standings, whose identifiers they are, and the ledger."""
-        if self._moved:
-            rows = [{"i": row["id"], **{name: row[name] for name in _ROW_COLUMNS}} for row in self._moved.values()]
+        for part in chunks(self._moved.values(), _AT_ONCE):
+            rows = [{"i": row["id"], **{name: row[name] for name in _ROW_COLUMNS}} for row in part]
             self._connection.execute(update(outbox).where(outbox.c.id == bindparam("i")), rows)
         touched = [self._found[subject] for subject in sorted(self._touched)]
         for standing in touched:
             differs = plan.verb(self._target.target.use, as_row(standing, 0)) is not None
             standing["open"] = differs and standing["subject"] not in self._closed
-        if touched:
-            here = (standings.c.target == bindparam("t")) & (standings.c.subject == bindparam("s"))
-            self._connection.execute(
-                update(standings).where(here),
-                [
-                    {"t": s["target"], "s": s["subject"], **{name: s[name] for name in _STANDING_COLUMNS}}
-                    for s in touched
-                ],
-            )
+        here = (standings.c.target == bindparam("t")) & (standings.c.subject == bindparam("s"))
+        for some in chunks(touched, _AT_ONCE):
+            rows = [
+                {"t": s["target"], "s": s["subject"], **{name: s[name] for name in _STANDING_COLUMNS}} for s in some
+            ]
+            self._connection.execute(update(standings).where(here), rows)
         # What else is reported of these persons may wait for what was taken back (see `leadup.delivery.reports`).
         back = {row["person"] for row in self._moved.values() if row["state"] not in _WAITING and _takes_back(row)}
         back -= being_erased(self._connection, back) if back else set()
         upsert(self._connection, dirty, [{"person": person} for person in sorted(back)], update=())
         changes = {s["subject"]: (self._sent_before[s["subject"]], pairs(s["remote"])) for s in touched}
         hold(self._connection, self._target.id, changes)
-        write_ledger(self._connection, self._now_us, self._target.id, self._lines)
+        for lines in chunks(self._lines, _AT_ONCE):
+            write_ledger(self._connection, self._now_us, self._target.id, lines)

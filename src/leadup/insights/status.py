@@ -12,6 +12,7 @@ from leadup.delivery.answers import told
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.holdouts import lots
 from leadup.delivery.planning import sent_before
+from leadup.delivery.replacing import replacing
 from leadup.identity import people
 from leadup.insights.words import instant
 from leadup.membership import Audience, Wanted, held_out, wanted, waterfall
@@ -70,8 +71,16 @@ def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
         "segment": target.target.name,
         "waterfall": {**steps, "accepted": _standing(connection, target)},
         "size": _size(connection, target),
+        "replacing": _replacing(connection, target),
         "warning": f"{could} people, below its min_size of {least}" if small else None,
     }
+
+
+def _replacing(connection: Connection, target: TargetRow) -> dict[str, Any] | None:
+    far = replacing(connection, target.id)
+    if far is None:
+        return None
+    return {"since": instant(far.since_us), **{n: getattr(far, n) for n in ("wanted", "renewed", "waiting")}}
 
 
 def _size(connection: Connection, target: TargetRow) -> dict[str, Any] | None:
