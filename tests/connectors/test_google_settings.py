@@ -153,4 +153,4 @@ def test_the_table_of_the_how_to_is_taken(tmp_path: Path) -> None:
     found = connect("google_ads", table, str(tmp_path / "leadup.toml")).settings
     assert isinstance(found, GoogleAdsSettings)
     assert found.terms_accepted
-    assert set(found.conversion_actions) == {"demo", "won"}
+    assert set(found.conversion_actions) == {"demo", "interest"}
