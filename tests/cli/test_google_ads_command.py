@@ -115,8 +115,9 @@ def test_the_end_of_the_version_is_told_in_time(leadup: Command, monkeypatch: py
     assert "pip install --upgrade 'leadup[google-ads]'" in leadup("actions").stdout
 
 
-def test_promoting_shows_first_and_does_nothing(leadup: Command, sandbox: GoogleAdsSandbox) -> None:
-    done = leadup("promote", "leadup: interest")
+@pytest.mark.parametrize("action", ["leadup: interest", "interest", "8"], ids=["there", "in the rules", "id"])
+def test_promoting_shows_first_and_does_nothing(leadup: Command, sandbox: GoogleAdsSandbox, action: str) -> None:
+    done = leadup("promote", action)
     assert done.exit_code == 0
     for text in (
         "leadup: interest becomes primary",
@@ -180,7 +181,7 @@ def test_the_last_one_in_bidding_is_told(leadup: Command) -> None:
 
 
 def test_an_action_that_is_not_there_names_those_that_are(leadup: Command) -> None:
-    done = leadup("promote", "interest")
+    done = leadup("promote", "intrest")
     assert done.exit_code == 6
     assert "'Demo', 'leadup: interest'" in done.stderr
 

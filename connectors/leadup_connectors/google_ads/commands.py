@@ -80,7 +80,7 @@ def actions(desk: Desk, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def promote(desk: Desk, action: str, yes: bool, as_json: bool) -> None:
-    """Let bidding use ACTION (a name or an id): make it primary, and its goal biddable.
+    """Let bidding use ACTION (a name, there or in the rules, or an id): make it primary, and its goal biddable.
 
     Shows first what that would change; only --yes does it. `leadup google-ads demote` is the way back.
     """
@@ -93,9 +93,10 @@ def promote(desk: Desk, action: str, yes: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def demote(desk: Desk, action: str, yes: bool, as_json: bool) -> None:
-    """Take ACTION (a name or an id) out of bidding: make it secondary, and its goal too if no other needs it.
+    """Take ACTION (a name, there or in the rules, or an id) out of bidding.
 
-    Shows first what that would change; only --yes does it.
+    It becomes secondary, and so does its goal if no other action needs it. Shows first what that would change; only
+    --yes does it.
     """
     _change(desk, action, "demote", demotion, Actions.demote, yes=yes, as_json=as_json)
 
@@ -111,7 +112,7 @@ def _change(
     as_json: bool,
 ) -> None:
     account = _account(desk)
-    action = account.named(name)
+    action = account.named(_meant(desk, name))
     report = judge(action, _seen(desk, account))
     done = yes and bool(report.does)
     if not as_json:
@@ -124,6 +125,15 @@ def _change(
         desk.say("Nothing to do: it is so already.")
     else:
         desk.say("Done." if done else f"Nothing was changed. To do it: leadup google-ads {verb} {action.id} --yes")
+
+
+def _meant(desk: Desk, name: str) -> str:
+    """What the account calls the action of a conversion that the rules name; any other name is taken as it is."""
+    target = next((target for target in desk.conversions if target.name == name), None)
+    if target is None:
+        return name
+    said = desk.settings.conversion_actions.get(name)
+    return (said.id or said.name if said else None) or target.remote_name
 
 
 def _account(desk: Desk) -> Actions:

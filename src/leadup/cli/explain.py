@@ -85,12 +85,21 @@ def _show(answer: dict[str, Any]) -> None:
         if episode := one["episode"]:
             _show_episode(episode, one["minor"], one["currency"])
         for report in one["reports"]:
-            out.print(f"  {report['target']}: stands {report['stands']}; {report['why']}")
+            out.print(f"  {report['target']}: {_standing(report['stands'])}; {report['why']}", markup=False)
     if answer["ledger"]:
         out.print("\n[bold]ledger[/]")
     for line in answer["ledger"]:
         tail = " ".join(part for part in (line["code"], line["detail"]) if part)
         out.print(f"  {line['at']}  {line['target']}  {line['verb']} {line['what']}  {tail}")
+
+
+def _standing(stands: dict[str, Any] | None) -> str:
+    if stands is None:
+        return "does not stand there"
+    known = stands["minor"] is not None and stands["currency"] is not None
+    return (
+        f"stands there with {Money(stands['minor'], stands['currency'])}" if known else "stands there, without a value"
+    )
 
 
 def _show_episode(episode: dict[str, Any], minor: int | None, currency: str | None) -> None:
