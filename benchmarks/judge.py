@@ -17,14 +17,17 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from judging import rivals
-from judging.data import COLUMNS, NO_FACTS, Persons, make, parts_of
+from judging.data import COLUMNS, Persons, State, make, parts_of, state_of
 from judging.measure import Took, alone, fastest
 from judging.rules import NOW, make_program
 
@@ -59,7 +62,8 @@ def judge_in_one(parts: Sequence[Persons], options: argparse.Namespace) -> Row:
 
 
 def _judge_all(parts: Sequence[Persons], options: argparse.Namespace, workers: int) -> Row:
-    program = make_program(options.rules)
+    program, state = make_program(options.rules), state_of(parts)
+    parts = [replace(part, state=state) for part in parts]
     with Pool(workers) as pool:
         started, _ = fastest(lambda: list(pool.each(abs, range(4 * workers))), 1)
 
@@ -86,18 +90,18 @@ def tally(verdicts: pa.Table) -> rivals.Members:
 
 
 def tick(parts: Sequence[Persons], options: argparse.Namespace) -> Row:
-    """Judge some thousand persons, drawn by lot: of every part, their rows alone are read."""
-    program, begin, end = make_program(options.rules), parts[0].first, parts[-1].end
-    dirty = np.sort(np.random.default_rng(options.seed).choice(np.arange(begin, end), options.dirty, replace=False))
-
-    def work() -> pa.Table:
-        borders = np.searchsorted(dirty, [part.first for part in parts[1:]])
-        read = [part.some(some) for part, some in zip(parts, np.split(dirty, borders), strict=True) if len(some)]
-        people, signals = (pa.concat_tables(tables) for tables in zip(*read, strict=True))
-        return judge(program, people, signals.combine_chunks(), NO_FACTS, at=NOW, watermarks={})
-
+    """Judge some thousand persons, drawn by lot: their rows alone are read."""
+    program, state = make_program(options.rules), state_of(parts)
+    dirty = np.random.default_rng(options.seed).choice(state.persons, options.dirty, replace=False)
+    dirty.sort()
+    work = partial(_judge_some, program, state, dirty)
+    work()  # maps the files, as a daemon has them mapped
     took, verdicts = fastest(work, 2 * options.times)
     return _row(took, rows=verdicts.num_rows)
+
+
+def _judge_some(program: Program, state: State, persons: npt.NDArray[np.int64]) -> pa.Table:
+    return judge(program, *state.gather(persons), at=NOW, watermarks={})
 
 
 def rival(name: str) -> Callable[[Sequence[Persons], argparse.Namespace], Row]:
@@ -174,7 +178,9 @@ def main() -> None:
 
 def prove(options: argparse.Namespace, folder: str) -> None:
     program, persons = make_program(options.rules), options.events // 10
-    whole = len(make(Path(folder), options.events, persons, options.seed))
+    whole = len(parts_of(Path(folder), persons))
+    sizes = list(dict.fromkeys(max(whole // step, 1) for step in STEPS))
+    make(Path(folder), options.events, persons, options.seed, sizes)
     kinds = Counter(name.rstrip("0123456789") for name in program.segments)
     print(f"{options.events:,} events of {persons:,} persons, {processors()} processors")
     print(f"{options.rules} rules: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}\n")
@@ -197,13 +203,13 @@ def prove(options: argparse.Namespace, folder: str) -> None:
     others = {"judge_in_one": "judge, one process", "polars": "Polars, streaming", "duckdb": "DuckDB, fused"}
     rows(whole, ours | others, "bar: at most 8.0 x, 2,048 MiB")
     print(f"(starting the workers took {row(whole, 'judge')['started']:.2f} s, once, which is not in the above)\n")
-    few = max(whole // STEPS[0], 1)
+    few = sizes[0]
     print("A twentieth of it:")
     rows(few, ours | {"pandas": "pandas"})
 
     print(f"How it grows. A tick judges {options.dirty:,} persons in one process: bar: at most 1/20 of everyone")
     print(f"{'events':>12}{'scan s':>10}{'judge s':>10}{'of scan':>10}{'peak MiB':>10}{'tick s':>10}{'of judge':>10}")
-    for parts in dict.fromkeys(max(whole // step, 1) for step in STEPS):
+    for parts in sizes:
         scanned, judged, ticked = (row(parts, name)["cpu"] for name in ("scan", "judge", "tick"))
         print(
             f"{row(parts, 'scan')['rows']:>12,}{scanned:>10.3f}{judged:>10.3f}{judged / scanned:>8.1f} x"

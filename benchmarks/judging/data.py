@@ -1,11 +1,11 @@
-"""The events: made from a seed, in parts of whole persons, as columns to map into memory and as Parquet."""
+"""The events: made from a seed, as Parquet in parts of whole persons, and as signals in the product's columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from functools import cache, partial
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -15,59 +15,68 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from judging.rules import DAY, DAYS, NOW, PATTERNS, PAYS, make_program
+from leadup.engine.columns import Columns, read, write
+from leadup.engine.pieces import KEY, Spans, assemble
 from leadup.engine.pool import Pool
-from leadup.rules.signals import signal_schema
+from leadup.rules.signals import properties_by_pattern, signal_schema
+from leadup.types import EVER, NEVER
 
-PERSONS = 25_000
-"""Of one part."""
+PERSONS = 1 << 15
+"""Of one part, at most."""
 COLUMNS = ("person", "code", "at", "path", "amount")
 """What judging reads of an event: as Parquet has it, for the scan and for the others."""
 PATHS = pa.array(["/", "/blog", "/docs", "/pricing", "/pricing/eu"])
 NO_FACTS = pa.schema(
     {"person": pa.int64(), "trait": pa.string(), "at": pa.int64(), "text": pa.string(), "num": pa.float64()}
 ).empty_table()
+Tables = tuple[pa.Table, pa.Table, pa.Table]
+
+
+@dataclass(frozen=True)
+class State:
+    """The signals of some persons, 0 to ``persons - 1``, in files by pattern."""
+
+    folder: Path
+    persons: int
+
+    def gather(self, persons: npt.NDArray[np.int64]) -> Tables:
+        """Read people, signals and facts of these persons (ascending), as a tick does; each is his own anchor."""
+        ever, never = np.full(len(persons), EVER), np.full(len(persons), NEVER)
+        program, code = make_program(), {name: place for place, name in enumerate(PATTERNS)}
+        spans, nothing = Spans(persons, persons, ever, never), np.empty(0, np.int64)
+        pieces = read(_mapped(self.folder), spans, nothing, code, properties_by_pattern(program))
+        people = pa.table({"person": persons, "known_from": np.full(len(persons), NOW - DAYS * DAY)})
+        return people, assemble(pieces, PATTERNS, signal_schema(program)), NO_FACTS
+
+
+@cache
+def _mapped(folder: Path) -> list[tuple[str, Columns]]:
+    return [(name, Columns.open(folder / f"{name}.arrow")) for name in PATTERNS]
 
 
 @dataclass(frozen=True)
 class Persons:
-    """One part: its persons, and their signals in order of pattern, person and instant."""
+    """One part: persons ``first`` to ``end - 1``."""
 
     folder: Path
     number: int
     first: int
     end: int
+    state: State | None = None
 
     @property
     def parquet(self) -> Path:
         return self.folder / f"{self.number:03}.parquet"
 
     @property
-    def arrow(self) -> Path:
+    def draft(self) -> Path:
+        """Its signals in order of pattern, person and instant, from which the states' files are made."""
         return self.folder / f"{self.number:03}.arrow"
 
-    def read(self) -> tuple[pa.Table, pa.Table, pa.Table]:
-        """Map the signals into memory."""
-        return people(np.arange(self.first, self.end)), self.signals, NO_FACTS
-
-    def some(self, persons: npt.NDArray[np.int64]) -> tuple[pa.Table, pa.Table]:
-        """Read these of its persons (ascending): pattern by pattern, found by bisection."""
-        signals = self.signals
-        pattern, person = signals["pattern"].chunk(0).indices.to_numpy(), signals["person"].chunk(0).to_numpy()
-        bounds = np.searchsorted(pattern, np.arange(len(PATTERNS) + 1, dtype=pattern.dtype)).tolist()
-        begin, end = (
-            np.concatenate([low + np.searchsorted(person[low:high], persons, side) for low, high in pairwise(bounds)])
-            for side in ("left", "right")
-        )
-        rows = np.arange((end - begin).sum()) + np.repeat(end - np.cumsum(end - begin), end - begin)
-        return people(persons), signals.take(pa.array(rows))
-
-    @property
-    def signals(self) -> pa.Table:
-        return pa.ipc.open_file(pa.memory_map(str(self.arrow))).read_all()
-
-
-def people(ids: npt.NDArray[np.int64]) -> pa.Table:
-    return pa.table({"person": ids, "known_from": np.full(len(ids), NOW - DAYS * DAY)})
+    def read(self) -> Tables:
+        if self.state is None:
+            raise ValueError("No state has been chosen to read them from.")
+        return self.state.gather(np.arange(self.first, self.end))
 
 
 def parts_of(folder: Path, persons: int) -> list[Persons]:
@@ -75,15 +84,25 @@ def parts_of(folder: Path, persons: int) -> list[Persons]:
     return [Persons(folder, number, *ends) for number, ends in enumerate(pairwise(borders))]
 
 
-def make(folder: Path, events: int, persons: int, seed: int) -> Sequence[Persons]:
-    """Write the events of all persons: each has one at least, and some have hundreds."""
+def state_of(parts: Sequence[Persons]) -> State:
+    """Return the state that holds just these parts."""
+    return State(parts[0].folder / f"signals-{len(parts)}", parts[-1].end)
+
+
+def make(folder: Path, events: int, persons: int, seed: int, sizes: Sequence[int]) -> None:
+    """Write the events of all persons: each has one at least, and some have hundreds.
+
+    ``sizes``: of how many parts, counted from the first, there is to be a state.
+    """
     random = np.random.default_rng(seed)
     activity = random.lognormal(sigma=1.0, size=persons)
     count = 1 + random.multinomial(events - persons, activity / activity.sum())
     parts = parts_of(folder, persons)
     with Pool() as pool:
         list(pool.each(partial(_write, seed), [(part, count[part.first : part.end]) for part in parts]))
-    return parts
+        list(pool.each(_write_file, product([parts[:size] for size in sizes], range(len(PATTERNS)))))
+    for part in parts:
+        part.draft.unlink()
 
 
 def _write(seed: int, work: tuple[Persons, npt.NDArray[np.int64]]) -> None:
@@ -102,18 +121,25 @@ def _write(seed: int, work: tuple[Persons, npt.NDArray[np.int64]]) -> None:
     pq.write_table(pa.table(plain), part.parquet, compression="zstd", use_dictionary=["code", "path", "amount"])
 
     texts = pa.array([str(100 * n) for n in range(100)])
-    columns = {
-        "person": person,
-        "pattern": pa.DictionaryArray.from_arrays(code.astype(np.int32), pa.array(PATTERNS)),
+    signals = {
+        "anchor": person,
         "at": at,
-        "key": pc.cast(pa.array(np.arange(rows)), pa.string()),
+        "number": np.arange(rows) + (part.number << 32),
+        "key": pa.Array.from_buffers(KEY, rows, [None, pa.py_buffer(random.bytes(16 * rows))]),
         "text:amount": pa.DictionaryArray.from_arrays(pc.if_else(free, None, pa.array(cents)), texts),
         "num:amount": pc.cast(amount, pa.float64()),
-        "text:event_id": pa.nulls(rows, pa.string()).dictionary_encode(),
-        "num:event_id": pa.nulls(rows, pa.float64()),
         "text:path": pa.DictionaryArray.from_arrays(path, PATHS),
-        "num:path": pa.nulls(rows, pa.float64()),
     }
-    table = pa.table(columns, schema=signal_schema(make_program()))
-    with pa.OSFile(str(part.arrow), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+    table = pa.table({"code": code, **signals})
+    with pa.OSFile(str(part.draft), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
         file.write_table(table.take(pa.array(np.argsort(code, kind="stable"))).combine_chunks())
+
+
+def _write_file(work: tuple[Sequence[Persons], int]) -> None:
+    """Write the signals of one pattern into a state of some parts."""
+    parts, wanted = work
+    drafts = [pa.ipc.open_file(pa.memory_map(str(part.draft))).read_all() for part in parts]
+    bounds = [np.searchsorted(draft["code"].to_numpy(), np.array([wanted, wanted + 1], np.int8)) for draft in drafts]
+    mine = [draft.slice(low, high - low) for draft, (low, high) in zip(drafts, bounds, strict=True)]
+    folder = state_of(parts).folder
+    write(folder, pa.concat_tables(mine).drop_columns("code")).rename(folder / f"{PATTERNS[wanted]}.arrow")

@@ -9,8 +9,8 @@ asked for are read. It has a row for each anchor, in ascending order:
   int64, ``key`` binary of 16 bytes, and of each property that some signal has ``text:NAME`` (dictionary of strings)
   and ``num:NAME`` (float64), without those that would be null throughout.
 
-:func:`write` makes a file from a flat table, :class:`Columns` reads one, :func:`assemble` makes the kernel's table of
-what was read from several. Anything that reads Arrow can map such a file::
+:func:`write` makes a file from a flat table, :class:`Columns` reads one, :func:`read` what is whose from several.
+Anything that reads Arrow can map such a file::
 
     table = Columns.open(path).table()        # flat, in order of anchor, at and key
 """
@@ -24,25 +24,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leadup.engine.pieces import KEY, Piece, Rows, Spans, used
 from leadup.rules.signals import TEXTS
 from leadup.rules.verdicts import Instants
 from leadup.rules.where import Texts, property_columns
 
-Rows = npt.NDArray[np.intp]
-KEY: Final = pa.binary(16)
 BASE: Final = pa.schema([("anchor", pa.int64()), ("at", pa.int64()), ("number", pa.int64()), ("key", KEY)])
 """The columns that every table of signals has before it is written; those of properties follow."""
 SUFFIX: Final = ".arrow"
 DRAFT: Final = ".part"
 """The ending of a file that is being written."""
-_HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
 
 
 # ---------------------------------------------------------------- writing
@@ -109,15 +106,8 @@ def _one(table: pa.Table, name: str) -> pa.Array:
 
 def _compact(texts: pa.DictionaryArray) -> pa.DictionaryArray:
     """Leave out the texts that no row has any more."""
-    known, code = _used(Texts.of(texts))
+    known, code = used(Texts.of(texts))
     return pa.DictionaryArray.from_arrays(pa.array(code, pa.int32(), mask=code < 0), known)
-
-
-def _used(texts: Texts) -> tuple[pa.Array, npt.NDArray[np.integer]]:
-    """Return the texts that some row has, and each row's place among them, -1 for none."""
-    used = np.unique(texts.code)
-    used = used[used >= 0]
-    return texts.known.take(pa.array(used)), np.where(texts.code < 0, -1, np.searchsorted(used, texts.code))
 
 
 # ---------------------------------------------------------------- reading
@@ -165,33 +155,37 @@ class Columns:
         numbers: Instants = self.signals.field("number").to_numpy()
         return numbers
 
-    def of(self, anchors: Instants) -> tuple[Rows, Rows]:
-        """Return the signals of these anchors (ascending), each as the place of its anchor in them, and its row."""
-        nothing = np.empty(0, np.intp)
-        if not len(self.anchors) or not len(anchors):
-            return nothing, nothing
-        place = np.minimum(np.searchsorted(self.anchors, anchors), len(self.anchors) - 1)
-        which = np.flatnonzero(self.anchors[place] == anchors)
-        begin, end = self.begin[place[which]], self.begin[place[which] + 1]
-        count = end - begin
-        ahead = np.cumsum(count) - count
-        row = np.arange(count.sum()) + np.repeat(begin - ahead, count)
-        return np.repeat(which, count), row
+    def of(self, spans: Spans) -> tuple[Rows, Instants, Rows | slice]:
+        """Return which of the spans have signals of their anchors here, how many each, and their rows, span by span.
 
-    def piece(self, pattern: int, person: Instants, row: Rows, properties: Collection[str]) -> Piece:
+        The rows are a slice where they stand together, as those of all anchors from one to another do.
+        """
+        if not len(spans.anchor):
+            return np.empty(0, np.intp), np.empty(0, np.int64), slice(0, 0)
+        first, last = np.searchsorted(self.anchors, spans.anchor[[0, -1]], "left").tolist()
+        last += 1  # whether it is there or not: a neighbour more is found to be none
+        near = self.anchors[first:last]
+        which, place = spans.find(near)
+        place += first
+        begin, end = self.begin[place], self.begin[place + 1]
+        count = end - begin
+        if len(place) and (begin[1:] == end[:-1]).all():
+            return which, count, slice(int(begin[0]), int(end[-1]))
+        ahead = np.cumsum(count) - count
+        return which, count, np.arange(count.sum()) + np.repeat(begin - ahead, count)
+
+    def piece(self, pattern: int, person: Instants, row: Rows | slice, properties: Collection[str]) -> Piece:
         """Take rows, each for its person."""
-        taken = pa.array(row)
         names = {field.name for field in self.signals.type}
         texts, numbers = {}, {}
         for name in properties:
             if f"text:{name}" in names:
                 column = self.signals.field(f"text:{name}")
-                codes = pc.fill_null(column.indices.take(taken), -1).to_numpy()
-                texts[name] = Texts(*_used(Texts(column.dictionary, codes)))
+                codes = pc.fill_null(_some(column.indices, row), -1).to_numpy()
+                texts[name] = Texts(*used(Texts(column.dictionary, codes)))
             if f"num:{name}" in names:
-                numbers[name] = self.signals.field(f"num:{name}").take(taken)
-        keys = self.signals.field("key").take(taken)
-        return Piece(np.full(len(row), pattern, np.int32), person, self.at[row], keys, texts, numbers)
+                numbers[name] = _some(self.signals.field(f"num:{name}"), row)
+        return Piece(pattern, person, self.at[row], _some(self.signals.field("key"), row), texts, numbers)
 
     def table(self) -> pa.Table:
         """Return all signals as a flat table, as :func:`write` takes it, in order of anchor, instant and key."""
@@ -200,66 +194,31 @@ class Columns:
         return pa.table([pa.array(anchor), *self.signals.flatten()], ["anchor", *names])
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some signals, each of its person."""
-
-    pattern: npt.NDArray[np.int32]
-    """The place of each one's pattern in the list that :func:`assemble` is given."""
-    person: Instants
-    at: Instants
-    key: pa.Array
-    """``KEY``."""
-    texts: Mapping[str, Texts]
-    """By property; where one is left out, no signal has it."""
-    numbers: Mapping[str, pa.Array]
+def _some(array: pa.Array, row: Rows | slice) -> pa.Array:
+    return array.slice(row.start, row.stop - row.start) if isinstance(row, slice) else array.take(pa.array(row))
 
 
-def assemble(pieces: Sequence[Piece], patterns: Sequence[str], schema: pa.Schema) -> pa.Table:
-    """Put pieces together to a table as :func:`leadup.rules.signals.signal_schema` describes it."""
-    sizes = [len(piece.at) for piece in pieces]
-    code = _joined([piece.pattern for piece in pieces], np.int32)
-    columns: dict[str, Any] = {
-        "person": _joined([piece.person for piece in pieces], np.int64),
-        "pattern": pa.DictionaryArray.from_arrays(pa.array(code), pa.array(patterns, pa.string())),
-        "at": _joined([piece.at for piece in pieces], np.int64),
-        "key": _hex(pa.concat_arrays([piece.key for piece in pieces]) if pieces else pa.array([], KEY)),
-    }
-    for field in schema:
-        kind, _, name = field.name.partition(":")
-        if kind == "text":
-            columns[field.name] = _texts([piece.texts.get(name) for piece in pieces], sizes)
-        elif kind == "num":
-            missing = (pa.nulls(size, pa.float64()) for size in sizes)
-            parts = [piece.numbers.get(name, none) for piece, none in zip(pieces, missing, strict=True)]
-            columns[field.name] = pa.concat_arrays(parts) if parts else pa.array([], pa.float64())
-    return pa.table([columns[field.name] for field in schema], schema=schema)
+def read(
+    mapped: Iterable[tuple[str, Columns]],
+    spans: Spans,
+    gone: Instants,
+    code: Mapping[str, int],
+    properties: Mapping[str, Collection[str]],
+) -> list[Piece]:
+    """Read the signals of spans from columns by pattern, with those of its properties that are asked for.
 
-
-def _joined(arrays: Sequence[npt.NDArray[Any]], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    return np.concatenate(arrays) if arrays else np.empty(0, kind)
-
-
-def _texts(found: Sequence[Texts | None], sizes: Sequence[int]) -> pa.DictionaryArray:
-    """Join texts; each different one is known once."""
-    there = [texts for texts in found if texts is not None]
-    known = pa.concat_arrays([texts.known.cast(pa.string()) for texts in there]) if there else pa.array([], pa.string())
-    encoded = known.dictionary_encode()
-    place = np.append(encoded.indices.to_numpy(), np.int32(-1)).astype(np.int32)
-    codes, ahead = [], 0
-    for texts, size in zip(found, sizes, strict=True):
-        if texts is None:
-            codes.append(np.full(size, -1, np.int32))
-        else:
-            codes.append(place[np.where(texts.code < 0, -1, texts.code + ahead)])
-            ahead += len(texts.known)
-    code = _joined(codes, np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(code, pa.int32(), mask=code < 0), encoded.dictionary)
-
-
-def _hex(keys: pa.Array) -> pa.Array:
-    """Return keys as the kernel has them: 32 digits each."""
-    raw = np.frombuffer(keys.buffers()[1] if len(keys) else b"", np.uint8)
-    raw = raw[16 * keys.offset : 16 * (keys.offset + len(keys))]
-    offsets = pa.py_buffer(np.arange(0, 32 * len(keys) + 1, 32, dtype=np.int32))
-    return pa.StringArray.from_buffers(len(keys), offsets, pa.py_buffer(_HEX[raw]))
+    ``gone`` are the numbers of signals to leave out. The pieces come in the order of ``code``; if each person has one
+    anchor, in the same order, their signals are in order of person and instant.
+    """
+    pieces = []
+    for pattern, columns in sorted(mapped, key=lambda one: code[one[0]]):
+        which, count, row = columns.of(spans)
+        person = np.repeat(spans.person[which], count)
+        if len(gone) or spans.bounded[which].any():
+            at, span = columns.at[row], np.repeat(which, count)
+            mine = (at >= spans.begin[span]) & (at < spans.end[span]) & ~np.isin(columns.number[row], gone)
+            row = np.arange(row.start, row.stop) if isinstance(row, slice) else row
+            row, person = row[mine], person[mine]
+        if len(person):
+            pieces.append(columns.piece(code[pattern], person, row, properties[pattern]))
+    return pieces

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, Text, and_, func, select, type_coerce
 
-from leadup.engine.columns import KEY, Piece, assemble, properties_of
+from leadup.engine.columns import properties_of, read
 from leadup.engine.facts import people_table
 from leadup.engine.listed import who_is_on
+from leadup.engine.pieces import KEY, Piece, Spans, assemble
 from leadup.engine.signal_files import Manifest, SignalFiles, manifest
 from leadup.identity import people
 from leadup.identity.bulk import among
@@ -30,61 +30,42 @@ def gather(
 
     Only signals of patterns that the program reads. With ``files``, those that they hold are read from there.
     """
-    owned = _owned(connection, persons)
-    known = _known(owned)
+    owned, since = _owned(connection, persons)
+    known = _known(owned, since)
     who = people_table(program, known, who_is_on(connection, program, known.keys()))
     return who, _signals(connection, program, persons, owned, files), fact_table(people.facts_of(connection, persons))
 
 
-@dataclass(frozen=True, slots=True)
-class _Owned:
-    """Which identifiers are whose and when, in order of the identifier; one element a span."""
-
-    identifier: Instants
-    person: Instants
-    begin: Instants
-    end: Instants
-    since: Instants
-    """When the person was first seen under it."""
-
-
-def _owned(connection: Connection, persons: Collection[int]) -> _Owned:
+def _owned(connection: Connection, persons: Collection[int]) -> tuple[Spans, Instants]:
+    """Return which identifiers are whose and when, and when each person was first seen under each."""
     query = (
         select(spans.c.identifier, spans.c.person, spans.c.from_us, spans.c.until_us, identifiers.c.first_us)
         .join(identifiers, identifiers.c.id == spans.c.identifier)
         .where(spans.c.person.in_(among(persons)))
     )
     rows = np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, 5)
-    identifier, person, begin, end, first = rows[np.argsort(rows[:, 0], kind="stable")].T
-    return _Owned(identifier, person, begin, end, np.where(begin == EVER, first, begin))
+    identifier, person, begin, end, first = rows[np.argsort(rows[:, 0], kind="stable")].T.copy()
+    return Spans(identifier, person, begin, end), np.where(begin == EVER, first, begin)
 
 
-def _known(owned: _Owned) -> dict[int, int]:
+def _known(owned: Spans, since: Instants) -> dict[int, int]:
     """Return when each person was first seen, in order of the persons."""
     persons, row = np.unique(owned.person, return_inverse=True)
     known = np.full(len(persons), NEVER)
-    np.minimum.at(known, row, owned.since)
+    np.minimum.at(known, row, since)
     return dict(zip(persons.tolist(), known.tolist(), strict=True))
 
 
 def _signals(
-    connection: Connection, program: Program, persons: Collection[int], owned: _Owned, files: SignalFiles | None
+    connection: Connection, program: Program, persons: Collection[int], owned: Spans, files: SignalFiles | None
 ) -> pa.Table:
     patterns = patterns_read(program)
     code = {name: place for place, name in enumerate(patterns)}
-    read = {name: sorted(properties) for name, properties in properties_by_pattern(program).items()}
+    properties = properties_by_pattern(program)
     held = manifest(connection) if files else Manifest(0, 0, ())
     mapped, broken = files.mapped(file for file in held.files if file.pattern in code) if files else ([], set[str]())
-    gone = _gone(connection, owned.identifier) if mapped else np.empty(0, np.int64)
-    pieces = []
-    for pattern, columns in mapped:
-        span, row = columns.of(owned.identifier)
-        at = columns.at[row]
-        mine = (at >= owned.begin[span]) & (at < owned.end[span])
-        if len(gone):
-            mine &= ~np.isin(columns.number[row], gone)
-        if mine.any():
-            pieces.append(columns.piece(code[pattern], owned.person[span[mine]], row[mine], read[pattern]))
+    gone = _gone(connection, owned.anchor) if mapped else np.empty(0, np.int64)
+    pieces = read(mapped, owned, gone, code, properties)
     names = sorted(properties_read(program))
     pieces += _from_table(connection, persons, code, names, 0 if broken else held.upto, held.upto, broken)
     return assemble(pieces, patterns, signal_schema(program))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -68,28 +69,26 @@ class People:
 
 
 class Signals:
-    """The signals of some patterns and persons, sorted by person and instant, or by pattern first if they come so."""
+    """The signals of some patterns and persons: of each pattern in order of person, instant and key."""
 
     def __init__(self, table: pa.Table, people: People, patterns: Iterable[str]) -> None:
         self._table = table
         self._texts: dict[str, Texts] = {}
-        self._code = {name: code for code, name in enumerate(patterns)}
+        names = {name: code for code, name in enumerate(patterns)}
         person = people.row_of(column(table, "person").to_numpy())
-        code, at = _codes(column(table, "pattern"), self._code), column(table, "at").to_numpy()
+        code, at = _codes(column(table, "pattern"), names), column(table, "at").to_numpy()
         wanted = (person >= 0) & (code >= 0)
         row = np.arange(len(wanted))
         if not wanted.all():
             row, person, code, at = row[wanted], person[wanted], code[wanted], at[wanted]
-        self._persons, self._by_pattern = len(people), None
-        if not _in_order(person, at):
-            by_pattern = code * np.int64(len(people)) + person
-            if _in_order(by_pattern, at):
-                self._by_pattern = by_pattern
-                row = self._untied(row, by_pattern, at)
-            else:
-                order = in_order(person, at)
-                row, person, code, at = row[order], person[order], code[order], at[order]
-        self._row, self._person, self._at, self._code_of = row, person, at, code
+        if (code[1:] < code[:-1]).any():
+            order = np.argsort(code, kind="stable")  # of small numbers: no comparisons, a few passes over them
+            row, person, code, at = row[order], person[order], code[order], at[order]
+        borders = np.searchsorted(code, np.arange(len(names) + 1, dtype=code.dtype)).tolist()
+        self._parts = {
+            name: self._sorted(row[begin:end], person[begin:end], at[begin:end])
+            for name, (begin, end) in zip(names, pairwise(borders), strict=True)
+        }
         self._event_id = _numbered(self.texts(EVENT_ID))
 
     def split(self, begin: int, end: int) -> dict[str, tuple[Rows, Rows, Instants]]:
@@ -97,28 +96,22 @@ class Signals:
 
         In order of person, instant and key.
         """
-        codes = np.arange(len(self._code))
-        if self._by_pattern is None:
-            part = slice(*np.searchsorted(self._person, (begin, end)))
-            # Sorting the few rows of a block is faster than sorting all of them: its columns stay in the cache.
-            order = np.argsort(self._code_of[part], kind="stable")
-            row, person, at = self._row[part][order], self._person[part][order], self._at[part][order]
-            count = np.bincount(self._code_of[part], minlength=len(codes))
-            last = np.cumsum(count)
-            first = last - count
-            row = self._untied(row, np.repeat(codes * self._persons, count) + person, at)
-        else:
-            row, person, at = self._row, self._person, self._at
-            first, last = (np.searchsorted(self._by_pattern, codes * self._persons + edge) for edge in (begin, end))
-        parts = map(slice, first.tolist(), last.tolist())
-        return {name: (row[of], person[of] - begin, at[of]) for name, of in zip(self._code, parts, strict=True)}
+        found = {}
+        for name, (row, person, at) in self._parts.items():
+            of = slice(*np.searchsorted(person, (begin, end)).tolist())
+            found[name] = row[of], person[of] - begin, at[of]
+        return found
 
-    def _untied(self, row: Rows, by_pattern: Instants, at: Instants) -> Rows:
-        """Put rows of one pattern, person and instant in order of their keys: equal in all else, they alone move."""
-        tied = at[1:] == at[:-1]
-        if tied.any():
-            tied &= by_pattern[1:] == by_pattern[:-1]
-        return _by_key(row, tied, column(self._table, "key")) if tied.any() else row
+    def _sorted(self, row: Rows, person: Rows, at: Instants) -> tuple[Rows, Rows, Instants]:
+        """Put rows of one pattern in order of person, instant and key, as they mostly are."""
+        same = person[1:] == person[:-1]
+        if (person[1:] < person[:-1]).any() or (same & (at[1:] < at[:-1])).any():
+            order = in_order(person, at)
+            row, person, at = row[order], person[order], at[order]
+            same = person[1:] == person[:-1]
+        tied = same & (at[1:] == at[:-1])
+        # Equal in all else, they alone move.
+        return (_by_key(row, tied, column(self._table, "key")) if tied.any() else row), person, at
 
     def event_ids(self, row: Rows) -> npt.NDArray[np.int32] | None:
         """Return the ``event_id`` of these rows as a number, -1 where there is none; None if no row has one."""
@@ -158,19 +151,14 @@ def _numbered(texts: Texts) -> npt.NDArray[np.int32] | None:
     return numbers
 
 
-def _in_order(person: Rows, at: Instants) -> bool:
-    """Return whether the rows stand in order of person and instant."""
-    if (person[1:] < person[:-1]).any():
-        return False
-    later = (person[1:] > person[:-1]) | ((person[1:] == person[:-1]) & (at[1:] >= at[:-1]))
-    return bool(later.all())
-
-
 def _by_key(row: Rows, tied: Mask, key: pa.Array) -> Rows:
-    """Put the rows that are tied in order of their keys (by code point)."""
+    """Put the rows that are tied in order of their keys: texts by code point, or bytes."""
     place = np.flatnonzero(np.append(tied, False) | np.insert(tied, 0, False))
     group = np.cumsum(~np.insert(tied, 0, False)[place])
-    ties = pa.table({"group": group, "key": key.take(pa.array(row[place])).cast(pa.string())})
+    keys = key.take(pa.array(row[place]))
+    ties = pa.table(
+        {"group": group, "key": keys if pa.types.is_fixed_size_binary(keys.type) else keys.cast(pa.string())}
+    )
     order = pc.sort_indices(ties, sort_keys=[("group", "ascending"), ("key", "ascending")]).to_numpy()
     row = row.copy()
     row[place] = row[place][order]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -63,7 +65,7 @@ def judge(
     - ``people``: ``person`` int64 (each once), ``known_from`` int64, the instant of his first event or fact. Whoever
       is known only later than ``at`` is not seen: nothing holds for him until then.
       Of each list of the program, ``list:NAME`` bool: who is on it (:func:`leadup.engine.facts.people_table`).
-    - ``signals``: as :func:`leadup.rules.signals.signal_schema`, in any order (fastest by person, ``at``, ``key``).
+    - ``signals``: as :func:`leadup.rules.signals.signal_schema`, in any order (fastest by pattern, person, ``at``).
       Signals of other persons are left out; the ``key`` of a signal is unique for a person and pattern.
     - ``facts``: ``person`` int64, ``trait`` string, ``at`` int64, ``text`` string, ``num`` float64 (as
       :func:`leadup.rules.where.text_and_number` gives them). Of one instant the last row counts.
@@ -83,14 +85,15 @@ def judge(
 
     ``block`` has no influence on the result.
     """
+    _keep_memory()
     known_from = column(people, "known_from").to_numpy()
     index = People(column(people, "person").to_numpy())
     sorted_signals = Signals(signals, index, patterns_read(program))
     current = Facts(facts, index, len(known_from), at=at)
     listed = {name: column(people, f"list:{name}").to_numpy(zero_copy_only=False) for name in program.lists}
     tables = []
-    for begin in range(0, max(len(known_from), 1), block):
-        end = min(begin + block, len(known_from))
+    borders = np.linspace(0, len(known_from), max(-(-len(known_from) // block), 1) + 1).astype(int).tolist()
+    for begin, end in pairwise(borders):
         history = History(sorted_signals, program.patterns, begin, end, at=at)
         judgement = _Judgement(program, history, current, listed, begin, end, at=at, watermarks=watermarks)
         verdicts = judgement.columns(known_from[begin:end])
@@ -99,6 +102,17 @@ def judge(
         columns = {name: arrow[id(values)] for name, values in verdicts.items()}
         tables.append(pa.table({"person": column(people, "person").slice(begin, end - begin), **columns}))
     return pa.concat_tables(tables)
+
+
+@cache
+def _keep_memory() -> None:
+    """Let the C library keep what a block of persons frees for the next block.
+
+    Else it gives arrays back to the system, which clears each page anew: as long as all of judging. Of GNU's library,
+    freeing an array that was mapped by itself raises the size up to which it keeps them, and to twice that what it
+    keeps in all; 32 MiB are the most (source: mallopt(3), M_MMAP_THRESHOLD). Others do as they always do.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 def _arrow(values: npt.NDArray[np.generic]) -> pa.Array:

@@ -94,9 +94,9 @@ def leaves(condition: Condition) -> Iterator[Condition]:
 def signal_schema(program: Program) -> pa.Schema:
     """Return the columns of the table of signals.
 
-    ``person`` int64; ``pattern`` dictionary of strings; ``at`` int64, microseconds UTC; ``key`` string, the event's
-    key, which orders signals of one instant; then ``text:NAME`` (dictionary of strings) and ``num:NAME`` (float64) of
-    each of :func:`properties_read`.
+    ``person`` int64; ``pattern`` dictionary of strings; ``at`` int64, microseconds UTC; ``key`` string (or bytes of
+    fixed length), the event's key, which orders signals of one instant; then ``text:NAME`` (dictionary of strings) and
+    ``num:NAME`` (float64) of each of :func:`properties_read`.
     """
     base: list[tuple[str, pa.DataType]] = [
         ("person", pa.int64()),
