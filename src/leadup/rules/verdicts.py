@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from leadup.types import NEVER
+from leadup.types import EVER, NEVER
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Instants: TypeAlias = npt.NDArray[np.int64]
@@ -87,8 +87,9 @@ def _join(a: Verdicts, b: Verdicts, *, decisive: bool) -> Verdicts:
     Of two decisive parts the one that stands longer vouches. Without one, the first change of either counts.
     """
     holds = (a.holds | b.holds) if decisive else (a.holds & b.holds)
-    agreed = np.where(holds == decisive, np.maximum(a.until, b.until), np.minimum(a.until, b.until))
-    until = np.where(a.holds == b.holds, agreed, np.where(a.holds == decisive, a.until, b.until))
+    until = np.maximum(_decided(a, decisive), _decided(b, decisive))
+    undecided = np.flatnonzero(holds != decisive)
+    until[undecided] = np.minimum(a.until[undecided], b.until[undecided])
     waits = sooner(a.waits, b.waits)
     if waits is None:
         return known(holds, until)
@@ -98,7 +99,14 @@ def _join(a: Verdicts, b: Verdicts, *, decisive: bool) -> Verdicts:
     a_waits, b_waits = (waits[some_] if part.waits is None else part.waits[some_] for part in (a, b))
     longer = (a_until > b_until) | ((a_until == b_until) & (a_waits >= b_waits))
     a_decides, b_decides = a.holds[some_] == decisive, b.holds[some_] == decisive
-    by_a, undecided = a_decides & (longer | ~b_decides), ~(a_decides | b_decides)
-    until[some_] = np.where(undecided, np.minimum(a_until, b_until), np.where(by_a, a_until, b_until))
-    waits[some_] = np.where(undecided, np.minimum(a_waits, b_waits), np.where(by_a, a_waits, b_waits))
+    by_a, neither = a_decides & (longer | ~b_decides), ~(a_decides | b_decides)
+    until[some_] = np.where(neither, np.minimum(a_until, b_until), np.where(by_a, a_until, b_until))
+    waits[some_] = np.where(neither, np.minimum(a_waits, b_waits), np.where(by_a, a_waits, b_waits))
     return Verdicts(holds, until, waits)
+
+
+def _decided(part: Verdicts, decisive: bool) -> Instants:
+    """Return how long a part vouches for the whole: not at all where it decides nothing."""
+    until = part.until.copy()
+    np.copyto(until, EVER, where=part.holds != decisive)
+    return until
