@@ -44,9 +44,9 @@ class GoogleWorld(World):
         self.take(*(self.fact(user(n), email(f"p{n}"), consent=GRANTED, member=member) for n in numbers))
 
     def buys(self, number: int, *, gclid: str = "", amount: int = 10) -> None:
-        """Somebody buys; without a click id it is reported by his address alone."""
-        who = (user(number), email(f"p{number}"))
-        self.did("bought", f"b{number}", *who, consent=GRANTED, gclid=gclid, amount=amount, currency="EUR")
+        """Somebody bought, long enough ago for the click to be known; without one it is reported by his address."""
+        who, ago = (user(number), email(f"p{number}")), timedelta(hours=7)
+        self.did("bought", f"b{number}", *who, consent=GRANTED, gclid=gclid, ago=ago, amount=amount, currency="EUR")
 
     def send(self) -> None:
         """Judge and deliver."""

@@ -153,7 +153,8 @@ def test_no_ip_address_leaves(world: GoogleWorld) -> None:
     v4, v6 = addresses_of_machines
     who = (user(1), email("p1"))
     world.tell(*who, consent=GRANTED, member="yes", ip=v4, ip_address=v6)
-    world.did("bought", "b1", *who, gclid="Cj1", amount=10, currency="EUR", ip_address=v4, client_ip=v6, ip_override=v4)
+    ips = {"ip_address": v4, "client_ip": v6, "ip_override": v4}
+    world.did("bought", "b1", *who, gclid="Cj1", ago=timedelta(hours=7), amount=10, currency="EUR", **ips)
     world.send()
     world.hear()
     world.later(days=28)
