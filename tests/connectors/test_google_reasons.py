@@ -13,6 +13,7 @@ from google_world import GoogleWorld
 from leadup.insights.status import status
 from leadup.state.tables import answers, outbox
 from leadup.types import Json
+from leadup_connectors.google_ads.errors import LATER, WHAT_TO_DO
 from leadup_connectors.google_ads.reasons import TABLE, Answer
 
 
@@ -145,6 +146,55 @@ def test_once_it_is_mended_a_person_need_not_wait(world: GoogleWorld) -> None:
     world.deliver(force=True)
     world.hear()
     assert states(world) == [("processed", "")] * 2
+    assert world.target("conversion").error is None
+
+
+# ---------------------------------------------------------------- what is refused at once
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("INVALID_HEX_ENCODING", "INVALID_BASE64_ENCODING", "INVALID_SHA256_FORMAT", "TOO_MANY_USER_IDENTIFIERS"),
+        *("INVALID_CURRENCY_CODE", "NO_IDENTIFIERS_PROVIDED", "EVENT_TIME_INVALID"),
+        *("INVALID_AD_IDENTIFIER_FOR_ACCOUNT", "REQUIRED_FIELD_MISSING", "FIELD_VALUE_TOO_LONG"),
+    ],
+)
+def test_a_row_that_google_names_is_refused_alone_by_one_more_request(world: GoogleWorld, reason: str) -> None:
+    for number in range(1, 6):
+        world.buys(number)
+    world.server.sandbox.weather.add(kind="reject", path="events", every=3, code=reason)
+    world.send()
+    world.hear()
+    rows = world.rows(outbox)
+    assert [(row["state"], row["code"]) for row in rows].count(("failed", reason)) == 1
+    assert [(row["state"], row["code"]) for row in rows].count(("processed", "")) == 4
+    assert sum("events:ingest" in one.path for one in world.server.sandbox.weather.log) == 2
+
+
+@pytest.mark.parametrize("reason", sorted(LATER))
+def test_what_passes_by_itself_waits(world: GoogleWorld, reason: str) -> None:
+    world.buys(1)
+    world.server.sandbox.weather.add(kind="fail", path="events", status=400, code=reason)
+    world.send()
+    assert world.states("convert") == ["pending"]
+    world.later(hours=6, minutes=1)
+    world.send()
+    world.hear()
+    assert world.states("convert") == ["processed"]
+
+
+@pytest.mark.parametrize("reason", sorted(WHAT_TO_DO))
+def test_what_stops_all_at_once_loses_nothing(world: GoogleWorld, reason: str) -> None:
+    world.buys(1)
+    world.server.sandbox.weather.add(kind="fail", path="events", status=400, code=reason)
+    world.send()
+    assert world.states("convert") == ["pending"]
+    assert reason in world.target("conversion").error
+    world.later(hours=1)
+    world.send()
+    world.hear()
+    assert world.states("convert") == ["processed"]
     assert world.target("conversion").error is None
 
 

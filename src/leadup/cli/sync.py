@@ -12,16 +12,16 @@ from sqlalchemy import select
 from leadup.app import CLOCK, App, as_json
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
-from leadup.delivery.book import LIVE
+from leadup.delivery.book import LIVE, TargetRow
 from leadup.delivery.planning import Planned
 from leadup.delivery.replacing import begin, ours
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.words import instant
-from leadup.kit import Replaceable
+from leadup.kit import Replaceable, Sized
 from leadup.plan import GUARDS
 from leadup.state.lease import lease
-from leadup.state.tables import outbox, targets
-from leadup.types import Use, to_us
+from leadup.state.tables import outbox
+from leadup.types import RemoteTarget, Use, to_us
 
 HELD = 9
 
@@ -96,8 +96,7 @@ def _begin_replacing(app: App, only: str | None, *, yes: bool, dry_run: bool) ->
         raise SettingsError(f"{target.target.connection} can not replace an audience as a whole.")
     with app.store.read() as connection:
         mine = ours(connection, target.id)
-        size = connection.scalar(select(targets.c.size).where(targets.c.id == target.id))
-    there = max((size or {}).get("members", {}).values(), default=None)
+    there = _counted(app, target)
     others = "not known" if there is None else f"about {max(0, there - mine)}, as the vendor counts {there}"
     err.print(
         f"{target.target.key}: {mine} members are ours and will be sent anew. Then everybody else is removed from the "
@@ -109,6 +108,18 @@ def _begin_replacing(app: App, only: str | None, *, yes: bool, dry_run: bool) ->
         click.confirm("Replace it?", abort=True, err=True)
     with app.store.write() as connection:
         begin(connection, target, to_us(now()), who())
+
+
+def _counted(app: App, target: TargetRow) -> int | None:
+    """How many members the vendor counts now; None: it does not say."""
+    destination = app.destinations[target.target.connection]
+    if target.remote_id is None or not isinstance(destination, Sized):
+        return None
+    try:
+        size = destination.size(RemoteTarget(id=target.remote_id, name=target.target.remote_name))
+    except LeadupError:
+        return None
+    return max(size.members.values(), default=None)
 
 
 def _done_here(app: App, only: str | None, accept: str | None) -> dict[str, Any]:
