@@ -153,6 +153,9 @@ def test_an_import_twice_takes_nothing_twice(here: Path) -> None:
         (("rules", "preview", "wached"), 'did you mean "watched"?'),
         (("sandbox", "hubspto"), "hubspot"),
         (("staus",), "Did you mean 'status'?"),
+        (("explain", "u1", "wathced"), "There is no segment 'wathced' in the rules; did you mean \"watched\"?"),
+        (("rules", "preview", "wathced"), 'in the rules; did you mean "watched"?'),
+        (("rules", "backtest", "wathced"), 'in the rules; did you mean "watched"?'),
     ],
 )
 def test_a_wrong_word_is_answered_kindly(here: Path, arguments: tuple[str, ...], said: str) -> None:

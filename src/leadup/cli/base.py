@@ -6,7 +6,7 @@ import getpass
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,8 @@ from rich.table import Table
 
 from leadup.app import App, Tell
 from leadup.clock import SystemClock, clock_from_environment
+from leadup.errors import LeadupError
+from leadup.rules.suggest import did_you_mean
 from leadup.settings import find_file, load_settings
 from leadup.state.lease import holder
 
@@ -74,6 +76,14 @@ def who() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+def no_segment(name: str, known: Collection[str]) -> LeadupError:
+    """Say that the rules have no such segment, which is nearest, and which there are."""
+    hint = did_you_mean(name, known)
+    return LeadupError(
+        f"There is no segment {name!r} in the rules{f'; {hint}' if hint else '.'}\n  There are: {', '.join(known)}."
+    )
 
 
 def emit(data: Any) -> None:

@@ -8,13 +8,12 @@ import click
 from sqlalchemy import Connection
 
 from leadup.app import App
-from leadup.cli.base import app_of, emit, json_option, now, out
+from leadup.cli.base import app_of, emit, json_option, no_segment, now, out
 from leadup.errors import LeadupError
 from leadup.identity import people as identity
 from leadup.identity.suppress import Door
 from leadup.insights.explain import explain as explain_person
 from leadup.insights.explain import show_identifier
-from leadup.rules.suggest import did_you_mean
 from leadup.types import Money, to_us
 
 
@@ -32,10 +31,7 @@ def explain(ctx: click.Context, person: str, segment: str | None, as_json: bool)
     app = app_of(ctx)
     program = app.rules.program
     if segment is not None and segment not in program.segments:
-        raise LeadupError(
-            f"There is no segment {segment!r} in the rules.{did_you_mean(segment, program.segments)}\n"
-            f"  There are: {', '.join(program.segments)}."
-        )
+        raise no_segment(segment, program.segments)
     with app.store.read() as connection:
         number = _find(app, connection, person)
         chosen = [segment] if segment else list(program.segments)

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from leadup import registry
 from leadup.app import App
 from leadup.cli.author import new, schema
-from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
+from leadup.cli.base import app_of, emit, err, json_option, no_segment, now, out, progress, table
 from leadup.cli.options import country
 from leadup.cli.whatif import backtest, diff
 from leadup.clock import parse_instant
@@ -31,7 +31,6 @@ from leadup.insights.status import stages
 from leadup.records import read_jsonl
 from leadup.rules.evidence import Asked, Evidence, doubts
 from leadup.rules.loader import Rules, load
-from leadup.rules.suggest import did_you_mean
 from leadup.rules.visits import VISIT
 from leadup.settings import find_file
 from leadup.state.tables import consents, memberships
@@ -147,9 +146,7 @@ def preview(ctx: Context, segment: str, sample: int, as_json: bool) -> None:
     """
     app = app_of(ctx)
     if segment not in app.rules.program.segments:
-        raise LeadupError(
-            f"There is no segment {segment!r} in the rules.{did_you_mean(segment, app.rules.program.segments)}"
-        )
+        raise no_segment(segment, app.rules.program.segments)
     with progress(not as_json) as tell:
         answer = _preview(app, segment, sample, tell)
     if as_json:

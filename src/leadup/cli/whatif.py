@@ -8,14 +8,12 @@ from typing import Any
 import click
 
 from leadup.app import App
-from leadup.cli.base import app_of, emit, err, json_option, now, out, progress, table
+from leadup.cli.base import app_of, emit, err, json_option, no_segment, now, out, progress, table
 from leadup.delivery.activations import activations
 from leadup.delivery.book import Terms
-from leadup.errors import LeadupError
 from leadup.insights import backtest as hindsight
 from leadup.insights.difference import difference
 from leadup.rules.loader import load
-from leadup.rules.suggest import did_you_mean
 from leadup.types import Capabilities, Target, Use
 
 BAR = 30
@@ -36,7 +34,7 @@ def backtest(ctx: click.Context, segment: str, days: int, as_json: bool) -> None
     app = app_of(ctx)
     program = app.rules.program
     if segment not in program.segments:
-        raise LeadupError(f"There is no segment {segment!r} in the rules.{did_you_mean(segment, program.segments)}")
+        raise no_segment(segment, program.segments)
     with progress(not as_json) as tell:
         answer = hindsight.backtest(app.store, app.rules, segment, now(), days, _targets(app, segment), tell)
     if as_json:
