@@ -90,7 +90,7 @@ def test_what_the_vendor_says_of_failures_is_told_by_reason(site: Installation) 
     assert (loss["after"], loss["kind"], loss["code"], loss["rows"]) == ("accepted", "unknown", "INVALID_GCLID", 3)
     assert demo["batches"]["failed"] == {"INVALID_GCLID": 1}
     shown = site.cli("reconcile", "google_ads", now=LATER).output
-    assert "the vendor's own counts: 3 rows in 1 batches (1 partial); failed: 1 x INVALID_GCLID" in shown
+    assert "the vendor's own counts: 3 rows in 1 batch (1 partial); failed: 1 x INVALID_GCLID" in shown
 
 
 def test_losses_are_listed_by_person_and_key_and_without_personal_data(site: Installation) -> None:

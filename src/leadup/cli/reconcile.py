@@ -175,16 +175,16 @@ def _number(count: float | None) -> str:
 def _show_losses(one: Mapping[str, Any]) -> None:
     if one["losses"]:
         rows = [(loss["after"], loss["rows"], loss["kind"], loss["code"], loss["why"]) for loss in one["losses"]]
-        table("", ("after", "#rows", "", "code", "why"), rows)
+        table("", ("after", "#rows", "kind", "code", "why"), rows)
     if said := _said(one["batches"]):
         out.print(f"  the vendor's own counts: {said}\n", markup=False)
     if one["error"]:
         out.print(f"  trouble: {one['error']}\n")
     if note := one["counted"]["note"]:
-        out.print(f"  counted: {note}\n")
+        out.print(f"  {'counted' if 'days' in one else 'size there'}: {note}\n", markup=False)
     shown = list(_rows(one.get("rows", ())))
     if shown:
-        table("", ("day", "person", "key", "after", "", "code", "why"), shown)
+        table("", ("day", "person", "key", "after", "kind", "code", "why"), shown)
 
 
 def _said(batches: Mapping[str, Any]) -> str:
@@ -197,7 +197,8 @@ def _said(batches: Mapping[str, Any]) -> str:
         for name in ("failed", "unmatched", "warned")
         if batches[name]
     ]
-    return "; ".join([f"{batches['rows']} rows in {batches['batches']} batches ({ended})", *reasons])
+    many = "batch" if batches["batches"] == 1 else "batches"
+    return "; ".join([f"{batches['rows']} rows in {batches['batches']} {many} ({ended})", *reasons])
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
