@@ -29,10 +29,7 @@ def at_least(
     """At least ``n`` in ``(at - within, at]``: until the n-th latest leaves the window. Fewer is absence."""
     nth = done.latest(n)
     holds = nth > (EVER if within is None else max(at - within, EVER))
-    until = np.full(len(nth), NEVER)
-    if within is not None:
-        who = np.flatnonzero(holds)  # mostly few
-        until[who] = nth[who] + within
+    until = np.full(len(nth), NEVER) if within is None else np.where(holds, nth + within, NEVER)
     if done.wake is not None:
         until = np.minimum(until, done.wake)
     if not negate:

@@ -87,7 +87,9 @@ def _join(a: Verdicts, b: Verdicts, *, decisive: bool) -> Verdicts:
     Of two decisive parts the one that stands longer vouches. Without one, the first change of either counts.
     """
     holds = (a.holds | b.holds) if decisive else (a.holds & b.holds)
-    until = np.maximum(_decided(a, decisive), _decided(b, decisive))
+    # How long a part vouches for the whole: not at all where it decides nothing.
+    until, other = (np.where(part.holds != decisive, EVER, part.until) for part in (a, b))
+    np.maximum(until, other, out=until)
     undecided = np.flatnonzero(holds != decisive)
     until[undecided] = np.minimum(a.until[undecided], b.until[undecided])
     waits = sooner(a.waits, b.waits)
@@ -103,10 +105,3 @@ def _join(a: Verdicts, b: Verdicts, *, decisive: bool) -> Verdicts:
     until[some_] = np.where(neither, np.minimum(a_until, b_until), np.where(by_a, a_until, b_until))
     waits[some_] = np.where(neither, np.minimum(a_waits, b_waits), np.where(by_a, a_waits, b_waits))
     return Verdicts(holds, until, waits)
-
-
-def _decided(part: Verdicts, decisive: bool) -> Instants:
-    """Return how long a part vouches for the whole: not at all where it decides nothing."""
-    until = part.until.copy()
-    np.copyto(until, EVER, where=part.holds != decisive)
-    return until
