@@ -11,7 +11,7 @@ import pyarrow as pa
 from leadup.engine.kernel import judge
 from leadup.insights.words import instant
 from leadup.membership import Members, fold
-from leadup.rules.program import InSegment, Program
+from leadup.rules.program import InSegment, Program, ScoreIs
 from leadup.rules.signals import leaves
 from leadup.types import NEVER
 
@@ -55,8 +55,8 @@ def next_change(
 
 
 def only(program: Program, name: str) -> Program:
-    """Return the program with no more segments than the verdict on this one rests on."""
-    needed, waiting = set[str](), [name]
+    """Return the program with no more segments and scores than the verdict on this one rests on."""
+    needed, scores, waiting = set[str](), set[str](), [name]
     for group in program.groups:
         if name in group.segments:
             waiting += group.segments[: group.segments.index(name)]
@@ -65,7 +65,14 @@ def only(program: Program, name: str) -> Program:
         if segment not in needed:
             needed.add(segment)
             waiting += [name for name in program.segments[segment].exclude if name in program.segments]
-            waiting += [c.segment for c in leaves(program.segments[segment].when) if isinstance(c, InSegment)]
+            tests = list(leaves(program.segments[segment].when))
+            waiting += [c.segment for c in tests if isinstance(c, InSegment)]
+            scores.update(c.score for c in tests if isinstance(c, ScoreIs))
     groups = [replace(g, segments=tuple(one for one in g.segments if one in needed)) for g in program.groups]
     segments = {one: segment for one, segment in program.segments.items() if one in needed}
-    return replace(program, segments=segments, groups=tuple(group for group in groups if group.segments))
+    return replace(
+        program,
+        segments=segments,
+        scores={one: score for one, score in program.scores.items() if one in scores},
+        groups=tuple(group for group in groups if group.segments),
+    )

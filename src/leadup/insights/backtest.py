@@ -62,7 +62,7 @@ def backtest(
     end = now.replace(hour=0, minute=0, second=0, microsecond=0)
     ends = [end - DAY * back for back in range(days, -1, -1)]
     tell("reading", None)
-    tables = _read(store, rules.program, rules.lists)
+    tables = _read(store, rules.program, rules.lists, name)
     ids = tables[0]["person"].to_numpy()
     before: Mask = np.zeros(len(ids), bool)
     sizes, moves = [], []
@@ -108,15 +108,18 @@ def members_at(program: Program, tables: Tables, name: str, instants: Sequence[i
         yield np.not_equal(entered[name], OUT)
 
 
-def _read(store: Store, program: Program, lists: Mapping[str, Listing]) -> Tables:
-    """The kernel's tables for everyone. Signals and lists that no live rule reads are made, and thrown away again."""
+def _read(store: Store, program: Program, lists: Mapping[str, Listing], name: str) -> Tables:
+    """The kernel's tables for everyone, with what the segment needs.
+
+    Signals and lists that no live rule reads are made, and thrown away again.
+    """
     with store.read() as connection:
         derived = is_derived(connection, program) and listed.is_kept(connection, program)
     with nullcontext() if derived else store.rehearsal(), store.read() as connection:
         if not derived:
             rederive(connection, program, EventLog(store))
             listed.keep(connection, program, lists)
-        return gather(connection, program, people.everyone(connection), SignalFiles(store.folder))
+        return gather(connection, only(program, name), people.everyone(connection), SignalFiles(store.folder))
 
 
 def _calls(store: Store, target: Target, terms: Terms, can: Capabilities, moves: Sequence[Moved]) -> dict[str, Any]:
