@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from leadup.rules import program as p
 
 DAY = 86_400_000_000
@@ -12,6 +14,7 @@ PAYS = 4
 """Every so-manieth pattern has an amount, in cents."""
 
 
+@cache
 def make_program(rules: int = 100) -> p.Program:
     """Make so many segments: of every kind its share, and every third with a second condition."""
     segments = {name: p.Segment(name=name, when=when) for name, when in map(_rule, range(rules))}
