@@ -49,6 +49,10 @@ exactly = settings(
 )
 
 
+NUMBERED = ("anchor", "number")
+"""Columns that say in what order things came in, and nothing of a person."""
+
+
 @dataclass
 class House:
     """One state, and what it has been told."""
@@ -79,7 +83,7 @@ class House:
             for table in (signals, clicks, facts):
                 rows = connection.execute(select(table)).mappings()
                 anchored[table.name] = sorted(
-                    str((name[row["anchor"]], *(value for column, value in row.items() if column != "anchor")))
+                    str((name[row["anchor"]], *(value for column, value in row.items() if column not in NUMBERED)))
                     for row in rows
                 )
             return {
