@@ -245,6 +245,7 @@ def put(what: str) -> None:
             holds_true(memberships.test_memberships_are_a_fold_of_the_verdicts, memberships.programs(), histories)
         case "until":
             holds_true(laws.test_nothing_changes_before_until_and_below_waits, *judged, st.data())
+            quickly(given(st.tuples(judged[0], judged[0]), st.integers(0, 2**32))(in_many_lives))()
         case _:
             holds_true(laws.test_the_kernel_says_what_the_oracle_says, *judged)
             quickly(given(st.tuples(judged[0], judged[0]), st.integers(0, 2**32))(in_many_lives))()
