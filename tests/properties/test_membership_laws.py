@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -113,6 +114,67 @@ def test_memberships_are_a_fold_of_the_verdicts(
             for name, one in again.items():
                 stands = members[name].until > soon
                 assert (one.entered == entered[name])[stands].all(), "nothing changes before `until`"
+
+
+# ---------------------------------------------------------------- over many histories of verdicts
+
+CROWD = 500
+"""Histories of one program."""
+CROWDS = 40
+MOMENTS = 12
+
+
+@pytest.mark.parametrize("number", range(CROWDS))
+def test_many_histories_fold_alike_whomever_a_tick_looks_at(number: int, record_property: Any) -> None:
+    """Folding only those whose verdict is another or whose `until` has come is folding everybody, and is the plain
+    fold of each."""
+    random = np.random.default_rng(number)
+    program = _any_program(random)
+    said = {name: random.random((2, CROWD)) < 0.5 for name in NAMES}
+    plain: list[dict[str, int]] = [{} for _ in range(CROWD)]
+    stands = {name: np.full(CROWD, OUT) for name in NAMES}
+    until = np.zeros(CROWD, np.int64)
+    full, at = dict[str, Any](), 0
+    for _ in range(MOMENTS):
+        at += int(random.integers(1, 10))
+        news = random.random(CROWD) < 0.5
+        for flags_ in said.values():
+            flags_ ^= news & (random.random((2, CROWD)) < 0.4)
+        full = {name: one.entered for name, one in fold(program, _verdicts(said), full, at).items()}
+        looked = np.flatnonzero(news | (until <= at))
+        some = {name: flags_[:, looked] for name, flags_ in said.items()}
+        found = fold(program, _verdicts(some), {name: entered[looked] for name, entered in stands.items()}, at)
+        for name, one in found.items():
+            stands[name][looked] = one.entered
+        until[looked] = np.min([one.until for one in found.values()], axis=0)
+        assert all((stands[name] == full[name]).all() for name in NAMES), "who was not looked at stands as before"
+        for person in range(CROWD):
+            of_person = {name: Said(*map(bool, said[name][:, person])) for name in NAMES}
+            plain[person] = dict(plain_fold(program, of_person, plain[person], at))
+            assert {name: int(e[person]) for name, e in full.items() if e[person] != OUT} == plain[person]
+    record_property("random histories of memberships", CROWD)
+
+
+def test_the_histories_of_memberships_are_enough() -> None:
+    assert CROWD * CROWDS >= 20_000
+
+
+def _any_program(random: np.random.Generator) -> Program:
+    stays = {name: int(random.choice([0, 0, 3, 10, 25])) for name in NAMES}
+    order, cut = list(random.permutation(list(NAMES))), int(random.integers(0, len(NAMES)))
+    parts = [part for part in (order[:cut], order[cut:]) if len(part) > 1 and random.random() < 0.8]
+    return Program(
+        segments={name: Segment(name=name, when=All(()), stay_at_least=stays[name]) for name in NAMES},
+        groups=tuple(Group(name=f"g{i}", segments=tuple(map(str, part))) for i, part in enumerate(parts)),
+    )
+
+
+def _verdicts(said: Mapping[str, Any]) -> pa.Table:
+    columns = {}
+    for name, (when, excluded) in said.items():
+        columns |= {f"when:{name}": pa.array(when), f"excluded:{name}": pa.array(excluded)}
+        columns[f"until:{name}"] = pa.array(np.full(len(when), NEVER))
+    return pa.table(columns)
 
 
 # ---------------------------------------------------------------- over random histories
