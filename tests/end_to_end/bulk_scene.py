@@ -118,6 +118,15 @@ def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         yield numbers[start : start + AT_ONCE]
 
 
+def _peak() -> float:
+    """The most memory this process had, in MiB. On Linux it takes over its starter's ``ru_maxrss``, but not this."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def main(folder: Path, url: str) -> None:
     started = time.process_time()
     settings = {
@@ -141,9 +150,8 @@ def main(folder: Path, url: str) -> None:
                 break
         now += timedelta(minutes=10)
     store.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(
-        json.dumps({"mib": peak, "passes": passes, "cpu": time.process_time() - started, "trouble": trouble}) + "\n"
+        json.dumps({"mib": _peak(), "passes": passes, "cpu": time.process_time() - started, "trouble": trouble}) + "\n"
     )
 
 

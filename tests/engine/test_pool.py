@@ -139,7 +139,7 @@ def work(number):
 
 if __name__ == "__main__":
     with Pool(2) as pool:
-        list(pool.each(work, [float(sys.argv[1])] * 50))
+        list(pool.each(work, [float(sys.argv[1])] * 5_000))
 """
 
 
