@@ -107,7 +107,7 @@ def warmed_up(belt: Belt, victim: Victim) -> Belt:
     return belt
 
 
-@pytest.mark.parametrize("first", [1, 2], ids=["odd", "even"])
+@pytest.mark.parametrize("first", [pytest.param(1, marks=pytest.mark.slow), 2], ids=["odd", "even"])
 def test_a_pass_may_die_at_any_point(fresh: Callable[[], Belt], victim: Victim, first: int) -> None:
     belt = warmed_up(fresh(), victim)
     crossed = 0

@@ -71,6 +71,7 @@ def test_the_demo_ends_as_the_truth_says(tmp_path: Path) -> None:
     assert (again.returncode, "exists already" in again.stderr) == (4, True)
 
 
+@pytest.mark.slow
 def test_another_seed_holds_too_and_the_answer_is_data(tmp_path: Path) -> None:
     done = demo("--seed", "7", "--visitors", str(FEW), "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -120,6 +121,7 @@ def test_bad_weather_comes_to_the_same_end(seed: int, tmp_path: Path) -> None:
     assert answer["faults"] > 50
 
 
+@pytest.mark.slow
 def test_bad_weather_in_a_small_world_comes_to_the_same_end(tmp_path: Path) -> None:
     done = demo("--visitors", str(FEW), "--faults", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

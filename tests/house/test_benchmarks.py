@@ -17,7 +17,13 @@ TICK = ["--persons", "100", "200", "--events", "2", "--rules", "6", "--dirty", "
 @pytest.mark.parametrize(
     ("script", "arguments", "ratios", "bars"),
     [
-        ("judge.py", JUDGE, ["scan", "judge", "Polars", "DuckDB", "pandas"], ["8.0 x, 2,048 MiB", "1/20 of everyone"]),
+        pytest.param(
+            "judge.py",
+            JUDGE,
+            ["scan", "judge", "Polars", "DuckDB", "pandas"],
+            ["8.0 x, 2,048 MiB", "1/20 of everyone"],
+            marks=pytest.mark.slow,
+        ),
         ("operators.py", OPERATORS, ["scan", "judge everyone", "judge the 50 persons of a tick"], ["12 x", "0.100"]),
         ("tick.py", TICK, ["judge everyone again", "tick with 10 dirty persons", "tick with no news"], ["0.050"]),
         ("ingest.py", ["--events", "300"], ["baseline", "the files source reads it", "all the way"], []),

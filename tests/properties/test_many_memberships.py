@@ -1,4 +1,4 @@
-"""The law of memberships over thousands of random lives, in a real state.
+"""The law of memberships over many random lives, in a real state.
 
 The lives of :mod:`lives` are told to the pipeline page by page, as parts that are read again, and rules are edited as
 they live. At every tick, and whenever time alone changes something, three answers are compared with those of a plain
@@ -48,8 +48,8 @@ BASE = 1_772_323_200_000_000
 SIZE = 48
 PROGRAMS = 8
 SHARE = 300
-SHARDS = range(10)
-ENOUGH = 3_000
+SHARDS = range(6)
+ENOUGH = 1_800
 VAULT = Vault(Fernet.generate_key().decode())
 NEEDS = frozenset({Kind.USER_ID, Kind.EMAIL})
 LISTED = (Kind.USER_ID, Kind.EMAIL)
