@@ -129,8 +129,7 @@ def test_few_persons_are_judged_in_this_process() -> None:
 
 
 SLOW = """
-import os, sys, time
-from pathlib import Path
+import os, signal, sys, time
 from leadup.engine.pool import Pool
 
 def work(number):
@@ -138,6 +137,7 @@ def work(number):
     time.sleep(number)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background ignores it
     with Pool(2) as pool:
         list(pool.each(work, [float(sys.argv[1])] * 5_000))
 """
