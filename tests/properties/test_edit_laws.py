@@ -120,7 +120,7 @@ def check(pipeline: Pipeline, at: datetime) -> None:
     assert standing == {(n, row["person"]) for row in rows for n in pipeline.program.segments if row[f"in:{n}"]}
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(derandomize=True, deadline=None, database=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(programs, pages, steps)
 def test_an_edit_judges_whom_it_concerns(
     first: dict[str, int], told: list[Event | Fact], history: Sequence[Any]

@@ -26,7 +26,7 @@ exactly = settings(
 )
 
 
-@settings(exactly, max_examples=80)
+@settings(exactly, max_examples=150)
 @given(h.programs(), h.crowds(25), h.moments, h.watermarks)
 def test_the_kernel_says_what_the_oracle_says(
     program: Program, people: list[oracle.Human], at: int, watermarks: dict[str, int]
@@ -40,7 +40,7 @@ def test_the_kernel_says_what_the_oracle_says(
             assert row[f"score:{name}"] == pytest.approx(score, rel=1e-12, abs=1e-12), (name, human)
 
 
-@settings(exactly, max_examples=40)
+@settings(exactly, max_examples=100)
 @given(h.programs(), h.crowds(40), h.moments, h.watermarks, st.data())
 def test_nothing_changes_before_until_and_below_waits(
     program: Program, people: list[oracle.Human], at: int, watermarks: dict[str, int], data: st.DataObject
@@ -77,7 +77,7 @@ def test_each_operator_alone_obeys_both_laws(operator: str) -> None:
         (test_nothing_changes_before_until_and_below_waits, (st.data(),)),
     ):
         inner = law.hypothesis.inner_test  # type: ignore[attr-defined]
-        settings(exactly, max_examples=15)(given(*alone, *more)(inner))()
+        settings(exactly, max_examples=40)(given(*alone, *more)(inner))()
 
 
 def _arrays(table: pa.Table) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _verdict(row: Mapping[str, Any], name: str) -> tuple[bool, bool, bool]:
     return row[f"when:{name}"], row[f"excluded:{name}"], row[f"in:{name}"]
 
 
-@settings(exactly, max_examples=40)
+@settings(exactly, max_examples=60)
 @given(h.programs(), h.crowds(20), h.moments, h.watermarks, st.integers(0, 99))
 def test_no_other_person_and_no_order_matters(
     program: Program, people: list[oracle.Human], at: int, watermarks: dict[str, int], seed: int

@@ -90,7 +90,7 @@ def table(said: Mapping[str, tuple[Sequence[bool], Sequence[bool]]]) -> pa.Table
     return pa.table(columns)
 
 
-@settings(exactly, max_examples=120)
+@settings(exactly, max_examples=300)
 @given(programs(), st.lists(moments, min_size=1, max_size=12))
 def test_memberships_are_a_fold_of_the_verdicts(
     program: Program, history: list[tuple[int, Mapping[str, tuple[list[bool], list[bool]]]]]
