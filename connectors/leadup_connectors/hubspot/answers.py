@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -41,10 +42,9 @@ class ListInfo:
     @classmethod
     def read(cls, answer: Any) -> ListInfo:
         """Read a ``{"list": …}`` answer."""
-        found = answer.list
-        if found is None or not found.list_id:
-            raise unreadable("look at a list")
-        return cls(found.list_id, found.name, found.processing_type)
+        with reading("look at a list"):
+            found = answer["list"]
+            return cls(str(found["listId"]), str(found["name"]), str(found["processingType"]))
 
     @property
     def is_dynamic(self) -> bool:
@@ -63,10 +63,10 @@ class PropertyInfo:
     @classmethod
     def read(cls, answer: Any) -> PropertyInfo:
         """Read a property."""
-        if not answer.name:
-            raise unreadable("look at a property")
-        metadata = answer.modification_metadata
-        return cls(answer.name, answer.type, bool(answer.has_unique_value), bool(metadata and metadata.read_only_value))
+        with reading("look at a property"):
+            metadata = answer.get("modificationMetadata") or {}
+            unique, read_only = answer.get("hasUniqueValue"), metadata.get("readOnlyValue")
+            return cls(str(answer["name"]), str(answer["type"]), bool(unique), bool(read_only))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,12 @@ class Memberships:
     @classmethod
     def read(cls, answer: Any, *, repeated: bool = False) -> Memberships:
         """Read the answer to ``memberships/add`` or ``/remove``. The spelling ``recordsIdsAdded`` is HubSpot's."""
-        arrays = (answer.records_ids_added, answer.record_ids_removed, answer.record_ids_missing)
-        if all(array is None for array in arrays):  # misread, every change would look as if it had been so before
-            raise unreadable("change a list")
-        added, removed, missing = (frozenset(array or ()) for array in arrays)
-        return cls(added | removed, missing, repeated)
+        with reading("change a list"):
+            arrays = [answer.get(name) for name in ("recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing")]
+            if all(array is None for array in arrays):  # misread, every change would look as if it had been so before
+                raise KeyError
+            added, removed, missing = (frozenset(map(str, array or ())) for array in arrays)
+            return cls(added | removed, missing, repeated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +101,16 @@ class Batch:
 
     @classmethod
     def read(cls, answer: Any) -> Batch:
-        """Read a 200 or 207. The library returns a 207 like any other answer: failed rows must be looked for."""
-        if answer.results is None:
-            raise unreadable("work on a batch of contacts")
-        errors = getattr(answer, "errors", None) or ()
-        failed = {
-            row: (code(error.category) or "failed").lower()
-            for error in errors
-            for row in (error.context or {}).get("ids") or ()
-        }
-        return cls({each.id: each.properties or {} for each in answer.results}, failed, complete=not errors)
+        """Read a 200 or 207. A 207 comes like any other answer: failed rows must be looked for."""
+        with reading("work on a batch of contacts"):
+            errors = answer.get("errors") or ()
+            failed = {
+                str(row): (code(error.get("category")) or "failed").lower()
+                for error in errors
+                for row in (error.get("context") or {}).get("ids") or ()
+            }
+            records = {str(each["id"]): each.get("properties") or {} for each in answer["results"]}
+            return cls(records, failed, complete=not errors)
 
 
 def family(
@@ -162,6 +163,18 @@ def family(
     context = body.get("context")
     ids = context.get("ids") if isinstance(context, dict) else None
     return HubSpotRefused(failed, status=status, code=reason.lower(), ids=frozenset(map(str, ids or ())))
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Take an answer apart; one that is not built as the API's are becomes :func:`unreadable`."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError):
+        error = unreadable(what)
+    else:
+        return
+    raise error  # outside of the handler, since the first error quotes the answer
 
 
 def unreadable(what: str) -> TryLater:

@@ -74,7 +74,7 @@ class HubSpotDestination:
         """See :meth:`leadup.kit.Destination.check`: token, account, rights to read, and the property to match on."""
         self._right_account = False
         self._check_account()
-        self._client.find_list("leadup")
+        self._client.lists.find("leadup")
         self._check_match()
 
     def prepare(self, target: Target) -> RemoteTarget:
@@ -96,7 +96,7 @@ class HubSpotDestination:
 
     def _check_match(self) -> None:
         name = self._settings.match
-        found = self._client.find_property(name)
+        found = self._client.properties.find(name)
         if found is None or not (found.unique or name == EMAIL):
             fault = "does not exist" if found is None else "is not unique: several contacts may share a value"
             raise NeedsHuman(
@@ -106,12 +106,12 @@ class HubSpotDestination:
 
     def _prepare_list(self, target: Target) -> RemoteTarget:
         name = target.remote_name
-        found, created = self._client.find_list(name), False
+        found, created = self._client.lists.find(name), False
         if found is None:
             try:
-                found, created = self._client.create_list(name), True
+                found, created = self._client.lists.create(name), True
             except HubSpotRefused as refused:
-                found = self._client.find_list(name)  # another process may have been faster
+                found = self._client.lists.find(name)  # another process may have been faster
                 if found is None:
                     raise NeedsHuman(
                         f"{refused} So there is no list {name!r}.",
@@ -122,15 +122,15 @@ class HubSpotDestination:
 
     def _prepare_property(self, target: Target) -> RemoteTarget:
         name = target.name
-        found, created = self._client.find_property(name), False
+        found, created = self._client.properties.find(name), False
         if found is None:
-            self._client.ensure_group(GROUP, GROUP)
+            self._client.properties.ensure_group(GROUP, GROUP)
             try:
                 label = target.remote_name
-                found = self._client.create_property(name, label=label, group=GROUP, number=target.number)
+                found = self._client.properties.create(name, label=label, group=GROUP, number=target.number)
                 created = True
             except HubSpotRefused as refused:
-                found = self._client.find_property(name) if refused.status == 409 else None
+                found = self._client.properties.find(name) if refused.status == 409 else None
                 if found is None:
                     raise
         if found.read_only or found.type not in FITTING[target.number]:
@@ -189,7 +189,7 @@ class HubSpotDestination:
 
     def _read(self, keys: Sequence[str]) -> Batch:
         wanted = [EMAIL, OTHER_EMAILS] if self._settings.match == EMAIL else [self._settings.match]
-        return self._client.read_contacts(self._settings.match, keys, wanted)
+        return self._client.contacts.read(self._settings.match, keys, wanted)
 
     # ------------------------------------------------------------ changing
 
@@ -199,9 +199,9 @@ class HubSpotDestination:
             return []
         self._check_account()
         if isinstance(batch[0], Join):
-            receipts = self._change_list(to, batch, self._client.join, _MISSING)
+            receipts = self._change_list(to, batch, self._client.lists.join, _MISSING)
         elif isinstance(batch[0], Leave):
-            receipts = self._change_list(to, batch, self._client.leave, _ALREADY)
+            receipts = self._change_list(to, batch, self._client.lists.leave, _ALREADY)
         elif isinstance(batch[0], Upsert):
             receipts = self._update(to, batch)
         else:
@@ -218,7 +218,7 @@ class HubSpotDestination:
         """Return a receipt per contact."""
 
         def still_there() -> None:
-            found = self._client.get_list(to.id)
+            found = self._client.lists.get(to.id)
             if found is None:
                 raise _gone(f"list {to.name!r}", "restore it in HubSpot within 90 days, or let leadup create a new one")
             _must_take_members(found)
@@ -248,12 +248,12 @@ class HubSpotDestination:
 
         def still_there() -> None:
             for name in sorted({name for values in rows.values() for name in values}):
-                if self._client.find_property(name) is None:
+                if self._client.properties.find(name) is None:
                     raise _gone(f"contact property {name!r}", "restore it in HubSpot, or let leadup create it again")
 
         receipts: dict[str, Receipt] = {}
         for part in parts(rows, BATCH):
-            sent = sift(part, lambda ids: self._client.update_contacts({i: rows[i] for i in ids}), still_there)
+            sent = sift(part, lambda ids: self._client.contacts.update({i: rows[i] for i in ids}), still_there)
             receipts |= _unanswered(sent)
             for asked, answer in sent.answers:
                 for contact in asked:

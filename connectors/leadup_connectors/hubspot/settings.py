@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -20,6 +20,8 @@ class HubSpotSettings(ConnectionSettings):
     """A service key's or private app's token (``pat-…``)."""
     base_url: str = "https://api.hubapi.com"
     """Where the API answers; an emulator's address in a rehearsal. Plain http only on this machine."""
+    api: Literal["v3", "2026-03"] = "v3"
+    """The version of HubSpot's API: ``v3`` until September 2027, or the dated one that follows it."""
     portal_id: int | None = None
     """The account's id; when given, nothing is written to an account with another id."""
     match: str = Field(default=EMAIL, pattern=r"^[a-z][a-z0-9_]*$")

@@ -1,0 +1,51 @@
+"""HubSpot's API as this connector needs it: a few calls, one way to send them, two versions behind it.
+
+With the emulator the only place that knows ``hubspot-api-client`` and ``requests``; ``routes`` is the only one that
+knows paths.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from leadup_connectors.hubspot.answers import unreadable
+from leadup_connectors.hubspot.client.caller import Caller
+from leadup_connectors.hubspot.client.contacts import BATCH, Contacts, Properties
+from leadup_connectors.hubspot.client.lists import Lists
+from leadup_connectors.hubspot.client.routes import Call
+from leadup_connectors.hubspot.client.wire import Wire
+from leadup_connectors.hubspot.settings import HubSpotSettings
+
+__all__ = ["BATCH", "HubSpotClient"]
+
+V3: Final = "v3"
+
+
+class HubSpotClient:
+    """The calls, by what they are about. What they raise: :class:`leadup_connectors.hubspot.client.caller.Caller`."""
+
+    def __init__(self, connection: str, settings: HubSpotSettings) -> None:
+        self._caller = Caller(connection, settings, _wire(settings))
+        self.lists = Lists(self._caller)
+        self.contacts = Contacts(self._caller)
+        self.properties = Properties(self._caller)
+
+    def account(self) -> int:
+        """Return the id of the account ("portal") that the token belongs to."""
+        details = self._caller.ask(Call.ACCOUNT)
+        if not isinstance(details, dict) or not isinstance(details.get("portalId"), int):
+            raise unreadable(Call.ACCOUNT.what)
+        self._caller.utc_offset = timedelta(milliseconds=details.get("utcOffsetMilliseconds") or 0)
+        return int(details["portalId"])
+
+
+def _wire(settings: HubSpotSettings) -> Wire:
+    """Load only what the version needs."""
+    if settings.api == V3:
+        from leadup_connectors.hubspot.client.sdk import SdkWire
+
+        return SdkWire(settings)
+    from leadup_connectors.hubspot.client.dated import DatedWire
+
+    return DatedWire(settings)

@@ -1,0 +1,45 @@
+"""Lists of contacts, and who is in them (source: Lists API)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from leadup_connectors.hubspot.answers import ListInfo, Memberships
+from leadup_connectors.hubspot.client.caller import Caller
+from leadup_connectors.hubspot.client.routes import Call
+from leadup_connectors.hubspot.client.wire import Request
+
+CONTACTS: Final = "0-1"
+"""HubSpot's object type of contacts."""
+
+
+class Lists:
+    """Calls about lists."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def find(self, name: str) -> ListInfo | None:
+        """Return the list of contacts with this name."""
+        found = self._caller.find(Call.FIND_LIST, name=name, type=CONTACTS)
+        return None if found is None else ListInfo.read(found)
+
+    def get(self, list_id: str) -> ListInfo | None:
+        """Return the list with this id."""
+        found = self._caller.find(Call.GET_LIST, list=list_id)
+        return None if found is None else ListInfo.read(found)
+
+    def create(self, name: str) -> ListInfo:
+        """Create a MANUAL list of contacts."""
+        body = {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"}
+        return ListInfo.read(self._caller.ask(Call.CREATE_LIST, body))
+
+    def join(self, list_id: str, contacts: Sequence[str]) -> Memberships:
+        """Put contacts into a list."""
+        answer, tries = self._caller.send(Request(Call.JOIN, {"list": list_id}, body=list(contacts)))
+        return Memberships.read(answer, repeated=tries > 1)
+
+    def leave(self, list_id: str, contacts: Sequence[str]) -> Memberships:
+        """Take contacts out of a list."""
+        return Memberships.read(self._caller.ask(Call.LEAVE, list(contacts), list=list_id))

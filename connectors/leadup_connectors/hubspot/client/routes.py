@@ -1,0 +1,77 @@
+"""The one table that knows HubSpot's paths: each call in version 3 of the API and in the dated form that follows it.
+
+HubSpot supports version 3 until September 2027; a dated version for 18 months (source: changelog, "Legacy APIs and
+legacy apps"; API reference, "Overview"). The two have the same bodies and answers (source: the OpenAPI files of both).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. ``{names}`` in a path are filled with :attr:`leadup_connectors.hubspot.client.wire.Request.place`."""
+
+    what: str
+    """What it asks for, as a verb: "create a list"."""
+    method: str
+    v3: str
+    dated: str
+    """With ``{version}``."""
+    repeat: bool = True
+    """Whether doing it twice does no harm."""
+
+    def path(self, api: str, place: Mapping[str, str]) -> str:
+        """Return the path in a version of the API: ``v3``, or a dated one."""
+        filled = {name: quote(value, safe="") for name, value in place.items()}
+        return self.v3.format(**filled) if api == "v3" else self.dated.format(version=api, **filled)
+
+
+_LISTS, _LISTS_DATED = "/crm/v3/lists", "/crm/lists/{version}"
+_CONTACTS, _CONTACTS_DATED = "/crm/v3/objects/contacts", "/crm/objects/{version}/contacts"
+_PROPERTIES, _PROPERTIES_DATED = "/crm/v3/properties/contacts", "/crm/properties/{version}/contacts"
+
+
+class Call(enum.Enum):
+    """The calls that leadup makes."""
+
+    ACCOUNT = Route("tell the account's details", "GET", "/account-info/v3/details", "/account-info/{version}/details")
+
+    FIND_LIST = Route(
+        "find a list",
+        "GET",
+        f"{_LISTS}/object-type-id/{{type}}/name/{{name}}",
+        f"{_LISTS_DATED}/object-type-id/{{type}}/name/{{name}}",
+    )
+    GET_LIST = Route("look at a list", "GET", f"{_LISTS}/{{list}}", f"{_LISTS_DATED}/{{list}}")
+    CREATE_LIST = Route("create a list", "POST", _LISTS, _LISTS_DATED, repeat=False)
+    JOIN = Route(
+        "put contacts into a list",
+        "PUT",
+        f"{_LISTS}/{{list}}/memberships/add",
+        f"{_LISTS_DATED}/{{list}}/memberships/add",
+    )
+    LEAVE = Route(
+        "take contacts out of a list",
+        "PUT",
+        f"{_LISTS}/{{list}}/memberships/remove",
+        f"{_LISTS_DATED}/{{list}}/memberships/remove",
+    )
+
+    READ_CONTACTS = Route("look contacts up", "POST", f"{_CONTACTS}/batch/read", f"{_CONTACTS_DATED}/batch/read")
+    UPDATE_CONTACTS = Route("update contacts", "POST", f"{_CONTACTS}/batch/update", f"{_CONTACTS_DATED}/batch/update")
+
+    FIND_PROPERTY = Route("find a property", "GET", f"{_PROPERTIES}/{{name}}", f"{_PROPERTIES_DATED}/{{name}}")
+    CREATE_PROPERTY = Route("create a property", "POST", _PROPERTIES, _PROPERTIES_DATED, repeat=False)
+    CREATE_GROUP = Route(
+        "create a property group", "POST", f"{_PROPERTIES}/groups", f"{_PROPERTIES_DATED}/groups", repeat=False
+    )
+
+    @property
+    def what(self) -> str:
+        """What it asks for, as a verb."""
+        return str(self.value.what)

@@ -1,0 +1,51 @@
+"""The port: how one request goes to HubSpot. ``sdk`` and ``dated`` are behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from leadup.types import Json
+from leadup_connectors.hubspot.client.routes import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request."""
+
+    call: Call
+    place: Mapping[str, str] = field(default_factory=dict)
+    """What fills the ``{names}`` of the path."""
+    query: Mapping[str, str | int | bool | Sequence[str]] = field(default_factory=dict)
+    body: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What HubSpot answered, whatever the status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By name, in any case."""
+    data: Any
+    """The body as JSON; of an error, whatever it held."""
+
+
+class Cut(Exception):
+    """No answer came: the text is the reason, a class's name, which quotes nothing."""
+
+
+class Garbled(Exception):
+    """An answer came that is not one of the API's."""
+
+
+class Wire(Protocol):
+    """Sends one request, once: no retries, no redirects."""
+
+    def send(self, request: Request, timeouts: tuple[float, float]) -> Answer:
+        """Send it. ``timeouts``: seconds to wait for a connection, and for an answer.
+
+        Raises:
+            Cut, Garbled: as they say.
+        """
