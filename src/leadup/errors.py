@@ -67,6 +67,13 @@ class TryLater(LeadupError):
         self.retry_after = retry_after
 
 
+class BudgetSpent(TryLater):
+    """The vendor takes no more calls from this account today: nothing was done.
+
+    The engine sends it nothing more before the account's day ends (see :class:`leadup.kit.Budgeted`).
+    """
+
+
 class NeedsHuman(LeadupError):
     """Nothing helps until a person acts (bad token, missing scope, terms not signed).
 

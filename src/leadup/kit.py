@@ -32,6 +32,7 @@ from leadup.records import (
 from leadup.taxonomy import canonical
 from leadup.types import (
     Address,
+    Budget,
     Capabilities,
     Change,
     Contact,
@@ -55,6 +56,7 @@ from leadup.types import (
 
 __all__ = [
     "LINE_LIMIT",
+    "Budgeted",
     "Checkup",
     "ConnectionSettings",
     "Connector",
@@ -330,4 +332,28 @@ class Counting(Protocol):
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Budgeted(Protocol):
+    """A destination whose vendor takes only so many calls a day from an account.
+
+    The engine leaves the last of them to the account's other apps. Changes that do not fit wait until the day ends, and
+    leaves go before all others.
+    """
+
+    reserve: float
+    """The share of the day's calls, 0 to 1, that is left to the account's other apps."""
+
+    def budget(self) -> Budget | None:
+        """Say what is left of the account's day, by the vendor's latest word; None: it has said nothing yet.
+
+        Asks nobody.
+        """
+
+    def calls(self, target: Target, changes: Mapping[str, int]) -> int:
+        """Predict the calls that so many changes take, by verb: finding the people, and the changes themselves.
+
+        That is in good weather: what has to be repeated comes on top. Asks nobody.
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 if TYPE_CHECKING:  # the kernel reads these nouns where there is no pydantic
@@ -474,6 +474,22 @@ class Counted:
     """By day (``2026-03-01``), as the vendor's account has days."""
     note: str = ""
     """How to read the numbers: whose days they are, what is in them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The calls that a vendor takes from one account in a day, by the vendor's latest word. A day ends at midnight."""
+
+    account: str
+    """Names the account among those of all vendors ("hubspot 4815162"): connections of one account share its day."""
+    limit: int | None
+    """Calls a day; None: the vendor does not say."""
+    left: int
+    """Calls that the vendor still takes today, whoever makes them."""
+    zone: tzinfo
+    """Whose midnight ends the account's day."""
+    told: int
+    """How many words there were; the same number again is no news, and may be about a day that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
