@@ -2,6 +2,8 @@
 
 A row that adds or reports leaves if and only if the person's latest statement grants every purpose the use needs, and
 so does the event's own statement where it makes one, at the moment of sending. Unknown is no. A leave always may.
+
+Some purposes people opt out of (marketing e-mail in a CRM): of these a denial keeps the row back, and unknown passes.
 """
 
 from __future__ import annotations
@@ -20,27 +22,45 @@ class Permission:
     because: str = ""
     """In plain words, e.g. ``ad_user_data was denied``; empty when granted."""
     statement: Consent = field(default_factory=dict)
-    """The purposes that were needed, as they stood."""
+    """The purposes that counted, as they stood; one that was never stated and need not be is left out."""
 
 
-def permission(needed: Collection[Purpose], person: Consent, event: Consent | None = None) -> Permission:
-    """Decide for one row: ``person`` holds the latest statement per purpose, ``event`` the reported event's own."""
-    missing = []
-    for purpose in sorted(needed):
-        if purpose not in person:
+def permission(
+    needed: Collection[Purpose],
+    person: Consent,
+    event: Consent | None = None,
+    *,
+    unless_denied: Collection[Purpose] = (),
+) -> Permission:
+    """Decide for one row: ``person`` holds the latest statement per purpose, ``event`` the reported event's own.
+
+    Every purpose ``needed`` has to be granted; none of ``unless_denied`` may be denied.
+    """
+    missing, stated = [], []
+    for purpose in sorted({*needed, *unless_denied}):
+        if purpose not in person and purpose in needed:
             missing.append(f"{purpose} was never stated")
-        elif not person[purpose]:
+        elif not person.get(purpose, True):
             missing.append(f"{purpose} was denied")
         elif event and not event.get(purpose, True):
             missing.append(f"{purpose} was denied by the event itself")
-    return Permission(not missing, "; ".join(missing), dict.fromkeys(sorted(needed), True) if not missing else {})
+        elif purpose in person:
+            stated.append(purpose)
+    return Permission(not missing, "; ".join(missing), dict.fromkeys(stated, True) if not missing else {})
 
 
 def strictest(statements: Iterable[Consent]) -> dict[Purpose, bool]:
-    """Fold the statements of persons who share one address: a purpose is granted only if all of them grant it."""
+    """Fold the statements of persons who share one address.
+
+    A purpose is denied if one of them denies it, granted if all of them grant it, and else was never stated by them.
+    """
     together = list(statements)
-    purposes = {purpose for statement in together for purpose in statement}
-    return {purpose: all(statement.get(purpose, False) for statement in together) for purpose in purposes}
+    folded = {}
+    for purpose in {purpose for statement in together for purpose in statement}:
+        said = [statement.get(purpose) for statement in together]
+        if False in said or None not in said:
+            folded[purpose] = False not in said
+    return folded
 
 
 def from_text(words: Mapping[str, str]) -> dict[Purpose, bool]:

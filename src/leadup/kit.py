@@ -133,6 +133,8 @@ class Connector:
     """A class called as ``Destination(connection: str, settings)``."""
     purposes: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
     """Purposes of consent, by use, without which nothing is sent there."""
+    unless_denied: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
+    """Purposes, by use, of which a denial keeps a person out, while one who was never asked is sent."""
     serves_from: int = 0
     """An audience there with fewer members reaches nobody."""
     restates_for: timedelta | None = None

@@ -98,6 +98,9 @@ class Audience:
     needs: frozenset[Kind]
     """Kinds of identifier, of which at least one must be there; empty: none needed."""
     purposes: frozenset[Purpose]
+    """Purposes that must have been granted."""
+    unless_denied: frozenset[Purpose] = frozenset()
+    """Purposes that must not have been denied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,12 @@ class Wanted:
     """The step of the waterfall reached: ``holds``, ``identifier``, ``consent``, ``deliverable``; empty: not even in
     the segment."""
     urgent: bool = False
-    """Consent is missing: who stands there leaves at once, whatever a guard says."""
+    """Consent is missing, or was taken back: who stands there leaves at once, whatever a guard says."""
 
 
 def wanted(audience: Audience, *, member: bool, identifiers: Collection[Identifier], consent: Consent) -> Wanted:
     """Decide whether one person should stand in one audience."""
-    allowed = permission(audience.purposes, consent)
+    allowed = permission(audience.purposes, consent, unless_denied=audience.unless_denied)
     if not member:
         return Wanted(None, "not in the segment", "", urgent=not allowed.granted)
     usable = [i for i in identifiers if i.kind in audience.needs]

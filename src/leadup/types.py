@@ -91,6 +91,8 @@ class Purpose(enum.StrEnum):
     AD_USER_DATA = "ad_user_data"
     AD_PERSONALIZATION = "ad_personalization"
     ANALYTICS = "analytics_storage"
+    EMAIL_MARKETING = "email_marketing"
+    """To get marketing e-mail. A CRM knows mostly who does not: an opt-out is a denial."""
 
 
 Consent: TypeAlias = Mapping[Purpose, bool]
@@ -504,7 +506,9 @@ class Capabilities:
     click_ids: frozenset[str] = frozenset()
     """Click ids that serve a conversion in place of an identifier."""
     purposes: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
-    """Consent the vendor requires, by use."""
+    """Consent the vendor requires, by use: unknown is no."""
+    unless_denied: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)
+    """Purposes, by use, whose denial keeps a person out, while unknown passes: what people opt out of."""
     max_age: timedelta | None = None
     """Conversions older than this are not taken."""
     restates_for: timedelta | None = None

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.sandbox import Server
-from leadup.types import Convert, Join, Outcome, Upsert, Use
+from leadup.types import Convert, Join, Outcome, Purpose, Upsert, Use
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 CONFIRMED, ALREADY, REJECTED, LATER = Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED, Outcome.LATER
@@ -273,3 +273,5 @@ def test_what_hubspot_does_not_take_is_refused_by_name(server: Server) -> None:
     assert caught.value.code == "not_supported"
     assert destination.can.uses == {Use.AUDIENCE, Use.PROPERTY}
     assert Upsert.verb in destination.can.batch
+    assert destination.can.purposes == {}
+    assert destination.can.unless_denied == {Use.AUDIENCE: {Purpose.EMAIL_MARKETING}}, "a score is no message"

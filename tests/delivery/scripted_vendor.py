@@ -74,6 +74,7 @@ class Vendor:
                 Use.CONVERSION: frozenset({Purpose.AD_USER_DATA}),
                 Use.PROPERTY: frozenset({Purpose.ANALYTICS}),
             },
+            unless_denied={Use.AUDIENCE: frozenset({Purpose.EMAIL_MARKETING})},
             max_age=timedelta(days=90),
         )
         self.late = late

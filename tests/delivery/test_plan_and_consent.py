@@ -73,11 +73,28 @@ def test_unknown_is_no_and_the_event_can_only_forbid(
 
 
 @exactly
+@given(*[st.frozensets(st.sampled_from(list(Purpose)))] * 2, consents, consents)
+def test_of_what_people_opt_out_of_a_denial_counts_and_unknown_passes(
+    needed: frozenset[Purpose],
+    unless_denied: frozenset[Purpose],
+    person: dict[Purpose, bool],
+    event: dict[Purpose, bool],
+) -> None:
+    answer = permission(needed, person, event, unless_denied=unless_denied)
+    denied = any(not person.get(p, True) or not event.get(p, True) for p in unless_denied)
+    assert answer.granted == (permission(needed, person, event).granted and not denied)
+    assert bool(answer.because) == (not answer.granted)
+    stated = {p for p in needed | unless_denied if p in person}
+    assert answer.statement == (dict.fromkeys(stated, True) if answer.granted else {})
+
+
+@exactly
 @given(st.lists(consents, min_size=1, max_size=4))
 def test_of_persons_who_share_an_address_the_strictest_counts(several: list[dict[Purpose, bool]]) -> None:
     together = strictest(several)
     for purpose in Purpose:
         assert together.get(purpose, False) == all(one.get(purpose, False) for one in several)
+        assert together.get(purpose, True) == all(one.get(purpose, True) for one in several)
 
 
 def test_a_member_needs_an_identifier_that_is_of_use_there_and_consent() -> None:

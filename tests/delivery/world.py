@@ -29,6 +29,9 @@ from leadup.types import Change, Consent, Event, Fact, Identifier, Json, Kind, P
 START = datetime.fromisoformat("2026-03-01T00:00:00Z")
 GRANTED: Consent = dict.fromkeys(Purpose, True)
 DENIED: Consent = dict.fromkeys(Purpose, False)
+NEVER_ASKED: Consent = {purpose: True for purpose in Purpose if purpose != Purpose.EMAIL_MARKETING}
+"""Consent to all that is needed; nobody asked whether marketing e-mail is welcome."""
+OPTED_OUT: Consent = {Purpose.EMAIL_MARKETING: False}
 VAULT = Vault(Fernet.generate_key().decode())
 RULES = """
 version: 1

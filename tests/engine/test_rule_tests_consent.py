@@ -28,11 +28,12 @@ tests:
     events: [{page_view: {}, ago: 0s}]
 """
 PURPOSES = {"google_ads": frozenset({Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION})}
+UNLESS_DENIED = {"hubspot": frozenset({Purpose.EMAIL_MARKETING})}
 BOTH = "consent: {ad_user_data: granted, ad_personalization: granted}"
 
 
 def failures(*lines: str) -> list[str]:
-    [result] = run(load_text(RULES + "".join(f"    {line}\n" for line in lines)), PURPOSES)
+    [result] = run(load_text(RULES + "".join(f"    {line}\n" for line in lines)), PURPOSES, UNLESS_DENIED)
     return [failure.message for failure in result.failures]
 
 
@@ -46,6 +47,9 @@ def failures(*lines: str) -> list[str]:
         ("consent: {ad_user_data: granted}", "expect: {out: [warm]}"),
         ("consent: {analytics_storage: granted}", "expect: {in: [warm]}"),
         ("consent: {analytics_storage: denied}", "expect: {out: [warm]}"),
+        ("consent: {analytics_storage: granted, email_marketing: granted}", "expect: {in: [warm]}"),
+        ("consent: {analytics_storage: granted, email_marketing: denied}", "expect: {out: [warm]}"),
+        (BOTH.replace("}", ", email_marketing: denied}"), "expect: {in: [warm]}"),
     ],
 )
 def test_what_is_stated_applies(lines: tuple[str, ...]) -> None:

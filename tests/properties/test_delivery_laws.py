@@ -28,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import select
 
 from delivery.scripted_vendor import Crash, Vendor
-from delivery.world import DENIED, GRANTED, World, email, hashed, user
+from delivery.world import DENIED, GRANTED, NEVER_ASKED, OPTED_OUT, World, email, hashed, user
 from leadup.delivery.book import LIVE, all_targets
 from leadup.identity import people
 from leadup.plan import Standing
@@ -56,6 +56,7 @@ AUDIT = (
     """create temp trigger audit after update of state on outbox when old.state <> new.state
     begin insert into moves values (new.id, old.state, new.state); end""",
 )
+UNLESS_DENIED = {Join: {Purpose.EMAIL_MARKETING}}
 NEEDS = {
     Join: {Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION},
     Convert: {Purpose.AD_USER_DATA},
@@ -65,7 +66,7 @@ NEEDS = {
 
 who = st.sampled_from([(one,) for one in [*USERS, *EMAILS]] + list(zip(USERS, EMAILS, strict=False)))
 links = st.tuples(st.sampled_from(USERS), st.sampled_from(EMAILS))
-consents = st.sampled_from([None, None, GRANTED, GRANTED, DENIED])
+consents = st.sampled_from([None, None, GRANTED, NEVER_ASKED, DENIED, OPTED_OUT])
 purchases = st.integers(0, 3)
 calls = ["later", "lost", "human", "refused", "crash", "crash after", "reject", "postpone", ""]
 fates = ["processed", "failed", "failed for now", "partial", "partial for now"]
@@ -106,7 +107,7 @@ class Delivery(RuleBasedStateMachine):
     def tells(self, who: tuple[Identifier, ...], member: str, consent: Any) -> None:
         self.world.tell(*who, consent=consent, member=member)
 
-    @rule(who=who, consent=st.sampled_from([GRANTED, DENIED]))
+    @rule(who=who, consent=st.sampled_from([GRANTED, NEVER_ASKED, DENIED, OPTED_OUT]))
     def decides(self, who: tuple[Identifier, ...], consent: Any) -> None:
         self.world.tell(*who, consent=consent)
 
@@ -236,8 +237,10 @@ class Delivery(RuleBasedStateMachine):
             [row] = connection.execute(select(outbox).where(outbox.c.key == change.key)).mappings()
             assert row["state"] == "sending"
             if not isinstance(change, Leave) and not self._lowers(change):
-                assert all(stated.get(purpose) for purpose in NEEDS[type(change)])
-                assert change.consent == dict.fromkeys(NEEDS[type(change)], True)
+                needed, optional = NEEDS[type(change)], UNLESS_DENIED.get(type(change), set())
+                assert all(stated.get(purpose) for purpose in needed)
+                assert all(stated.get(purpose, True) for purpose in optional)
+                assert change.consent == dict.fromkeys(needed | (optional & stated.keys()), True)
             if self.vendor.faults and self.vendor.faults[0] in ("later", "lost", "crash", "crash after"):
                 self.unanswered.add(row["subject"])
                 self.doubtful |= set(change.to.ids) if isinstance(change, Join) else set()
@@ -370,6 +373,7 @@ class Delivery(RuleBasedStateMachine):
         for person in everyone:
             ids = set(self.vendor.ids_of(known[person].of(Kind.EMAIL)))
             permitted = all(stated[person].get(purpose) for purpose in NEEDS[Join])
+            permitted &= all(stated[person].get(purpose, True) for purpose in UNLESS_DENIED[Join])
             if str(person) in closed:
                 refused |= ids
             elif person in inside and permitted:

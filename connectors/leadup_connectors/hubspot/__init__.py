@@ -1,11 +1,13 @@
 """HubSpot: audiences as lists of contacts, scores and tiers as contact properties."""
 
 from leadup.kit import Connector
+from leadup.types import Purpose, Use
 
 connector = Connector(
     name="hubspot",
     summary="Audiences as HubSpot lists, scores and tiers as contact properties",
     settings="leadup_connectors.hubspot.settings:HubSpotSettings",
+    unless_denied={Use.AUDIENCE: frozenset({Purpose.EMAIL_MARKETING})},
     destination="leadup_connectors.hubspot.destination:HubSpotDestination",
     sandbox="leadup_connectors.hubspot.sandbox:HubSpotSandbox",
 )

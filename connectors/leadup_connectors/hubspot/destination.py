@@ -30,6 +30,7 @@ from leadup.types import (
     Upsert,
     Use,
 )
+from leadup_connectors.hubspot import connector
 from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, ListInfo, Memberships
 from leadup_connectors.hubspot.batches import Sifted, parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
@@ -65,6 +66,7 @@ class HubSpotDestination:
         self.can = Capabilities(
             uses=uses,
             needs=dict.fromkeys(uses, frozenset({settings.kind})),
+            unless_denied=connector.unless_denied,
             batch={Join.verb: settings.chunk_size, Leave.verb: settings.chunk_size, Upsert.verb: BATCH},
         )
 

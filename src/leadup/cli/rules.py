@@ -28,6 +28,7 @@ from leadup.insights.explain import show_identifier
 from leadup.insights.open import provisional_members
 from leadup.insights.rehearsal import try_rules
 from leadup.insights.status import stages
+from leadup.kit import Connector
 from leadup.records import read_jsonl
 from leadup.rules.evidence import Asked, Evidence, doubts
 from leadup.rules.loader import Rules, load
@@ -76,11 +77,10 @@ def _belongs(app: App | None, paths: Sequence[Path]) -> bool:
     return all(any(path.resolve() == root or root in path.resolve().parents for root in roots) for path in paths)
 
 
-def _purposes(app: App | None) -> dict[str, frozenset[Purpose]]:
-    """What audiences ask of consent, by connection: by those of leadup.toml, and by type for who has none."""
+def _connectors(app: App | None) -> dict[str, Connector]:
+    """By name, the connections of leadup.toml; and each connector by its own name, for who has no connection of it."""
     known = {name: registry.find(name) for name in registry.names()}
-    known |= {name: one.connector for name, one in app.settings.connections.items()} if app else {}
-    return {name: connector.purposes.get(Use.AUDIENCE, frozenset()) for name, connector in known.items()}
+    return known | ({name: one.connector for name, one in app.settings.connections.items()} if app else {})
 
 
 def _seen(app: App) -> Evidence:
@@ -123,7 +123,10 @@ def check(ctx: Context, paths: Sequence[Path]) -> None:
 def test(ctx: Context, paths: Sequence[Path]) -> None:
     """Run the tests that stand in the rule files."""
     loaded, app = _load(ctx, paths)
-    results = run_tests(loaded, _purposes(app))
+    known, nothing = _connectors(app), frozenset[Purpose]()
+    needed = {name: one.purposes.get(Use.AUDIENCE, nothing) for name, one in known.items()}
+    unless_denied = {name: one.unless_denied.get(Use.AUDIENCE, nothing) for name, one in known.items()}
+    results = run_tests(loaded, needed, unless_denied)
     for result in results:
         out.print(f"{'ok    ' if result.passed else 'FAILED'} {result.name}", markup=False)
         for failure in result.failures:

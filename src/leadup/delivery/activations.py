@@ -56,6 +56,7 @@ def activations(
             asked,
             needs=able.needs.get(use, frozenset()),
             purposes=able.purposes.get(use, frozenset()) | set(activation.consent),
+            unless_denied=able.unless_denied.get(use, frozenset()),
         )
         if use is Use.CONVERSION:
             of_conversions = _of_conversions(program.conversions[name], activation, able, rates or {})

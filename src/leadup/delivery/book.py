@@ -21,11 +21,13 @@ from sqlalchemy import (
 )
 
 from leadup import plan
+from leadup.consent import Permission, permission
 from leadup.delivery.ledger import Line, write_ledger
+from leadup.membership import Audience
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, standings, targets
-from leadup.types import NEVER, Json, Kind, Purpose, Target, Use
+from leadup.types import NEVER, Consent, Json, Kind, Purpose, Target, Use
 
 LIVE = ("held", "pending", "sending")
 WAITING = ("held", "pending")
@@ -53,6 +55,9 @@ class Terms:
     needs: frozenset[Kind] = frozenset()
     """Kinds of identifier, one of which a person must have."""
     purposes: frozenset[Purpose] = frozenset()
+    """Purposes that must have been granted."""
+    unless_denied: frozenset[Purpose] = frozenset()
+    """Purposes that must not have been denied."""
     click_ids: frozenset[str] = frozenset()
     """Click ids that serve a conversion in place of an identifier."""
     max_age_us: int | None = None
@@ -73,6 +78,15 @@ class Terms:
     holdout: str | None = None
     """Of an audience: who never gets there, by the holdout's name."""
 
+    @property
+    def audience(self) -> Audience:
+        """What it asks of a person, if it is an audience."""
+        return Audience(needs=self.needs, purposes=self.purposes, unless_denied=self.unless_denied)
+
+    def permit(self, person: Consent, event: Consent | None = None) -> Permission:
+        """Decide as :func:`leadup.consent.permission` does."""
+        return permission(self.purposes, person, event, unless_denied=self.unless_denied)
+
     def as_json(self) -> dict[str, Json]:
         """The form that is stored."""
         values = {name: getattr(self, name) for name in self.__slots__}
@@ -85,6 +99,7 @@ class Terms:
         return cls(
             needs=frozenset(Kind(kind) for kind in values["needs"]),
             purposes=frozenset(Purpose(purpose) for purpose in values["purposes"]),
+            unless_denied=frozenset(Purpose(purpose) for purpose in values.get("unless_denied", ())),
             click_ids=frozenset(values["click_ids"]),
             max_age_us=values["max_age_us"],
             restates_us=values.get("restates_us"),

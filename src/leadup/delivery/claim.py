@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, select
 
-from leadup.consent import Permission, permission
+from leadup.consent import Permission
 from leadup.delivery.book import TargetRow
 from leadup.delivery.erase import REASON as ERASED
 from leadup.delivery.erase import being_erased
@@ -94,7 +94,7 @@ def permissions(connection: Connection, target: TargetRow, rows: Sequence[Row]) 
     return {
         row["id"]: Permission(False, ERASED)
         if row["person"] in erased
-        else permission(target.terms.purposes, stated.get(row["person"], {}), of_event.get(row["subject"]))
+        else target.terms.permit(stated.get(row["person"], {}), of_event.get(row["subject"]))
         for row in rows
     }
 

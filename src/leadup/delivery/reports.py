@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from leadup.consent import Permission, permission
+from leadup.consent import Permission
 from leadup.delivery.book import TargetRow, Terms, Want, standings_of
 from leadup.plan import Standing, retraction
 from leadup.state.store import chunks
@@ -55,7 +55,7 @@ def reports(
     for person, occurrence in happened:
         row = standing.get(occurrence.transaction_id)
         own = {Purpose(name): granted for name, granted in occurrence.consent}
-        allowed = permission(target.terms.purposes, consent.get(person, {}), own)
+        allowed = target.terms.permit(consent.get(person, {}), own)
         if occurrence.void:
             answer = _taken_back(target.terms, occurrence, row, sent, allowed, at_us)
         else:

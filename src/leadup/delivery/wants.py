@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from leadup.consent import permission
 from leadup.delivery.book import TargetRow, Want, set_wants
 from leadup.delivery.folding import fold
 from leadup.delivery.holdouts import draw
@@ -22,7 +21,7 @@ from leadup.delivery.ladders import lapses
 from leadup.delivery.reports import reports
 from leadup.identity import people
 from leadup.identity.bulk import among
-from leadup.membership import Audience, Wanted, held_out, wanted
+from leadup.membership import Wanted, held_out, wanted
 from leadup.plan import Standing
 from leadup.rules.program import Program, Property
 from leadup.state.tables import standings
@@ -122,7 +121,7 @@ def _answers(
 ) -> dict[int, Wanted]:
     """Say of members, and of those who stand there or did, whether they should; before holdouts."""
     members = judged.members.get(target.target.name, ()) if target.active else ()
-    asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
+    asked = target.terms.audience
     return {
         person: wanted(
             asked, member=person in members, identifiers=who.get(person, ()), consent=consent.get(person, {})
@@ -176,7 +175,7 @@ def _property(
             continue
         if not any(i.kind in target.terms.needs for i in who.get(person, ())):
             continue
-        allowed = permission(target.terms.purposes, consent.get(person, {}))
+        allowed = target.terms.permit(consent.get(person, {}))
         if not allowed.granted:
             if before is not None:
                 wants.append(Want(str(person), person, None, allowed.because))

@@ -50,41 +50,49 @@ class TestResult:
 
 
 Purposes = Mapping[str, Collection[Purpose]]
-"""What an audience asks of a person's consent, by connection."""
+"""Purposes of consent that matter to an audience, by connection."""
 
 
-def run(rules: Rules, purposes: Purposes | None = None) -> list[TestResult]:
+def run(rules: Rules, purposes: Purposes | None = None, unless_denied: Purposes | None = None) -> list[TestResult]:
     """Run all tests, in the order of the files.
 
     Verdicts are those after ``exclude`` and groups; of a test that states ``consent``, what comes of it, of
-    ``stay_at_least`` and of holdouts too, with ``purposes`` asked. Every source counts as read up to the instant of
-    judging. Facts hold from the beginning of the story.
+    ``stay_at_least`` and of holdouts too, where audiences need ``purposes`` granted and ``unless_denied`` not denied.
+    Every source counts as read up to the instant of judging. Facts hold from the beginning of the story.
     """
-    return [_run(rules.program, case, purposes or {}) for case in rules.tests]
+    return [_run(rules.program, case, purposes or {}, unless_denied or {}) for case in rules.tests]
 
 
-def _run(program: Program, case: Case, purposes: Purposes) -> TestResult:
+def _run(program: Program, case: Case, purposes: Purposes, unless_denied: Purposes) -> TestResult:
     story, reported = _story(program, case.test), _happened(program, case.test)
     failures: list[Problem] = []
     for expect, path in expectations(case.test, case.path):
         at = to_us(case.test.now) + getattr(expect, "after", 0)
         (row,) = judge(program, *story, at=at, watermarks=dict.fromkeys(program.patterns, at)).to_pylist()
         verdicts = {**story[0].to_pylist()[0], **row}
-        sent = None if case.test.consent is None else _sent(program, case.test, story, at, purposes)
+        sent = None if case.test.consent is None else _sent(program, case.test, story, at, purposes, unless_denied)
         failures += _failures(program, case.document, expect, path, verdicts, at, sent)
         failures += _misreported(program, case.document, expect, path, reported, at)
     place = case.document.values[case.path]
     return TestResult(name=case.test.name, file=case.document.file, line=place.line, failures=tuple(failures))
 
 
-def _sent(program: Program, test: Test, story: _Tables, at: int, purposes: Purposes) -> dict[str, str | None]:
+def _sent(
+    program: Program, test: Test, story: _Tables, at: int, purposes: Purposes, unless_denied: Purposes
+) -> dict[str, str | None]:
     """Say of each segment why the person would not be sent; None: some destination would get the person."""
     said = {purpose: word == "granted" for purpose, word in (test.consent or {}).items()}
     answers: dict[str, str | None] = {}
     for name, members in _members(program, story, at).items():
         segment = program.segments[name]
-        asked = [{*purposes.get(one.connection, ()), *one.consent} for one in segment.activate]
-        allowed = [permission(needed, said) for needed in asked]
+        allowed = [
+            permission(
+                {*purposes.get(one.connection, ()), *one.consent},
+                said,
+                unless_denied=unless_denied.get(one.connection, ()),
+            )
+            for one in segment.activate
+        ]
         if not members.holds[0]:
             answers[name] = ""
         elif segment.holdout is not None and segment.holdout.name in (test.held_out or ()):

@@ -21,7 +21,7 @@ from leadup.engine.signal_files import SignalFiles
 from leadup.events.log import EventLog
 from leadup.identity import people
 from leadup.insights.ahead import only
-from leadup.membership import OUT, Audience, fold, wanted
+from leadup.membership import OUT, fold, wanted
 from leadup.rules.lists import Listing
 from leadup.rules.loader import Rules
 from leadup.rules.program import Program
@@ -140,7 +140,7 @@ def _calls(store: Store, target: Target, terms: Terms, can: Capabilities, moves:
 
 
 def _reachable(terms: Terms, who: Mapping[int, Collection[Any]], consent: Mapping[int, Any]) -> set[int]:
-    asked = Audience(needs=terms.needs, purposes=terms.purposes)
+    asked = terms.audience
     return {
         person
         for person, identifiers in who.items()

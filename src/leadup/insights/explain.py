@@ -17,12 +17,15 @@ from leadup.engine.kernel import judge
 from leadup.engine.provisional import final_from, provisional, rest_open
 from leadup.identity import people
 from leadup.insights.ahead import next_change, only
+from leadup.insights.status import reached
 from leadup.insights.words import describe, instant
 from leadup.membership import OUT, Members, fold
+from leadup.plan import Standing
 from leadup.rules.program import All, Holdout, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.visits import VISIT, asks_visits
 from leadup.state.tables import conversions, ledger, membership_log, signals, standings
+from leadup.types import Use
 
 
 def explain(
@@ -96,7 +99,7 @@ def _segment(
         "history": [
             {"at": instant(row.at_us), "what": "entered" if row.entered else "left", "why": row.reason} for row in log
         ],
-        "targets": _targets(connection, name, person),
+        "targets": _targets(connection, name, person, member=since != OUT),
     }
 
 
@@ -161,20 +164,32 @@ def _nodes(condition: Any, depth: int) -> Iterator[tuple[Any, int]]:
         yield from _nodes(condition.part, depth + 1)
 
 
-def _targets(connection: Connection, name: str, person: int) -> list[dict[str, Any]]:
-    targets = {target.id: target for target in all_targets(connection) if target.target.name == name}
+def _targets(connection: Connection, name: str, person: int, *, member: bool) -> list[dict[str, Any]]:
+    """Where the person stands or ever did, and where a member never came to stand."""
+    targets = {
+        target.id: target
+        for target in all_targets(connection)
+        if target.target.use is Use.AUDIENCE and target.target.name == name
+    }
     mine = standings.c.target.in_(targets) & (standings.c.person == person)
-    return [
+    rows = {row["target"]: row for row in connection.execute(select(standings).where(mine)).mappings()}
+    found = [
         {
-            "target": targets[row["target"]].target.key,
+            "target": targets[target].target.key,
             "wanted": row["want"] is not None,
             "why": row["reason"],
             "stands": row["stands"] is not None,
             "sure": row["standing"],
-            "held_by": targets[row["target"]].guard,
+            "held_by": targets[target].guard,
         }
-        for row in connection.execute(select(standings).where(mine)).mappings()
+        for target, row in rows.items()
     ]
+    for target in (one for one in targets.values() if member and one.active and one.id not in rows):
+        answer = reached(connection, target, [person])[person]
+        never = {"wanted": False, "why": answer.reason, "stands": False, "sure": Standing.ABSENT, "held_by": None}
+        if answer.basis is None:  # else the next tick asks for the person
+            found.append({"target": target.target.key, **never})
+    return found
 
 
 def _conversions(connection: Connection, program: Program, person: int) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from leadup.delivery.planning import sent_before
 from leadup.delivery.replacing import replacing
 from leadup.identity import people
 from leadup.insights.words import instant
-from leadup.membership import Audience, Wanted, held_out, wanted, waterfall
+from leadup.membership import Wanted, held_out, wanted, waterfall
 from leadup.state.tables import (
     conversions,
     erasures,
@@ -100,7 +100,7 @@ def reached(connection: Connection, target: TargetRow, members: Sequence[int]) -
     """Say of these members of a segment whether they should stand at a target now, and if not, what is missing."""
     who = people.identifiers_of(connection, members)
     consent = people.consent_together(connection, members)
-    asked = Audience(needs=target.terms.needs, purposes=target.terms.purposes)
+    asked = target.terms.audience
     answers = {m: wanted(asked, member=True, identifiers=who.get(m, ()), consent=consent.get(m, {})) for m in members}
     if target.terms.holdout is not None:
         drawn = lots(connection, target.terms.holdout, members)
