@@ -63,6 +63,7 @@ __all__ = [
     "Counting",
     "Desk",
     "Destination",
+    "Foreseeing",
     "Item",
     "Pollable",
     "PushSource",
@@ -284,6 +285,20 @@ class Destination(Protocol):
             TryLater: nothing is known of the batch; it will be sent again.
             NeedsHuman: nothing was done.
             Refused: nothing was done, and never will be.
+        """
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A destination that saves calls when it knows beforehand whom it will be asked about."""
+
+    def foresee(self, people: Iterator[Contact]) -> None:
+        """Look for everybody who will be addressed in the work that begins now; each comes once.
+
+        What was found before, in earlier work, no longer counts. Changes nothing at the vendor.
+
+        Raises:
+            NeedsHuman, TryLater: as they say; the work goes on without.
         """
 
 

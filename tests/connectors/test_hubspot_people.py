@@ -9,7 +9,7 @@ import pytest
 from hubspot_account import AUDIENCE, READ, TOKEN, Stage, at, calls, connect, person
 from pydantic import SecretStr
 
-from leadup.errors import NeedsHuman
+from leadup.errors import NeedsHuman, TryLater
 from leadup.sandbox import Server
 from leadup.types import Contact, Email, Identifier, Kind, Unreachable
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
@@ -182,3 +182,41 @@ def test_addresses_are_shown_to_nobody(server: Server) -> None:
     ada = Contact(person=1, emails=(Email("ab" * 32, SecretStr("ada@example.com")),))
     assert "ada" not in repr(ada)
     assert "ada" not in repr(connect(server).address(AUDIENCE, [ada]))
+
+
+# ---------------------------------------------------------------- foreseen
+
+
+def test_who_was_foreseen_is_not_asked_for_again_and_batches_are_full(server: Server, hubspot: HubSpotSandbox) -> None:
+    everybody = [person(n, f"p{n}@example.com") for n in range(250)]
+    ids = [hubspot.add_contact(f"p{n}@example.com") for n in range(250)]
+    destination = connect(server)
+    destination.foresee(iter(everybody))
+    found = [answer for n in range(0, 250, 50) for answer in destination.address(AUDIENCE, everybody[n : n + 50])]
+    assert found == [at(one) for one in ids]
+    assert calls(server, READ) == 3
+
+
+def test_what_was_foreseen_counts_until_the_next_work_begins(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination, ada = connect(server), person(1, "ada@example.com")
+    destination.foresee(iter([ada]))
+    [before] = destination.address(AUDIENCE, [ada])
+    contact = hubspot.add_contact("ada@example.com")
+    destination.foresee(iter([ada]))
+    [after] = destination.address(AUDIENCE, [ada])
+    assert isinstance(before, Unreachable)
+    assert after == at(contact)
+
+
+@pytest.mark.parametrize("met", [0, 1])
+def test_nobody_is_missing_because_looking_ahead_was_cut_short(
+    server: Server, hubspot: HubSpotSandbox, met: int
+) -> None:
+    everybody = [person(n, f"p{n}@example.com") for n in range(150)]
+    ids = [hubspot.add_contact(f"p{n}@example.com") for n in range(150)]
+    destination = connect(server, tries=1)
+    hubspot.weather.add(kind="fail", status=503, path=READ, after=met)
+    with pytest.raises(TryLater):
+        destination.foresee(iter(everybody))
+    assert destination.address(AUDIENCE, everybody) == [at(one) for one in ids]
+    assert calls(server, READ) == met + 1 + (2 - met)

@@ -6,9 +6,7 @@ Contacts are found, never created: in HubSpot a new contact can cost money, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -23,7 +21,6 @@ from leadup.types import (
     Leave,
     Outcome,
     Receipt,
-    RemoteId,
     RemoteTarget,
     Target,
     Unreachable,
@@ -31,19 +28,15 @@ from leadup.types import (
     Use,
 )
 from leadup_connectors.hubspot import connector
-from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, ListInfo, Memberships
+from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo, Memberships
 from leadup_connectors.hubspot.batches import Sifted, parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
+from leadup_connectors.hubspot.people import CONTACT, SOON, People
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
-CONTACT: Final = "contact"
-"""Kind of the remote ids: a contact's record id."""
 GROUP: Final = "leadup"
-OTHER_EMAILS: Final = "hs_additional_emails"
-"""The property with a contact's further addresses, which merges leave behind; separated by semicolons."""
 FITTING: Final = {True: {"number", "string"}, False: {"string", "enumeration"}}
 """Types of an existing property that take a number, or a text."""
-SOON: Final = timedelta(minutes=10)
 
 _CONFIRMED: Final = Receipt(outcome=Outcome.CONFIRMED)
 _ALREADY: Final = Receipt(outcome=Outcome.ALREADY)
@@ -61,6 +54,7 @@ class HubSpotDestination:
     def __init__(self, connection: str, settings: HubSpotSettings) -> None:
         self._connection, self._settings = connection, settings
         self._client = HubSpotClient(connection, settings)
+        self._people = People(self._client, settings, self._check_match)
         self._right_account = settings.portal_id is None
         uses = frozenset({Use.AUDIENCE, Use.PROPERTY})
         self.can = Capabilities(
@@ -148,50 +142,13 @@ class HubSpotDestination:
 
     def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
         """See :meth:`leadup.kit.Destination.address`. A person with several addresses may be several contacts."""
-        keys = [self._keys(person) for person in people]
-        found = self._look_up(sorted({key for own in keys for key in own}))
-        return [self._address(own, found) for own in keys]
+        return self._people.addresses(people)
 
-    def _keys(self, person: Contact) -> list[str]:
-        """Return what HubSpot may be asked for. It knows no hashes, so an e-mail must be held in the clear."""
-        if self._settings.match == EMAIL:
-            values = [email.address.get_secret_value().strip().lower() for email in person.emails if email.address]
-        else:
-            values = [value.strip() for value in person.of(self._settings.kind)]
-        return [value for value in values if value]
-
-    def _address(self, keys: Sequence[str], found: _Found) -> Address | Unreachable:
-        contacts = {contact for key in keys for contact in found.contacts.get(key, ())}
-        if contacts:
-            return Address(tuple(sorted(RemoteId(CONTACT, contact) for contact in contacts)))
-        name = self._settings.match
-        if not keys and name == EMAIL:
-            return Unreachable(code="no_email", detail="No e-mail address of this person is known in the clear.")
-        if not keys:
-            return Unreachable(code="no_identifier", detail=f"This person has no {self._settings.kind}.")
-        if any(key in found.unasked for key in keys):
-            return Unreachable(code="not_asked", detail="HubSpot refused too much else at once.", again=SOON)
-        if any(key in found.refused for key in keys):
-            return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.")
-        return Unreachable(code="contact_not_found", detail=f"HubSpot has no contact with this {name}.")
-
-    def _look_up(self, keys: Sequence[str]) -> _Found:
-        found = _Found()
-        for part in parts(keys, BATCH):
-            read = sift(part, self._read, self._check_match)
-            found.refused |= read.refused.keys()
-            found.unasked |= set(read.unsent)
-            unclear: set[str] = set()
-            for asked, answer in read.answers:
-                unclear |= found.take(asked, answer, self._settings.match)
-            for key in sorted(unclear):
-                alone = self._read([key])
-                found.contacts[key] = set(alone.records)  # asked alone, the answer can be about nobody else
-        return found
-
-    def _read(self, keys: Sequence[str]) -> Batch:
-        wanted = [EMAIL, OTHER_EMAILS] if self._settings.match == EMAIL else [self._settings.match]
-        return self._client.contacts.read(self._settings.match, keys, wanted)
+    def foresee(self, people: Iterator[Contact]) -> None:
+        """See :meth:`leadup.kit.Foreseeing.foresee`: who waits for several lists is looked for once."""
+        self._people.forget()
+        self._check_account()
+        self._people.foresee(people)
 
     # ------------------------------------------------------------ changing
 
@@ -265,30 +222,6 @@ class HubSpotDestination:
                     elif contact in answer.records or answer.complete:
                         receipts[contact] = _CONFIRMED
         return receipts
-
-
-@dataclass(slots=True)
-class _Found:
-    """What look-ups brought, by the key that was asked for."""
-
-    contacts: dict[str, set[str]] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    unasked: set[str] = field(default_factory=set)
-
-    def take(self, asked: Sequence[str], answer: Batch, match: str) -> set[str]:
-        """Note whose contacts these are, by value and never by position; return the keys for which that is not clear.
-
-        A contact may answer under another address than the one that was asked for: merged contacts have several.
-        """
-        wanted, strangers = set(asked), False
-        for contact, values in answer.records.items():
-            told = [values.get(match) or ""]
-            if match == EMAIL:
-                told = [each.strip().lower() for each in (*told, *(values.get(OTHER_EMAILS) or "").split(";"))]
-            strangers = strangers or not wanted.intersection(told)
-            for key in wanted.intersection(told):
-                self.contacts.setdefault(key, set()).add(contact)
-        return wanted - self.contacts.keys() - answer.failed.keys() if strangers else set()
 
 
 def _contacts(change: Change) -> list[str]:

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from leadup.delivery.ahead import foresee
 from leadup.delivery.answers import note_status, note_warnings, with_clicks
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.changes import changes
@@ -80,7 +81,7 @@ class Courier:
         with self._store.read() as connection:
             found = all_targets(connection)
             busy = {target.id for target in found} if force else with_work(connection, to_us(now))
-        reports = []
+        serve = []
         for target in found:
             if target.target.connection not in self._destinations or (only is not None and target.id not in only):
                 continue
@@ -88,8 +89,10 @@ class Courier:
                 continue
             if target.retry_us is not None and target.retry_us > to_us(now) and not force:
                 continue
-            reports.append(self._deliver_target(target, now, force=force))
-        return reports
+            serve.append(target)
+        due = [(target, _due(target, now, force=force)) for target in serve]
+        foresee(self._store, self._vault, self._destinations, due)
+        return [self._deliver_target(target, now, force=force) for target in serve]
 
     def poll(self, now: datetime, *, force: bool = False) -> int:
         """Ask what became of accepted batches; return how many rows were settled."""

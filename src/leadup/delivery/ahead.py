@@ -1,0 +1,73 @@
+"""Tells destinations whom they will be asked about, before the first row is claimed.
+
+People who wait at several targets of a connection are then looked for once, in full batches.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import structlog
+from sqlalchemy import ColumnElement, or_, select
+
+from leadup.delivery.book import TargetRow
+from leadup.errors import unforeseen
+from leadup.identity import people
+from leadup.identity.seal import redact
+from leadup.identity.vault import Vault
+from leadup.kit import Destination, Foreseeing
+from leadup.state import Store
+from leadup.state.store import chunks
+from leadup.state.tables import outbox
+from leadup.types import Contact
+
+log = structlog.get_logger("leadup.delivery")
+
+AT_ONCE = 1_000
+"""People whose contact data is in memory."""
+
+
+def foresee(
+    store: Store,
+    vault: Vault,
+    destinations: Mapping[str, Destination],
+    due: Sequence[tuple[TargetRow, Sequence[ColumnElement[bool]]]],
+) -> None:
+    """Tell each destination that wishes to know. ``due``: targets, each with what tells its rows that may be sent now.
+
+    That one can not be told stops nothing: its targets meet the same trouble, and say so.
+    """
+    of_connection: dict[str, list[Sequence[ColumnElement[bool]]]] = defaultdict(list)
+    for target, rows in due:
+        of_connection[target.target.connection].append(rows)
+    for name, waiting in of_connection.items():
+        destination = destinations[name]
+        if not isinstance(destination, Foreseeing):
+            continue
+        try:
+            destination.foresee(_people(store, vault, waiting))
+        except Exception as error:  # noqa: BLE001 - a saving that fails
+            log.info("not looked ahead", connection=name, error=redact(unforeseen(error)))
+
+
+def _people(store: Store, vault: Vault, rows: Sequence[Sequence[ColumnElement[bool]]]) -> Iterator[Contact]:
+    """Yield everybody whom these rows are about, once. A leave asks for nobody: it goes by what was sent."""
+    persons = array("q")
+    for some in chunks(rows, 100):
+        either = or_(*(_all(where) for where in some))
+        with store.read() as connection:
+            query = select(outbox.c.person).where(either, outbox.c.verb != "leave").distinct()
+            persons.extend(connection.scalars(query))
+    for part in chunks(sorted(set(persons)), AT_ONCE):
+        with store.read() as connection:
+            found = people.contacts(connection, part, vault)
+        yield from (found[person] for person in sorted(found))
+
+
+def _all(where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    first, *others = where
+    for one in others:
+        first &= one
+    return first
