@@ -23,6 +23,7 @@ from leadup.types import (
     Upsert,
     Use,
 )
+from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.destination import HubSpotDestination
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
@@ -34,14 +35,23 @@ SCORE = Target(
 )
 TIER = Target(connection="hubspot", use=Use.PROPERTY, name="leadup_tier", remote_name="leadup: leadup_tier")
 ADD, REMOVE, READ, UPDATE = "/memberships/add", "/memberships/remove", "/batch/read", "/batch/update"
-CREATE_LIST = ("POST", "/crm/v3/lists/")
+APIS = ("v3",)
+"""The versions of the API that every test of the connector is put to."""
 
 
 class Stage(Server):
-    """One server on which one emulator after another plays: to start and stop a server takes longer than most tests."""
+    """One server on which one emulator after another plays: to start and stop a server takes longer than most tests.
 
-    def __init__(self) -> None:
+    ``api``: the version that :func:`connect` speaks with it.
+    """
+
+    def __init__(self, api: str = "v3") -> None:
         super().__init__(_Understudy())
+        self.api = api
+
+    def path(self, call: Call, **place: str) -> str:
+        """The path of a call in the version that is spoken."""
+        return call.value.path(self.api, place)
 
     def play(self, **how: Any) -> Stage:
         """Put on a new, empty account with a burst window that is short enough for tests."""
@@ -69,7 +79,7 @@ class _Understudy(Sandbox):
 
 def connect(server: Server, **settings: Any) -> HubSpotDestination:
     """A destination with pauses that are short enough for tests."""
-    how = {"pause": 0.01, **settings}
+    how = {"pause": 0.01, "api": getattr(server, "api", "v3"), **settings}
     return HubSpotDestination("hubspot", HubSpotSettings(access_token=SecretStr(TOKEN), base_url=server.url, **how))
 
 

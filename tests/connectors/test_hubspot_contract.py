@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from hubspot_account import AUDIENCE, SCORE, TOKEN, Stage, connect, person
+from hubspot_account import APIS, AUDIENCE, SCORE, TOKEN, Stage, connect, person
 
 from leadup.sandbox import Server
 from leadup.testing.destinations import DestinationContract, PropertyContract
@@ -15,9 +15,9 @@ from leadup_connectors.hubspot.destination import HubSpotDestination
 PEOPLE = ("ada@example.com", "Grace@Example.com", "emmy@example.org", "lise@example.net")
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
         yield stage
 
 

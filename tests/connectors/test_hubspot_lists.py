@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hubspot_account import ADD, AUDIENCE, REMOVE, TOKEN, Stage, at, calls, connect, join, leave
+from hubspot_account import ADD, APIS, AUDIENCE, REMOVE, TOKEN, Stage, at, calls, connect, join, leave
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -16,15 +16,16 @@ from starlette.routing import BaseRoute, Route
 from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.sandbox import Server
 from leadup.types import Convert, Join, Outcome, Purpose, Upsert, Use
+from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 CONFIRMED, ALREADY, REJECTED, LATER = Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED, Outcome.LATER
-BY_NAME, CREATE = "/object-type-id/", "/crm/v3/lists/"
+BY_NAME = "/object-type-id/"
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
         yield stage
 
 
@@ -92,12 +93,13 @@ def test_trap_a_full_account_needs_a_human(stage: Stage) -> None:
         connect(server).prepare(AUDIENCE)
 
 
-def test_a_lost_answer_to_the_creation_makes_one_list(server: Server, hubspot: HubSpotSandbox) -> None:
+def test_a_lost_answer_to_the_creation_makes_one_list(server: Stage, hubspot: HubSpotSandbox) -> None:
     destination = connect(server)
-    hubspot.weather.add(kind="lose_answer", path=CREATE, after=1)  # the first such path is the look-up by name
+    # The first such path is the look-up by name.
+    hubspot.weather.add(kind="lose_answer", path=server.path(Call.CREATE_LIST), after=1)
     with pytest.raises(TryLater):
         destination.prepare(AUDIENCE)
-    assert calls(server, CREATE, "POST") == 1
+    assert calls(server, server.path(Call.CREATE_LIST), "POST") == 1
     assert not destination.prepare(AUDIENCE).created
     assert lists(hubspot) == [("leadup: hot", "MANUAL")]
 
@@ -182,7 +184,7 @@ def test_trap_an_answer_with_other_keys_is_not_taken_for_success(stage: Stage) -
             def respelt(_request: Request) -> Response:
                 return JSONResponse({"recordIdsJoined": ["1501"]})
 
-            return [Route("/crm/v3/lists/{id}/memberships/add", respelt, methods=["PUT"]), *super().routes()]
+            return [Route(stage.path(Call.JOIN, list="1"), respelt, methods=["PUT"]), *super().routes()]
 
     server = stage.play_with(Respelt(token=TOKEN))
     contact, destination = server.sandbox.add_contact("ada@example.com"), connect(server)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hubspot_account import AUDIENCE, READ, TOKEN, Stage, at, calls, connect, person
+from hubspot_account import APIS, AUDIENCE, READ, TOKEN, Stage, at, calls, connect, person
 from pydantic import SecretStr
 
 from leadup.errors import NeedsHuman, TryLater
@@ -15,9 +15,9 @@ from leadup.types import Contact, Email, Identifier, Kind, Unreachable
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
         yield stage
 
 

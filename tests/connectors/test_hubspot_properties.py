@@ -8,21 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hubspot_account import SCORE, TIER, UPDATE, Stage, calls, connect, upsert
+from hubspot_account import APIS, SCORE, TIER, UPDATE, Stage, calls, connect, upsert
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.sandbox import Server
 from leadup.types import Outcome
+from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 CONFIRMED, REJECTED, LATER = Outcome.CONFIRMED, Outcome.REJECTED, Outcome.LATER
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
         yield stage
 
 
@@ -36,8 +37,8 @@ def hubspot(server: Server) -> HubSpotSandbox:
     return server.sandbox
 
 
-def created(server: Server) -> list[dict[str, Any]]:
-    return [json.loads(r.body) for r in server.sandbox.weather.log if r.path == "/crm/v3/properties/contacts"]
+def created(server: Stage) -> list[dict[str, Any]]:
+    return [json.loads(r.body) for r in server.sandbox.weather.log if r.path == server.path(Call.CREATE_PROPERTY)]
 
 
 @pytest.mark.parametrize(("target", "kind", "field"), [(SCORE, "number", "number"), (TIER, "string", "text")])
@@ -183,7 +184,7 @@ def test_trap_rows_of_which_the_answer_says_nothing(stage: Stage, status: int, e
             body = {"status": "COMPLETE", "results": [], "numErrors": len(errors), "errors": errors}
             answer = JSONResponse(body, status)
             return [
-                Route("/crm/v3/objects/contacts/batch/update", lambda _: answer, methods=["POST"]),
+                Route(stage.path(Call.UPDATE_CONTACTS), lambda _: answer, methods=["POST"]),
                 *super().routes(),
             ]
 

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hubspot_account import AUDIENCE, SCORE, TIER, Stage, connect, join, leave, person, upsert
+from hubspot_account import APIS, AUDIENCE, SCORE, TIER, Stage, connect, join, leave, person, upsert
 
 from leadup.sandbox import Server
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 GOLDEN = Path(__file__).parent / "golden" / "hubspot"
+"""A folder for each version of the API."""
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
         yield stage
 
 
@@ -66,11 +67,13 @@ def test_requests_are_as_recorded(stage: Stage, session: Callable[[Server, HubSp
         {"request": f"{r.method} {r.path}{'?' if r.query else ''}{r.query}", "body": json.loads(r.body or "null")}
         for r in server.sandbox.weather.log
     ]
-    golden = GOLDEN / f"{session.__name__}.json"
+    golden = GOLDEN / stage.api / f"{session.__name__}.json"
     if os.environ.get("LEADUP_WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
         golden.write_text(json.dumps(sent, indent=2) + "\n")
     assert sent == json.loads(golden.read_text())
 
 
-def test_every_recording_has_its_session() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == {session.__name__ for session in SESSIONS}
+@pytest.mark.parametrize("api", APIS)
+def test_every_recording_has_its_session(api: str) -> None:
+    assert {path.stem for path in (GOLDEN / api).iterdir()} == {session.__name__ for session in SESSIONS}

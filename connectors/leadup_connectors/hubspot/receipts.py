@@ -1,0 +1,47 @@
+"""What leadup is told of each change, and what the ways to change something share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from leadup.errors import NeedsHuman
+from leadup.types import Change, Outcome, Receipt
+from leadup_connectors.hubspot.batches import Sifted
+from leadup_connectors.hubspot.people import CONTACT, SOON
+
+CONFIRMED: Final = Receipt(outcome=Outcome.CONFIRMED)
+ALREADY: Final = Receipt(outcome=Outcome.ALREADY)
+LATER: Final = Receipt(outcome=Outcome.LATER, detail="HubSpot has not said what became of it.", retry_after=SOON)
+MISSING: Final = Receipt(
+    outcome=Outcome.REJECTED, code="contact_missing", detail="HubSpot has no such contact, or not any more."
+)
+NOBODY: Final = Receipt(outcome=Outcome.REJECTED, code="no_contact", detail="The change names no contact.")
+_RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED)
+
+
+def contacts_of(change: Change) -> list[str]:
+    """Record ids of the contacts that a change is about."""
+    return [each.value for each in change.to.ids if each.kind == CONTACT]
+
+
+def together(receipts: Sequence[Receipt]) -> Receipt:
+    """Return one receipt for all the contacts of a change: it is done where one of them is."""
+    return min(receipts, key=lambda receipt: _RANK.index(receipt.outcome), default=NOBODY)
+
+
+def unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:
+    """Receipts of the rows that HubSpot refused, or that were not sent."""
+    return {row: rejected(code) for row, code in sent.refused.items()} | dict.fromkeys(sent.unsent, LATER)
+
+
+def rejected(code: str) -> Receipt:
+    """The receipt of a row that HubSpot refuses for this reason."""
+    if code == "object_not_found":
+        return MISSING
+    return Receipt(outcome=Outcome.REJECTED, code=code, detail="HubSpot refuses this row.")
+
+
+def gone(what: str, todo: str) -> NeedsHuman:
+    """The error for something that somebody deleted."""
+    return NeedsHuman(f"HubSpot's {what} is gone; somebody deleted it.", todo=todo)
