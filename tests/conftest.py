@@ -1,9 +1,31 @@
-"""What the run of the tests says at its end."""
+"""What tests of several folders share, and what their run says at its end."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from installation import WATCHED, Installation, Stage
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[tuple[Stage, Stage]]:
+    """The servers of HubSpot and of Google, which the tests of a module share."""
+    with Stage("hubspot") as hubspot, Stage("google_ads") as google:
+        yield hubspot, google
+
+
+@pytest.fixture
+def site(tmp_path: Path, stages: tuple[Stage, Stage]) -> Installation:
+    """An installation with new accounts at both, and rules that send to Google."""
+    hubspot, google = stages
+    made = Installation(tmp_path, hubspot.play(), google.play())
+    made.rules(WATCHED)
+    return made
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

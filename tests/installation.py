@@ -44,6 +44,18 @@ operating_account = "1234567890"
 terms_accepted = true
 conversion_actions = {demo = "7001", won = "7002"}
 """
+WATCHED = """\
+version: 1
+micro_conversions:
+  video: {event: video_progress}
+macro_conversions:
+  requested: {event: generate_lead, value: 288 EUR}
+segments:
+  watched: {when: {did: video, within: 30d}, activate: [google_ads]}
+conversions:
+  demo: {on: requested, activate: [google_ads]}
+"""
+"""Rules that send an audience and a conversion to Google."""
 
 
 class Installation:
@@ -243,4 +255,4 @@ def wait_for(condition: Callable[[], object], what: str, *, seconds: float = 120
     return time.monotonic() - began
 
 
-__all__ = ["GRANTED", "SETTINGS", "FrozenClock", "Installation", "event", "installed", "wait_for"]
+__all__ = ["GRANTED", "SETTINGS", "WATCHED", "FrozenClock", "Installation", "event", "installed", "wait_for"]

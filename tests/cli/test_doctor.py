@@ -4,44 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from installation import SETTINGS, Installation, Stage, event
+from installation import SETTINGS, WATCHED, Installation, event
 from leadup_connectors.google_ads.sandbox import Action
 
-RULES = """\
-version: 1
-micro_conversions:
-  video: {event: video_progress}
-macro_conversions:
-  requested: {event: generate_lead, value: 288 EUR}
-segments:
-  watched: {when: {did: video, within: 30d}, activate: [google_ads]}
-conversions:
-  demo: {on: requested, activate: [google_ads]}
-"""
 AT = datetime.now(UTC).replace(microsecond=0)
 """The emulator answers with the machine's time, so that these run in the present."""
 Findings = Mapping[str, Mapping[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def stages() -> Iterator[tuple[Stage, Stage]]:
-    with Stage("hubspot") as hubspot, Stage("google_ads") as google:
-        yield hubspot, google
-
-
-@pytest.fixture
-def site(tmp_path: Path, stages: tuple[Stage, Stage]) -> Installation:
-    hubspot, google = stages
-    made = Installation(tmp_path, hubspot.play(), google.play())
-    made.rules(RULES)
-    return made
 
 
 @pytest.fixture
@@ -82,7 +56,7 @@ def test_all_is_well_but_that_no_daemon_runs(running: Installation) -> None:
     assert grades.pop("disk", "warning") == "warning", "this machine's own"
     assert grades == {"daemon": "warning", "list watched": "warning", "google_ads_api": "unknown"}
     assert code == 0
-    assert {"state_folder", "state", "clock", "rules", "site: reading", "site: check", "hubspot: check"} <= set(found)
+    assert {"state_folder", "state", "clock", "rules", "site: reading", "site: check", "hubspot: token"} <= set(found)
 
 
 def test_it_reads_as_a_list_with_what_to_do(site: Installation) -> None:
@@ -108,7 +82,7 @@ def test_a_clock_that_was_set_back(running: Installation) -> None:
 
 
 def test_rules_that_do_not_load(running: Installation) -> None:
-    running.rules(RULES.replace("did: video", "did: vidoe"))
+    running.rules(WATCHED.replace("did: video", "did: vidoe"))
     code, found = doctor(running, "site")
     assert (code, found["rules"]["grade"]) == (1, "problem")
     assert "rules.yaml:7:" in found["rules"]["text"]

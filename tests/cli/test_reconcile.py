@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from installation import SETTINGS, Installation, Stage, event
+from installation import SETTINGS, Installation, event
 
-RULES = """\
-version: 1
-micro_conversions:
-  video: {event: video_progress}
-macro_conversions:
-  requested: {event: generate_lead, value: 288 EUR}
-segments:
-  watched: {when: {did: video, within: 30d}, activate: [google_ads]}
-conversions:
-  demo: {on: requested, activate: [google_ads]}
-"""
 NOW = "2026-03-08T12:00:00Z"
 LATER = "2026-03-08T13:00:00Z"
-
-
-@pytest.fixture(scope="module")
-def stages() -> Iterator[tuple[Stage, Stage]]:
-    with Stage("hubspot") as hubspot, Stage("google_ads") as google:
-        yield hubspot, google
-
-
-@pytest.fixture
-def site(tmp_path: Path, stages: tuple[Stage, Stage]) -> Installation:
-    hubspot, google = stages
-    made = Installation(tmp_path, hubspot.play(), google.play())
-    made.rules(RULES)
-    return made
 
 
 def leads(site: Installation, *days: int, consent: bool = True) -> None:

@@ -9,5 +9,6 @@ connector = Connector(
     settings="leadup_connectors.hubspot.settings:HubSpotSettings",
     unless_denied={Use.AUDIENCE: frozenset({Purpose.EMAIL_MARKETING})},
     destination="leadup_connectors.hubspot.destination:HubSpotDestination",
+    examine="leadup_connectors.hubspot.checkup:examine",
     sandbox="leadup_connectors.hubspot.sandbox:HubSpotSandbox",
 )

@@ -31,6 +31,40 @@ class HubSpotRefused(Refused):
         self.ids = ids
 
 
+class Denied(NeedsHuman):
+    """HubSpot answered 401 or 403: the token is not valid, or lacks ``scopes``, where HubSpot names them."""
+
+    def __init__(self, message: str, *, todo: str, status: int, scopes: frozenset[str] = frozenset()) -> None:
+        super().__init__(message, todo=todo)
+        self.status = status
+        self.scopes = scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account ("portal")."""
+
+    portal: int
+    kind: str
+    """STANDARD, SANDBOX, DEVELOPER_TEST or APP_DEVELOPER."""
+    zone: str
+    """Its time zone, whose midnight begins the day that calls are counted by."""
+    currency: str
+    utc_offset: timedelta
+
+    @classmethod
+    def read(cls, answer: Any) -> Account:
+        """Read an account's details."""
+        with reading("tell the account's details"):
+            return cls(
+                portal=int(answer["portalId"]),
+                kind=str(answer.get("accountType") or ""),
+                zone=str(answer.get("timeZone") or "UTC"),
+                currency=str(answer.get("companyCurrency") or ""),
+                utc_offset=timedelta(milliseconds=answer.get("utcOffsetMilliseconds") or 0),
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class ListInfo:
     """A list. ``processing``: MANUAL and SNAPSHOT lists take members, a DYNAMIC one picks its own."""
@@ -38,13 +72,37 @@ class ListInfo:
     id: str
     name: str
     processing: str
+    size: int | None = None
+    """Members, as HubSpot counts them: late."""
+    references: int | None = None
+    """Places that use it: workflows, e-mails, ads. Only a search tells."""
+    folder: str = ""
+    """The folder's name. Only a search tells."""
 
     @classmethod
     def read(cls, answer: Any) -> ListInfo:
         """Read a ``{"list": …}`` answer."""
         with reading("look at a list"):
-            found = answer["list"]
-            return cls(str(found["listId"]), str(found["name"]), str(found["processingType"]))
+            return cls._read(answer["list"])
+
+    @classmethod
+    def hits(cls, answer: Any) -> list[ListInfo]:
+        """Read what a search found."""
+        with reading("search for lists"):
+            return [cls._read(found) for found in answer["lists"]]
+
+    @classmethod
+    def _read(cls, found: Any) -> ListInfo:
+        more = found.get("additionalProperties") or {}
+        size = found.get("size")
+        return cls(
+            str(found["listId"]),
+            str(found["name"]),
+            str(found["processingType"]),
+            size=integer(str(more.get("hs_list_size") if size is None else size)),
+            references=integer(str(more.get("hs_list_reference_count"))),
+            folder=str(more.get("hs_folder_name") or ""),
+        )
 
     @property
     def is_dynamic(self) -> bool:
@@ -140,15 +198,19 @@ def family(
     wait = None if seconds is None else timedelta(seconds=seconds)
     if status == 401:
         variable = f"LEADUP_{connection.upper().replace('-', '_')}_ACCESS_TOKEN"
-        return NeedsHuman(
+        return Denied(
             f"{failed} The access token of connection {connection!r} is not valid, or no longer.",
             todo=f"make a service key in HubSpot (Settings > Integrations > Service keys); put its token in {variable}",
+            status=status,
         )
     if status == 403:
-        scopes = ", ".join(_scopes(body)) or "all that the connector's README lists"
-        return NeedsHuman(
+        named = _scopes(body)
+        scopes = ", ".join(named) or "all that the connector's README lists"
+        return Denied(
             f"{failed} The access token of connection {connection!r} lacks a right.",
             todo=f"give its service key or private app these scopes: {scopes}",
+            status=status,
+            scopes=frozenset(named),
         )
     if status == 429 and body.get("policyName") == "DAILY":
         return TryLater(

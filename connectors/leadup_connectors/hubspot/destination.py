@@ -68,7 +68,7 @@ class HubSpotDestination:
         """Look, once, whether the token belongs to the account that may be written to."""
         if self._right_account:
             return
-        portal, wanted = self._client.account(), self._settings.portal_id
+        portal, wanted = self._client.account().portal, self._settings.portal_id
         if wanted not in (None, portal):
             raise NeedsHuman(
                 f"The access token of connection {self._connection!r} is for HubSpot account {portal}, not {wanted}.",

@@ -9,7 +9,7 @@ from typing import Final
 
 from leadup.errors import NeedsHuman
 from leadup.types import Change, Json, Receipt, RemoteTarget, Target, Upsert
-from leadup_connectors.hubspot.answers import HubSpotRefused
+from leadup_connectors.hubspot.answers import HubSpotRefused, PropertyInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.receipts import CONFIRMED, LATER, contacts_of, gone, rejected, unanswered
@@ -39,13 +39,8 @@ class ContactProperties:
                 found = self._client.properties.find(name) if refused.status == 409 else None
                 if found is None:
                     raise
-        if found.read_only or found.type not in FITTING[target.number]:
-            what = "read-only" if found.read_only else f"of type {found.type}"
-            raise NeedsHuman(
-                f"HubSpot's contact property {name!r} is {what}; "
-                f"the rules write {'numbers' if target.number else 'text'} to it.",
-                todo="give the property another name in the rules, or delete the one in HubSpot",
-            )
+        if fault := unfit(found, target):
+            raise NeedsHuman(f"HubSpot's contact property {name!r} {fault[0]}.", todo=fault[1])
         return RemoteTarget(id=found.name, name=target.remote_name, created=created)
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Mapping[str, Receipt]:
@@ -74,6 +69,17 @@ class ContactProperties:
                     elif contact in answer.records or answer.complete:
                         receipts[contact] = CONFIRMED
         return receipts
+
+
+def unfit(found: PropertyInfo, target: Target) -> tuple[str, str] | None:
+    """Why a contact property does not take a target's values, and what to do about it; None: it does."""
+    if not found.read_only and found.type in FITTING[target.number]:
+        return None
+    what = "read-only" if found.read_only else f"of type {found.type}"
+    return (
+        f"is {what}; the rules write {'numbers' if target.number else 'text'} to it",
+        "give the property another name in the rules, or delete the one in HubSpot",
+    )
 
 
 def _text(value: Json) -> str:

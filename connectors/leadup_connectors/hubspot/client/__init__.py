@@ -6,13 +6,13 @@ knows paths.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
-from leadup_connectors.hubspot.answers import unreadable
+from leadup_connectors.hubspot.answers import Account
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.contacts import BATCH, Contacts, Properties
 from leadup_connectors.hubspot.client.lists import Lists
+from leadup_connectors.hubspot.client.rights import Rights
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Wire
 from leadup_connectors.hubspot.settings import HubSpotSettings
@@ -30,14 +30,13 @@ class HubSpotClient:
         self.lists = Lists(self._caller)
         self.contacts = Contacts(self._caller)
         self.properties = Properties(self._caller)
+        self.rights = Rights(self._caller)
 
-    def account(self) -> int:
-        """Return the id of the account ("portal") that the token belongs to."""
-        details = self._caller.ask(Call.ACCOUNT)
-        if not isinstance(details, dict) or not isinstance(details.get("portalId"), int):
-            raise unreadable(Call.ACCOUNT.what)
-        self._caller.utc_offset = timedelta(milliseconds=details.get("utcOffsetMilliseconds") or 0)
-        return int(details["portalId"])
+    def account(self) -> Account:
+        """Return the account ("portal") that the token belongs to."""
+        found = Account.read(self._caller.ask(Call.ACCOUNT))
+        self._caller.utc_offset = found.utc_offset
+        return found
 
 
 def _wire(settings: HubSpotSettings) -> Wire:

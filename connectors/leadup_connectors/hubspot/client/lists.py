@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from leadup.types import Json
 from leadup_connectors.hubspot.answers import ListInfo, Memberships
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.routes import Call
@@ -12,6 +13,8 @@ from leadup_connectors.hubspot.client.wire import Request
 
 CONTACTS: Final = "0-1"
 """HubSpot's object type of contacts."""
+SEARCHED: Final = 500
+"""Most lists of one search."""
 
 
 class Lists:
@@ -29,6 +32,23 @@ class Lists:
         """Return the list with this id."""
         found = self._caller.find(Call.GET_LIST, list=list_id)
         return None if found is None else ListInfo.read(found)
+
+    def described(self, ids: Sequence[str]) -> dict[str, ListInfo]:
+        """Return those of these lists that HubSpot's search knows, by id, with all that only a search tells.
+
+        A list that was made moments ago may not be among them.
+        """
+        found: dict[str, ListInfo] = {}
+        for part in (ids[start : start + SEARCHED] for start in range(0, len(ids), SEARCHED)):
+            body: Json = {
+                "listIds": list(part),
+                "processingTypes": ["MANUAL", "SNAPSHOT", "DYNAMIC"],
+                "additionalProperties": [],
+                "offset": 0,
+                "count": SEARCHED,
+            }
+            found |= {each.id: each for each in ListInfo.hits(self._caller.ask(Call.SEARCH_LISTS, body))}
+        return found
 
     def create(self, name: str) -> ListInfo:
         """Create a MANUAL list of contacts."""

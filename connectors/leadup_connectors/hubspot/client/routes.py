@@ -9,7 +9,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from typing import Final
 from urllib.parse import quote
+
+SUPPORTED_UNTIL: Final = {"v3": date(2027, 9, 1), "2026-03": date(2027, 9, 1)}
+"""When each version becomes unsupported (source: changelog, "Legacy APIs and legacy apps"; "Developer platform and API
+versioning": 18 months after its release). It then gets no more fixes; when it stops to answer is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Call(enum.Enum):
         f"{_LISTS_DATED}/object-type-id/{{type}}/name/{{name}}",
     )
     GET_LIST = Route("look at a list", "GET", f"{_LISTS}/{{list}}", f"{_LISTS_DATED}/{{list}}")
+    SEARCH_LISTS = Route("search for lists", "POST", f"{_LISTS}/search", f"{_LISTS_DATED}/search")
     CREATE_LIST = Route("create a list", "POST", _LISTS, _LISTS_DATED, repeat=False)
     JOIN = Route(
         "put contacts into a list",

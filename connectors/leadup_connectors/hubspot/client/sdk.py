@@ -43,6 +43,7 @@ class SdkWire:
         self._typed: Mapping[Call, Typed] = {
             Call.FIND_LIST: _typed(lists.get_by_name_with_http_info, "name", "type"),
             Call.GET_LIST: _typed(lists.get_by_id_with_http_info, "list"),
+            Call.SEARCH_LISTS: _typed(lists.do_search_with_http_info),
             Call.CREATE_LIST: _typed(lists.create_with_http_info),
             Call.JOIN: _typed(members.add_with_http_info, "list"),
             Call.LEAVE: _typed(members.remove_with_http_info, "list"),

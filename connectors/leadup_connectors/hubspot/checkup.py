@@ -1,0 +1,245 @@
+"""What ``leadup doctor`` tells of a HubSpot connection. It changes nothing at HubSpot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from leadup.errors import LeadupError, TryLater
+from leadup.kit import Checkup
+from leadup.types import Finding, Grade, Target, Use
+from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
+from leadup_connectors.hubspot.client import HubSpotClient, rights
+from leadup_connectors.hubspot.client.routes import SUPPORTED_UNTIL
+from leadup_connectors.hubspot.properties import unfit
+from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
+
+NOTICE: Final = timedelta(days=183)
+"""How long before a version of the API becomes unsupported that is worth a warning."""
+NOT_LIVE: Final = {
+    "SANDBOX": "a sandbox",
+    "DEVELOPER_TEST": "a developer's test account",
+    "APP_DEVELOPER": "an app developer's account",
+}
+"""Types of account that are not a company's own."""
+_FOR: Final[Mapping[Use, Mapping[str, str]]] = {
+    Use.AUDIENCE: {
+        rights.LISTS_READ: "no list is found",
+        rights.LISTS_WRITE: "no list is made, and nobody joins or leaves one",
+        rights.CONTACTS_READ: "nobody is found",
+    },
+    Use.PROPERTY: {
+        rights.CONTACTS_READ: "nobody is found",
+        rights.CONTACTS_WRITE: "no property is written",
+    },
+}
+"""By use, the scopes without which it does not work, and what does not."""
+_BESIDES: Final[Mapping[Use, Mapping[str, str]]] = {
+    Use.AUDIENCE: {rights.CONTACTS_WRITE: "some accounts ask for it to change lists"},
+    Use.PROPERTY: {rights.SCHEMAS_WRITE: "a property that is not there is not made"},
+}
+"""By use, the scopes without which it may work."""
+_PASSES: Final = "nothing if it passes, since it is tried again"
+_NOT_ASKED: Final = "for this the account has to be asked, which was not possible"
+
+
+def examine(checkup: Checkup) -> Iterator[Finding]:
+    """Look at a connection: version of the API, token, account, scopes, the property to match on, lists, properties."""
+    settings: HubSpotSettings = checkup.settings
+    client = HubSpotClient(checkup.connection, settings)
+    yield _api_version(settings.api, checkup.now.date())
+    try:
+        account = client.account()
+    except LeadupError as error:
+        yield _said(_about(error), error)
+        yield _found("targets", Grade.UNKNOWN, f"scopes, lists and properties: {_NOT_ASKED}")
+        return
+    yield _found("token", Grade.OK, "HubSpot takes it")
+    yield _account(account, settings)
+    lacks: set[str] = set()
+    for scope, without in _scopes(checkup).items():
+        finding, has = _scope(client, scope, *without)
+        yield finding
+        if not has:
+            lacks.add(scope)
+    if rights.CONTACTS_READ not in lacks:
+        yield _match(client, settings)
+        for target in _targets(checkup, Use.PROPERTY):
+            yield _property(client, target, makes=rights.SCHEMAS_WRITE not in lacks)
+    if rights.LISTS_READ not in lacks:
+        yield from _lists(client, {t: remote_id for t, remote_id in checkup.targets if t.use is Use.AUDIENCE})
+
+
+def _found(name: str, grade: Grade, text: str, todo: str = "") -> Finding:
+    return Finding(name=name, grade=grade, text=text, todo=todo)
+
+
+def _said(name: str, error: LeadupError) -> Finding:
+    """An error as a finding: what happened, and what to do."""
+    text, _, todo = str(error).partition("\n  What to do: ")
+    passes = isinstance(error, TryLater) and name != "network"
+    return _found(name, Grade.UNKNOWN if passes else Grade.PROBLEM, text, todo or _PASSES)
+
+
+def _about(error: LeadupError) -> str:
+    if isinstance(error, Denied):
+        return "token"
+    return "network" if isinstance(error, TryLater) else "account"
+
+
+def _targets(checkup: Checkup, use: Use) -> list[Target]:
+    return [target for target, _ in checkup.targets if target.use is use]
+
+
+# ---------------------------------------------------------------- the account
+
+
+def _api_version(api: str, today: date) -> Finding:
+    until = SUPPORTED_UNTIL[api]
+    todo = "install the newest leadup (pip install --upgrade leadup), and set api to the newest version that it offers"
+    if today >= until:
+        text = f"{api}, which HubSpot has not supported since {until:%B %Y}: what breaks there stays broken"
+        return _found("api_version", Grade.WARNING, text, todo)
+    text = f"{api}, which HubSpot supports until {until:%B %Y}"
+    if today >= until - NOTICE:
+        return _found("api_version", Grade.WARNING, text, todo)
+    return _found("api_version", Grade.OK, text)
+
+
+def _account(account: Account, settings: HubSpotSettings) -> Finding:
+    what = f", {NOT_LIVE[account.kind]}" if account.kind in NOT_LIVE else ""
+    text = f"account {account.portal}{what}; time zone {account.zone}, currency {account.currency}"
+    if settings.portal_id is None:
+        todo = f"set portal_id = {account.portal}, so that no other account is ever written to"
+        return _found("account", Grade.OK, text, todo)
+    if settings.portal_id != account.portal:
+        return _found(
+            "account",
+            Grade.PROBLEM,
+            f"the token is of {text}; portal_id is {settings.portal_id}, so nothing is sent",
+            f"use a token of account {settings.portal_id}, or set portal_id = {account.portal}",
+        )
+    return _found("account", Grade.OK, text)
+
+
+def _scopes(checkup: Checkup) -> dict[str, tuple[Grade, str]]:
+    """The scopes that what is sent asks for, each with what it means that one is missing, and what does not work."""
+    uses = {target.use for target, _ in checkup.targets}
+    found: dict[str, tuple[Grade, str]] = {}
+    for grade, table in ((Grade.PROBLEM, _FOR), (Grade.WARNING, _BESIDES)):
+        for use in sorted(uses & table.keys()):
+            for scope, without in table[use].items():
+                found.setdefault(scope, (grade, without))
+    return found
+
+
+def _scope(client: HubSpotClient, scope: str, grade: Grade, without: str) -> tuple[Finding, bool]:
+    """Whether the token has a scope; where that is not to be known, it is taken to have it."""
+    name = f"scope {scope}"
+    try:
+        has = client.rights.has(scope)
+    except LeadupError as error:
+        return _said(name, error), True
+    if has:
+        return _found(name, Grade.OK, "given"), True
+    todo = f"give the token's service key or private app the scope {scope} (HubSpot: Settings > Integrations)"
+    return _found(name, grade, f"missing: {without}", todo), False
+
+
+# ---------------------------------------------------------------- properties
+
+
+def _match(client: HubSpotClient, settings: HubSpotSettings) -> Finding:
+    name = f"match {settings.match}"
+    try:
+        found = client.properties.find(settings.match)
+    except LeadupError as error:
+        return _said(name, error)
+    if found is not None and (found.unique or settings.match == EMAIL):
+        return _found(name, Grade.OK, "contacts are found by it")
+    fault = "there is no such contact property" if found is None else "several contacts may share a value of it"
+    return _found(
+        name,
+        Grade.PROBLEM,
+        f"{fault}, so nobody is found",
+        "set match to a contact property that requires unique values, or leave it out to match on e-mail",
+    )
+
+
+def _property(client: HubSpotClient, target: Target, *, makes: bool) -> Finding:
+    name = f"property {target.name}"
+    try:
+        found = client.properties.find(target.name)
+    except LeadupError as error:
+        return _said(name, error)
+    if found is None and makes:
+        return _found(name, Grade.OK, "is made with the first value")
+    if found is None:
+        todo = f"give the token the scope {rights.SCHEMAS_WRITE}, or make the property in HubSpot"
+        return _found(name, Grade.PROBLEM, "is not there, and the token may not make it", todo)
+    if fault := unfit(found, target):
+        return _found(name, Grade.PROBLEM, *fault)
+    return _found(name, Grade.OK, f"is there, of type {found.type}")
+
+
+# ---------------------------------------------------------------- lists
+
+
+def _lists(client: HubSpotClient, audiences: Mapping[Target, str | None]) -> Iterator[Finding]:
+    try:
+        known = client.lists.described([remote_id for remote_id in audiences.values() if remote_id is not None])
+    except LeadupError as error:
+        yield _said("lists", error)
+        return
+    for target, remote_id in audiences.items():
+        name = f"list {target.name}"
+        try:
+            if remote_id is None:
+                yield _new_list(name, target, client.lists.find(target.remote_name))
+            else:
+                yield _list(name, target, remote_id, known.get(remote_id) or client.lists.get(remote_id))
+        except LeadupError as error:
+            yield _said(name, error)
+
+
+def _new_list(name: str, target: Target, found: ListInfo | None) -> Finding:
+    if found is None:
+        return _found(name, Grade.OK, f"{target.remote_name!r} is made with the first member")
+    return _takes(name, found, "is there before the first sync, and will be used")
+
+
+def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> Finding:
+    if found is None:
+        return _found(
+            name,
+            Grade.PROBLEM,
+            f"list {remote_id} ({target.remote_name!r}) is gone: somebody deleted it",
+            "restore it in HubSpot within 90 days of that (CRM > Segments), then `leadup sync`",
+        )
+    finding = _takes(name, found, "takes members")
+    if finding.grade is Grade.OK and found.name != target.remote_name:
+        return _found(
+            name,
+            Grade.WARNING,
+            f"somebody renamed it from {target.remote_name!r}; {finding.text}",
+            "give it that name again, or name it in the rules as it is called now (under activate)",
+        )
+    return finding
+
+
+def _takes(name: str, found: ListInfo, otherwise: str) -> Finding:
+    if found.is_dynamic:
+        return _found(
+            name,
+            Grade.PROBLEM,
+            f"{_words(found)} is an active one: HubSpot picks its members by filters",
+            "rename that list in HubSpot, or give the audience another name in the rules (under activate)",
+        )
+    uses = f"; used in {found.references} places (workflows, e-mails, ads)" if found.references else ""
+    return _found(name, Grade.OK, f"{_words(found)} {otherwise}{uses}")
+
+
+def _words(found: ListInfo) -> str:
+    size = "" if found.size is None else f", {found.size} members"
+    return f"{found.name!r} (list {found.id}{size}{f', folder {found.folder}' if found.folder else ''})"

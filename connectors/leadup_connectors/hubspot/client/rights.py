@@ -1,0 +1,55 @@
+"""Which scopes a token has, asked by calls that change nothing (source: Scopes; API reference of each call).
+
+Each one is about something that is not there, or holds no rows: HubSpot looks at the scopes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
+from leadup_connectors.hubspot.client.caller import Caller
+from leadup_connectors.hubspot.client.lists import CONTACTS
+from leadup_connectors.hubspot.client.routes import Call
+from leadup_connectors.hubspot.client.wire import Request
+
+LISTS_READ: Final = "crm.lists.read"
+LISTS_WRITE: Final = "crm.lists.write"
+CONTACTS_READ: Final = "crm.objects.contacts.read"
+CONTACTS_WRITE: Final = "crm.objects.contacts.write"
+SCHEMAS_WRITE: Final = "crm.schemas.contacts.write"
+
+_NO_LIST: Final = "0"
+"""No list has this id: it is that of the root of folders."""
+_ASKS: Final[Mapping[str, Request]] = {
+    LISTS_READ: Request(Call.FIND_LIST, {"name": "leadup", "type": CONTACTS}),
+    LISTS_WRITE: Request(Call.LEAVE, {"list": _NO_LIST}, body=[]),
+    CONTACTS_READ: Request(Call.FIND_PROPERTY, {"name": "email"}),
+    CONTACTS_WRITE: Request(Call.UPDATE_CONTACTS, body={"inputs": []}),
+    SCHEMAS_WRITE: Request(Call.CREATE_PROPERTY, body={}),
+}
+
+
+class Rights:
+    """Calls about what a token may do."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def has(self, scope: str) -> bool:
+        """Ask whether the token has a scope, one of those above.
+
+        Raises:
+            TryLater: HubSpot does not say now.
+            Denied: the token is not valid.
+        """
+        try:
+            self._caller.send(_ASKS[scope])
+        except HubSpotRefused:
+            return True
+        except Denied as denied:
+            if denied.status != 403:
+                raise
+            return False
+        return True

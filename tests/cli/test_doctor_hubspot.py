@@ -1,0 +1,210 @@
+"""``leadup doctor hubspot``: token, account, scopes, lists and properties, each with a finding of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from installation import SETTINGS, Installation, event
+
+RULES = """\
+version: 1
+micro_conversions:
+  video: {event: video_progress}
+scores:
+  intent: {points: {video: 10}, half_life: 7d}
+segments:
+  watched: {when: {did: video, within: 30d}, activate: [hubspot]}
+properties:
+  leadup_score: {score: intent, activate: [hubspot]}
+"""
+NOW = "2026-03-08T12:00:00Z"
+LIST = "leadup: watched"
+Findings = Mapping[str, Mapping[str, Any]]
+
+
+@pytest.fixture(params=["v3"])
+def hub(site: Installation, request: pytest.FixtureRequest) -> Installation:
+    """One that sends to HubSpot, by either version of its API."""
+    site.rules(RULES)
+    with_settings(site, f'api = "{request.param}"')
+    return site
+
+
+@pytest.fixture
+def running(hub: Installation) -> Installation:
+    """One that has sent a member and a score."""
+    hub.hubspot.add_contact("ada@example.com")
+    hub.drop([event("e1", "video_progress", "2026-03-08T11:00:00Z", email="ada@example.com")])
+    hub.sync(NOW)
+    assert len(hub.hubspot.members(LIST)) == 1
+    return hub
+
+
+def live(site: Installation) -> None:
+    """Let the rules judge, and send nothing yet."""
+    app = site.app()
+    app.go_live(app.rules, datetime(2026, 3, 8, tzinfo=UTC))
+    app.store.close()
+
+
+def with_settings(site: Installation, more: str) -> None:
+    """Write settings into the connection to HubSpot."""
+    text = SETTINGS.replace("[connections.hubspot]\n", f"[connections.hubspot]\n{more}\n")
+    (site.folder / "leadup.toml").write_text(text, encoding="utf-8")
+
+
+def doctor(site: Installation, now: str = NOW) -> tuple[int, Findings]:
+    """The exit code, and the findings about HubSpot by name."""
+    done = site.cli("doctor", "hubspot", "--json", now=now)
+    told = json.loads(done.stdout)
+    for one in told["findings"]:
+        assert one["text"]
+        assert one["todo"] or one["grade"] in ("ok", "unknown"), f"says what to do: {one}"
+    here = [one for one in told["findings"] if one["name"].startswith("hubspot: ")]
+    return done.exit_code, {one["name"].removeprefix("hubspot: "): one for one in here}
+
+
+def grades(found: Findings) -> dict[str, str]:
+    return {name: one["grade"] for name, one in found.items() if one["grade"] != "ok"}
+
+
+def test_all_is_well(running: Installation) -> None:
+    before = running.hubspot.state()
+    code, found = doctor(running)
+    assert (code, grades(found)) == (0, {})
+    assert {"token", "account", "api_version", "match email", "list watched", "property leadup_score"} <= found.keys()
+    assert {name for name in found if name.startswith("scope ")} == {
+        f"scope crm.{scope}"
+        for scope in (
+            "lists.read",
+            "lists.write",
+            "objects.contacts.read",
+            "objects.contacts.write",
+            "schemas.contacts.write",
+        )
+    }
+    assert found["account"]["text"] == "account 4815162; time zone UTC, currency EUR"
+    assert found["account"]["todo"].startswith("set portal_id = 4815162")
+    assert found["list watched"]["text"].startswith(f"'{LIST}' (list 1, 1 members")
+    assert running.hubspot.state() == before, "it changes nothing"
+
+
+def test_before_the_first_sync_it_says_what_will_be_made(hub: Installation) -> None:
+    live(hub)
+    _, found = doctor(hub)
+    assert found["list watched"]["text"] == f"'{LIST}' is made with the first member"
+    assert found["property leadup_score"]["text"] == "is made with the first value"
+    hub.hubspot.add_list(LIST)
+    _, found = doctor(hub)
+    assert "is there before the first sync" in found["list watched"]["text"]
+
+
+def test_a_token_that_is_not_valid(running: Installation) -> None:
+    running.hubspot.token = "another"
+    code, found = doctor(running)
+    assert (code, grades(found)) == (1, {"token": "problem", "targets": "unknown"})
+    assert "LEADUP_HUBSPOT_ACCESS_TOKEN" in found["token"]["todo"]
+
+
+def test_the_account_of_somebody_else(running: Installation) -> None:
+    with_settings(running, "portal_id = 99")
+    code, found = doctor(running)
+    assert (code, found["account"]["grade"]) == (1, "problem")
+    assert "use a token of account 99" in found["account"]["todo"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "grade"),
+    [
+        ("crm.lists.read", "problem"),
+        ("crm.lists.write", "problem"),
+        ("crm.objects.contacts.read", "problem"),
+        ("crm.objects.contacts.write", "problem"),
+        ("crm.schemas.contacts.write", "warning"),
+    ],
+)
+def test_each_missing_scope_is_named(running: Installation, scope: str, grade: str) -> None:
+    running.hubspot.scopes.discard(scope)
+    code, found = doctor(running)
+    assert grades(found) == {f"scope {scope}": grade}
+    assert code == (grade == "problem")
+    assert scope in found[f"scope {scope}"]["todo"]
+
+
+def test_a_property_that_can_not_be_made(hub: Installation) -> None:
+    live(hub)
+    hub.hubspot.scopes.discard("crm.schemas.contacts.write")
+    code, found = doctor(hub)
+    assert (code, found["property leadup_score"]["grade"]) == (1, "problem")
+    assert "crm.schemas.contacts.write" in found["property leadup_score"]["todo"]
+
+
+def test_a_property_of_another_type(hub: Installation) -> None:
+    hub.hubspot.add_property("leadup_score", "date")
+    live(hub)
+    _, found = doctor(hub)
+    assert found["property leadup_score"]["text"] == "is of type date; the rules write numbers to it"
+
+
+@pytest.mark.parametrize(("unique", "text"), [(None, "there is no such"), (False, "several contacts may share")])
+def test_a_property_to_match_on_that_is_not_unique(running: Installation, unique: bool | None, text: str) -> None:
+    with_settings(running, 'match = "external_id"')
+    if unique is not None:
+        running.hubspot.add_property("external_id", unique=unique)
+    code, found = doctor(running)
+    assert (code, found["match external_id"]["grade"]) == (1, "problem")
+    assert text in found["match external_id"]["text"]
+
+
+def test_a_list_that_somebody_deleted(running: Installation) -> None:
+    running.hubspot.delete_list(LIST)
+    code, found = doctor(running)
+    assert (code, found["list watched"]["grade"]) == (1, "problem")
+    assert "within 90 days" in found["list watched"]["todo"]
+
+
+def test_a_list_that_picks_its_own_members(hub: Installation) -> None:
+    hub.hubspot.add_list(LIST, "DYNAMIC")
+    live(hub)
+    _, found = doctor(hub)
+    assert found["list watched"]["grade"] == "problem"
+    assert "HubSpot picks its members by filters" in found["list watched"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("now", "grade", "text"),
+    [
+        ("2026-11-22T12:00:00Z", "ok", "supports until September 2027"),
+        ("2027-03-08T12:00:00Z", "warning", "supports until September 2027"),
+        ("2027-09-02T12:00:00Z", "warning", "has not supported since September 2027"),
+    ],
+)
+def test_the_end_of_a_version_is_told_half_a_year_before(hub: Installation, now: str, grade: str, text: str) -> None:
+    _, found = doctor(hub, now)
+    assert found["api_version"]["grade"] == grade
+    assert text in found["api_version"]["text"]
+
+
+def test_without_a_network_it_says_what_it_could_not_ask(running: Installation) -> None:
+    running.environment["LEADUP_HUBSPOT_BASE_URL"] = "http://127.0.0.1:9"
+    with_settings(running, "tries = 1")
+    code, found = doctor(running)
+    assert (code, grades(found)) == (1, {"network": "problem", "targets": "unknown"})
+
+
+def test_what_can_not_be_looked_at_now_is_unknown(running: Installation) -> None:
+    with_settings(running, "tries = 1")
+    running.hubspot.weather.add(kind="fail", status=502, path="/search", times=-1)
+    code, found = doctor(running)
+    assert (code, grades(found)) == (0, {"lists": "unknown"})
+
+
+def test_no_finding_tells_of_a_person_or_a_secret(running: Installation) -> None:
+    told = running.cli("doctor", "hubspot", "--json").stdout
+    assert "ada@example.com" not in told
+    assert "pat-test" not in told
