@@ -93,12 +93,12 @@ class App:
     @property
     def feeds(self) -> list[str]:
         """The connections that are pulled, or that something is sent to, by name."""
-        return [name for name, c in self.settings.connections.items() if c.connector.source or c.connector.push]
+        return [name for name, c in self.settings.connections.items() if _is_pulled(c) or c.connector.push]
 
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Sources by connection name."""
-        pulled = {name: self.source(c) for name, c in self.settings.connections.items() if c.connector.source}
+        pulled = {name: self.source(c) for name, c in self.settings.connections.items() if _is_pulled(c)}
         return pulled | {name: InboxSource(name, push, self.inbox) for name, push in self.pushes.items()}
 
     @cached_property
@@ -351,6 +351,10 @@ class App:
             chosen = {target.id for target in self.targets(only)}
             self.pull(now, tell)
             return [planned for planned in self.tick(now, tell).plans if planned.target.id in chosen]
+
+
+def _is_pulled(connection: Connection) -> bool:
+    return bool(connection.connector.source) and connection.settings.is_read
 
 
 def as_json(result: Synced) -> dict[str, Any]:

@@ -117,6 +117,11 @@ class ConnectionSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the source of such a connection is pulled, where its connector has one."""
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:

@@ -30,10 +30,12 @@ from leadup.engine.signal_files import SignalFiles, extend
 from leadup.errors import Busy, NeedsHuman
 from leadup.events import parts
 from leadup.events.log import EventLog
+from leadup.events.rows import key_of
 from leadup.identity import people, resolve
 from leadup.identity.bulk import among
 from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
+from leadup.identity.snapshots import news
 from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
@@ -183,6 +185,7 @@ class Pipeline:
             self._reject(writing, connection, page)
             if page.part is not None:
                 taken.gone = self._take_back(writing, parts.read(writing, connection, page.part, keys))
+            taken.gone += self._take_back(writing, [key_of(connection, one) for one in page.taken_back])
             parts.settle(writing, connection, page.settled)
             self._advance(writing, connection, page, taken, now)
         return taken
@@ -200,6 +203,7 @@ class Pipeline:
         sealed = [one for one, erasure in zip(told_of, away, strict=True) if erasure is None]
         events = [one.record for one in sealed if isinstance(one.record, Event)]
         facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
+        facts = news(writing, facts)
         appended = self.log.append(writing, events, to_us(now))
         drop(writing, appended.revised)
         fresh = [(key, event) for key, event in appended.new if event.identifiers]

@@ -127,7 +127,10 @@ class Fact:
     at: datetime
     identifiers: tuple[Identifier, ...]
     facts: Mapping[str, Json] = field(default_factory=dict)
+    """A trait that is None has no value any more."""
     consent: Consent = field(default_factory=dict)
+    snapshot: bool = False
+    """It tells what stands at ``at``, not when that came to be so: of it only what stood differently before is news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,9 @@ class Page:
     """The part that all events of this page belong to. One that two parts bring is there while either does."""
     settled: Sequence[str] = ()
     """Parts that will not be read again: what they brought stays for good, and needs no book-keeping any more."""
+    taken_back: Sequence[str] = ()
+    """Ids of events that are none, as the source knows by now (a won deal is open again). None of this page's; ids
+    that were never told of do no harm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
