@@ -66,6 +66,8 @@ def batch(server: Server, verb: str, *inputs: Any, **more: Any) -> Answer:
 def test_create_answers_200(server: Server, path: str) -> None:
     answer = ask(server, "POST", path, {"name": "a", "objectTypeId": "0-1", "processingType": "MANUAL"})
     assert answer.status == 200
+    created, updated = (answer.body["list"].pop(at) for at in ("createdAt", "updatedAt"))
+    assert created == updated
     assert answer.body["list"] == {
         "listId": "1",
         "listVersion": 1,
@@ -307,6 +309,7 @@ def test_every_answer_tells_the_limits(stage: Stage) -> None:
         "x-hubspot-ratelimit-max": "190",
         "x-hubspot-ratelimit-remaining": "188",
         "x-hubspot-ratelimit-interval-milliseconds": "10000",
+        "x-hubspot-ratelimit-daily": "250000",
         "x-hubspot-ratelimit-daily-remaining": "249998",
     }
 

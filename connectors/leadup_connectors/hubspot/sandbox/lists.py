@@ -1,4 +1,4 @@
-"""Lists and who is in them (source: Lists API, v3).
+"""Lists (source: Lists API).
 
 HubSpot publishes no names of ``ListError`` sub-categories but one, so the others are ours: go by status and category.
 """
@@ -7,54 +7,37 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from leadup.types import Json
-from leadup_connectors.hubspot.sandbox.answers import invalid, not_found, now, require
-from leadup_connectors.hubspot.sandbox.contacts import Contacts, Refuses
+from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, not_found, require, stamp
+from leadup_connectors.hubspot.sandbox.contacts import Contacts
+from leadup_connectors.hubspot.sandbox.folders import Folders
+from leadup_connectors.hubspot.sandbox.memberships import Asked, List, Memberships
+from leadup_connectors.hubspot.sandbox.objects import Refuses
+
+__all__ = ["Asked", "List", "Lists"]
 
 CONTACTS = "0-1"
 """The object type of contacts."""
 PROCESSING = ("MANUAL", "DYNAMIC", "SNAPSHOT")
-PAGE, LONGEST_PAGE, LONGEST_SEARCH = 100, 250, 500
+LONGEST_SEARCH = 500
+RESTORED = timedelta(days=90)
+"""How long a deleted list can be restored."""
 
 
-@dataclass
-class List:
-    """One list. A deleted one is kept: HubSpot restores it within 90 days."""
-
-    id: str
-    name: str
-    processing: str
-    members: dict[str, str] = field(default_factory=dict)
-    """Contact id -> when it came in."""
-    version: int = 1
-    deleted: bool = False
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One wish to change one membership. ``effective``: it was not so before."""
-
-    list: str
-    contact: str
-    verb: Literal["join", "leave"]
-    effective: bool
-
-
-class Lists:
+class Lists(Memberships):
     """All lists of the account."""
 
-    def __init__(self, contacts: Contacts, refuses: Refuses, most: int) -> None:
-        self.all: dict[str, List] = {}
-        self.asked: list[Asked] = []
+    def __init__(self, contacts: Contacts, refuses: Refuses, most: int, now: Now) -> None:
+        super().__init__(contacts, refuses, now)
         self.most = most
-        self._contacts, self._refuses = contacts, refuses
+        self.folders = Folders(self.all, now)
         self._ids = itertools.count(1)
 
     # ------------------------------------------------------------ from Python
@@ -63,18 +46,12 @@ class Lists:
         """Lists by name, without the deleted ones."""
         return {each.name: each for each in self.all.values() if not each.deleted}
 
-    def add(self, name: str, processing: str = "MANUAL") -> List:
+    def add(self, name: str, processing: str = "MANUAL", **how: Any) -> List:
         """Create a list."""
-        new = List(str(next(self._ids)), name, processing)
+        now = self._now()
+        new = List(str(next(self._ids)), name, processing, created=now, updated=now, **how)
         self.all[new.id] = new
         return new
-
-    def drop(self, contact: str, heir: str = "") -> None:
-        """Take a contact that vanished out of all lists; a merge leaves its places to the other contact."""
-        for each in self.all.values():
-            since = each.members.pop(contact, None)
-            if since and heir:
-                each.members.setdefault(heir, since)
 
     def content(self) -> list[dict[str, Json]]:
         """All lists with their members."""
@@ -83,8 +60,8 @@ class Lists:
                 "listId": each.id,
                 "name": each.name,
                 "processingType": each.processing,
-                "deleted": each.deleted,
-                "members": [str(i) for i in sorted(map(int, each.members))],
+                "deleted": each.deleted is not None,
+                "members": each.by_id()[1],
             }
             for each in self.all.values()
         ]
@@ -97,7 +74,7 @@ class Lists:
             for (name, contact, verb), count in sorted(times.items())
         ]
 
-    # ------------------------------------------------------------ lists
+    # ------------------------------------------------------------ calls
 
     def create(self, _request: Request, body: Any) -> Response:
         require(body, "name", "objectTypeId", "processingType")
@@ -107,99 +84,122 @@ class Lists:
             raise _invalid("The processingType is not known.", "INVALID_PROCESSING_TYPE")
         if body["processingType"] == "DYNAMIC" and not body.get("filterBranch"):
             raise _invalid("A DYNAMIC list needs a filterBranch.", "MISSING_FILTER_BRANCH")
-        living = self.living()
-        if body["name"] in living:
-            raise _invalid("A list of that name exists already.", "NAME_ALREADY_IN_USE")
-        if len(living) >= self.most:
+        folder = self.folders.known(body.get("listFolderId") or 0)
+        self._refuse_name(body["name"])
+        if len(self.living()) >= self.most:
             raise _invalid("The account has all the lists it may have.", "LIST_LIMIT_REACHED")
-        return JSONResponse({"list": _wire(self.add(body["name"], body["processingType"]))})
+        new = self.add(body["name"], body["processingType"], folder=folder, filters=body.get("filterBranch"))
+        return JSONResponse({"list": _wire(new, filters=True)})
 
     def by_name(self, request: Request, _body: Any) -> Response:
         found = self.living().get(request.path_params["name"])
         if found is None or request.path_params["type"] != CONTACTS:
             raise not_found("List")
-        return JSONResponse({"list": _wire(found)})
+        return self._answer("list", found, request)
 
     def by_id(self, request: Request, _body: Any) -> Response:
-        return JSONResponse({"list": _wire(self._one(request))})
+        return self._answer("list", self._one(request), request)
 
-    def search(self, _request: Request, body: Any) -> Response:
+    def by_ids(self, request: Request, _body: Any) -> Response:
+        """Answer those that exist."""
+        asked = [self.all[i] for i in request.query_params.getlist("listIds") if i in self.all]
+        found = [_wire(each, filters=_with_filters(request)) for each in asked if not each.deleted]
+        return JSONResponse({"lists": found})
+
+    def search(self, request: Request, body: Any) -> Response:
         require(body)
-        offset, count = int(body.get("offset", 0)), min(int(body.get("count", 20)), LONGEST_SEARCH)
+        if request.state.dated:
+            missing = {"additionalProperties", "offset", "listIds", "processingTypes"} - body.keys()
+            if missing:
+                raise invalid(f"Some required fields were not set: {sorted(missing)}")
+        offset, count = int(body.get("offset", 0)), int(body.get("count", 20))
+        if not 0 < count <= LONGEST_SEARCH:
+            raise invalid(f"count must lie between 1 and {LONGEST_SEARCH}")
         found = [
             each
             for name, each in self.living().items()
-            if body.get("query", "").lower() in name.lower()
+            if (body.get("query") or "").lower() in name.lower()
             and each.processing in (body.get("processingTypes") or PROCESSING)
             and each.id in (body.get("listIds") or self.all)
+            and body.get("objectTypeId", CONTACTS) == CONTACTS
         ]
         end = min(offset + count, len(found))
-        hits = [
-            {**_wire(each, size=False), "additionalProperties": {"hs_list_size": str(len(each.members))}}
-            for each in found[offset:end]
-        ]
-        return JSONResponse({"lists": hits, "hasMore": end < len(found), "offset": end, "total": len(found)})
+        return JSONResponse(
+            {
+                "lists": [self._hit(each) for each in found[offset:end]],
+                "hasMore": end < len(found),
+                "offset": end,
+                "total": len(found),
+            }
+        )
 
-    def _one(self, request: Request) -> List:
-        found = self.all.get(request.path_params["id"])
-        if found is None or found.deleted:
+    def rename(self, request: Request, _body: Any) -> Response:
+        each, name = self._one(request), request.query_params.get("listName", "")
+        if not name:
+            raise invalid("Some required fields were not set: ['listName']")
+        if name != each.name:
+            self._refuse_name(name)
+        each.name, each.updated = name, self._now()
+        each.version += 1
+        return self._answer("updatedList", each, request)
+
+    def delete(self, request: Request, _body: Any) -> Response:
+        self._one(request).deleted = self._now()
+        return Response(status_code=204)
+
+    def restore(self, request: Request, _body: Any) -> Response:
+        """Bring a deleted list back with its members; after 90 days it is gone for good."""
+        each = self.all.get(request.path_params["id"])
+        if each is None or (each.deleted and self._now() - each.deleted > RESTORED):
             raise not_found("List")
-        return found
+        if each.deleted:
+            self._refuse_name(each.name)
+            each.deleted = None
+        return Response(status_code=204)
 
-    # ------------------------------------------------------------ memberships
+    def move(self, _request: Request, body: Any) -> Response:
+        """Move a list into another folder."""
+        require(body, "listId", "newFolderId")
+        each = self.all.get(str(body["listId"]))
+        if each is None or each.deleted:
+            raise not_found("List")
+        each.folder = self.folders.known(body["newFolderId"])
+        return Response(status_code=204)
 
-    def memberships(self, request: Request, _body: Any) -> Response:
-        each, query = self._one(request), request.query_params
-        limit = int(query.get("limit", PAGE))
-        if not 1 <= limit <= LONGEST_PAGE:
-            raise invalid(f"limit must lie between 1 and {LONGEST_PAGE}")
-        ids = [i for i in sorted(map(int, each.members)) if i > int(query.get("after", 0))]
-        page = [str(i) for i in ids[:limit]]
-        link = f"{request.url.path}?limit={limit}"
-        paging = {"next": {"after": page[-1], "link": f"{link}&after={page[-1]}"}} if len(ids) > limit else {}
-        results = [{"recordId": i, "membershipTimestamp": each.members[i]} for i in page]
-        return JSONResponse({"results": results, "paging": paging, "total": len(each.members)})
+    def _refuse_name(self, name: str) -> None:
+        if name in self.living():
+            raise _invalid("A list of that name exists already.", "NAME_ALREADY_IN_USE")
 
-    def join(self, request: Request, body: Any) -> Response:
-        to, known, missing = self._asked(request, body)
-        added = [contact for contact in known if contact not in to.members]
-        to.members |= dict.fromkeys(added, now())
-        self.asked += [Asked(to.name, contact, "join", contact in added) for contact in known]
-        return _changed(to, added=added, missing=missing)
+    def _answer(self, key: str, each: List, request: Request) -> Response:
+        return JSONResponse({key: _wire(each, filters=_with_filters(request))})
 
-    def leave(self, request: Request, body: Any) -> Response:
-        to, known, missing = self._asked(request, body)
-        removed = [contact for contact in known if contact in to.members]
-        for contact in removed:
-            del to.members[contact]
-        self.asked += [Asked(to.name, contact, "leave", contact in removed) for contact in known]
-        return _changed(to, removed=removed, missing=missing)
-
-    def _asked(self, request: Request, body: Any) -> tuple[List, list[str], list[str]]:
-        """Return the list, the known contacts and the ids that are missing."""
-        to = self._one(request)
-        if not isinstance(body, list) or not all(isinstance(each, str) for each in body):
-            raise invalid("Invalid input JSON: an array of strings is expected")
-        if to.processing == "DYNAMIC":
-            raise _invalid("The members of a DYNAMIC list are not edited.", "INVALID_PROCESSING_TYPE")
-        ids = list(dict.fromkeys(body))
-        known = self._contacts.values.keys() - self._refuses(request, ids).keys()
-        return to, [i for i in ids if i in known], [i for i in ids if i not in known]
+    def _hit(self, each: List) -> dict[str, Any]:
+        """Return a list as a search tells it: its size stands among the additional properties, as text."""
+        told = {
+            "hs_list_size": str(len(each.members)),
+            "hs_last_record_added_at": _milliseconds(each.added),
+            "hs_last_record_removed_at": _milliseconds(each.removed),
+            "hs_folder_name": self.folders.name(each.folder),
+            "hs_list_reference_count": str(each.used),
+        }
+        answer = {name: value for name, value in _wire(each).items() if name != "size"}
+        return answer | {"additionalProperties": {name: value for name, value in told.items() if value}}
 
 
-def _invalid(message: str, name: str) -> Exception:
+def _invalid(message: str, name: str) -> Problem:
     return invalid(message, subCategory=f"ListError.{name}")
 
 
-def _changed(to: List, added: Sequence[str] = (), removed: Sequence[str] = (), missing: Sequence[str] = ()) -> Response:
-    """An id that was so already is in none of the arrays. The extra "s" of ``recordsIdsAdded`` is HubSpot's."""
-    to.version += 1
-    return JSONResponse(
-        {"recordsIdsAdded": [*added], "recordIdsRemoved": [*removed], "recordIdsMissing": [*missing]},
-    )
+def _with_filters(request: Request) -> bool:
+    return request.query_params.get("includeFilters") == "true"
 
 
-def _wire(each: List, *, size: bool = True) -> dict[str, Any]:
+def _milliseconds(at: datetime | None) -> str:
+    return str(int(at.timestamp() * 1000)) if at else ""
+
+
+def _wire(each: List, *, filters: bool = False) -> Mapping[str, Any]:
     answer: dict[str, Any] = {"listId": each.id, "listVersion": each.version, "name": each.name}
     answer |= {"objectTypeId": CONTACTS, "processingType": each.processing, "processingStatus": "COMPLETE"}
-    return answer | ({"size": len(each.members)} if size else {})
+    answer |= {"createdAt": stamp(each.created), "updatedAt": stamp(each.updated), "size": len(each.members)}
+    return answer | ({"filterBranch": each.filters} if filters and each.filters else {})

@@ -1,0 +1,505 @@
+"""The traps of HubSpot's API that the emulator carries, by plain HTTP under the paths of version 3 and the dated ones.
+
+What the connector makes of them is tested with the connector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from hubspot_account import Stage
+from hubspot_http import STYLES, Api
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage() as stage:
+        yield stage
+
+
+@pytest.fixture(params=STYLES)
+def style(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def api(stage: Stage, style: str) -> Api:
+    return Api(stage, style)
+
+
+def category(answer) -> tuple[int, str]:
+    return answer.status_code, answer.json().get("category", "")
+
+
+INVALID = (400, "VALIDATION_ERROR")
+GONE = (404, "OBJECT_NOT_FOUND")
+
+# ---------------------------------------------------------------- lists
+
+
+def test_trap_both_path_styles_tell_the_same_account(api: Api) -> None:
+    assert api.get("account", "/details")["portalId"] == 4815162
+
+
+def test_trap_lists_of_the_first_version_are_gone(api: Api) -> None:
+    assert api.ask("GET", "/contacts/v1/lists").status_code == 404
+
+
+def test_trap_create_answers_200_and_takes_a_slash_at_the_end(api: Api) -> None:
+    body = {"name": "a", "objectTypeId": "0-1", "processingType": "MANUAL"}
+    assert api.ask("POST", "lists", "/", body).status_code == 200
+    assert category(api.create_list("a")) == INVALID
+
+
+def test_trap_names_are_unique_in_the_whole_account(api: Api) -> None:
+    api.create_list("a", listFolderId=int(api.hubspot.add_folder("one")))
+    answer = api.create_list("a", listFolderId=int(api.hubspot.add_folder("other")))
+    assert category(answer) == INVALID
+    api.create_list("b")
+    assert category(api.ask("PUT", "lists", "/2/update-list-name", listName="a")) == INVALID
+
+
+def test_trap_no_schema_checks_the_processing_type(api: Api) -> None:
+    assert category(api.create_list("a", processingType="STATIC")) == INVALID
+
+
+def test_trap_dynamic_lists_take_no_members(api: Api) -> None:
+    api.hubspot.add_list("active", "DYNAMIC")
+    contact = api.hubspot.add_contact("ada@example.com")
+    for tail, body in (
+        ("add", [contact]),
+        ("remove", [contact]),
+        ("add-and-remove", {"recordIdsToAdd": [contact], "recordIdsToRemove": []}),
+    ):
+        assert category(api.ask("PUT", "lists", f"/1/memberships/{tail}", body)) == INVALID
+
+
+def test_trap_the_key_is_records_ids_added(api: Api) -> None:
+    api.create_list("a")
+    ada, bob, eve = (api.hubspot.add_contact(f"{name}@example.com") for name in ("ada", "bob", "eve"))
+    api.hubspot.put("a", bob, eve)
+    body = {"recordIdsToAdd": [ada, bob, "999"], "recordIdsToRemove": [eve, "998"]}
+    answer = api.ask("PUT", "lists", "/1/memberships/add-and-remove", body)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "recordsIdsAdded": [ada],
+        "recordIdsRemoved": [eve],
+        "recordIdsMissing": ["999", "998"],
+    }
+    assert api.members("1") == [ada, bob]
+
+
+@pytest.mark.parametrize("body", [{"recordIdsToAdd": ["1"]}, {"recordIdsToRemove": []}, [], {}])
+def test_trap_add_and_remove_needs_both_arrays(api: Api, body) -> None:
+    api.create_list("a")
+    assert category(api.ask("PUT", "lists", "/1/memberships/add-and-remove", body)) == INVALID
+
+
+def test_trap_unknown_ids_are_no_error(api: Api) -> None:
+    api.create_list("a")
+    answer = api.ask("PUT", "lists", "/1/memberships/remove", ["998"])
+    assert (answer.status_code, answer.json()["recordIdsMissing"]) == (200, ["998"])
+
+
+def test_trap_members_come_by_record_id_and_before_alone_goes_backward(api: Api) -> None:
+    api.create_list("a")
+    ids = [api.hubspot.add_contact(f"{n}@example.com") for n in range(5)]
+    api.hubspot.put("a", *reversed(ids))
+
+    def page(**query: object) -> tuple[list[str], dict]:
+        answer = api.get("lists", "/1/memberships", **query)
+        return [each["recordId"] for each in answer["results"]], answer["paging"]
+
+    assert page(limit=3) == (ids[:3], {"next": {"after": ids[2], "link": f"{api_path(api)}?limit=3&after={ids[2]}"}})
+    back, paging = page(limit=3, before=ids[4])
+    assert back == [ids[3], ids[2], ids[1]]
+    assert paging["prev"]["before"] == ids[1]
+    assert page(limit=3, before=ids[1]) == ([ids[0]], {})
+    assert page(limit=3, before=ids[4], after=ids[2]) == (ids[3:], {})
+    assert category(api.ask("GET", "lists", "/1/memberships", limit=251)) == INVALID
+
+
+def api_path(api: Api) -> str:
+    return {"v3": "/crm/v3/lists/1/memberships", "2026-03": "/crm/lists/2026-03/1/memberships"}[api.style]
+
+
+def test_trap_members_come_by_time_of_joining_where_asked(api: Api) -> None:
+    api.create_list("a")
+    ids = [api.hubspot.add_contact(f"{n}@example.com") for n in range(3)]
+    for contact in reversed(ids):
+        api.hubspot.put("a", contact)
+        api.later(seconds=1)
+    first = api.get("lists", "/1/memberships/join-order", limit=2)
+    assert [each["recordId"] for each in first["results"]] == [ids[2], ids[1]]
+    after = first["paging"]["next"]["after"]
+    rest = api.get("lists", "/1/memberships/join-order", limit=2, after=after)
+    assert rest["results"] == [{"recordId": ids[0], "membershipTimestamp": "2026-03-01T09:00:02.000Z"}]
+
+
+def test_trap_a_search_hit_has_no_size_but_additional_properties(api: Api) -> None:
+    folder = api.hubspot.add_folder("leadup")
+    api.create_list("leadup: a", listFolderId=int(folder))
+    contact = api.hubspot.add_contact("ada@example.com")
+    api.hubspot.put("leadup: a", contact)
+    api.hubspot.add_list("shown in ads", used=2)
+    body = {"query": "leadup", "offset": 0, "additionalProperties": [], "listIds": [], "processingTypes": []}
+    (hit,) = api.ask("POST", "lists", "/search", body).json()["lists"]
+    assert "size" not in hit
+    assert hit["additionalProperties"] == {
+        "hs_list_size": "1",
+        "hs_last_record_added_at": "1772355600000",
+        "hs_folder_name": "leadup",
+        "hs_list_reference_count": "0",
+    }
+    (used,) = api.ask("POST", "lists", "/search", body | {"query": "ads"}).json()["lists"]
+    assert used["additionalProperties"]["hs_list_reference_count"] == "2"
+    assert category(api.ask("POST", "lists", "/search", body | {"count": 501})) == INVALID
+
+
+def test_trap_the_dated_search_needs_ids_and_processing_types(stage: Stage) -> None:
+    body = {"offset": 0, "additionalProperties": []}
+    assert Api(stage, "v3").ask("POST", "lists", "/search", body).status_code == 200
+    assert category(Api(stage, "2026-03").ask("POST", "lists", "/search", body)) == INVALID
+
+
+def test_trap_by_ids_only_those_that_exist_come(api: Api) -> None:
+    api.create_list("a")
+    api.create_list("b")
+    api.ask("DELETE", "lists", "/2")
+    found = api.get("lists", listIds=["1", "2", "9"])["lists"]
+    assert [(each["listId"], each["size"]) for each in found] == [("1", 0)]
+
+
+@pytest.mark.parametrize(("days", "status"), [(90, 204), (91, 404)])
+def test_trap_a_deleted_list_is_restored_within_90_days(api: Api, days: int, status: int) -> None:
+    api.create_list("a")
+    contact = api.hubspot.add_contact("ada@example.com")
+    api.hubspot.put("a", contact)
+    assert api.ask("DELETE", "lists", "/1").status_code == 204
+    assert category(api.ask("GET", "lists", "/1")) == GONE
+    assert category(api.ask("PUT", "lists", "/1/memberships/add", [contact])) == GONE
+    api.later(days=days)
+    assert api.ask("PUT", "lists", "/1/restore").status_code == status
+    assert api.hubspot.members("a") == ({contact} if status == 204 else set())
+
+
+def test_trap_a_deleted_list_leaves_its_name_and_does_not_get_it_back(api: Api) -> None:
+    api.create_list("a")
+    api.ask("DELETE", "lists", "/1")
+    assert api.create_list("a").status_code == 200
+    assert category(api.ask("PUT", "lists", "/1/restore")) == INVALID
+
+
+def test_trap_a_list_is_renamed_in_the_query_and_keeps_its_id(api: Api) -> None:
+    api.create_list("a")
+    answer = api.ask("PUT", "lists", "/1/update-list-name", listName="b c/d")
+    assert (answer.status_code, answer.json()["updatedList"]["name"]) == (200, "b c/d")
+    assert category(api.ask("GET", "lists", "/object-type-id/0-1/name/a")) == GONE
+    assert api.get("lists", "/object-type-id/0-1/name/b%20c%2Fd")["list"]["listId"] == "1"
+
+
+def test_trap_folders_hang_below_root_0_and_only_the_asked_one_tells_its_lists(api: Api) -> None:
+    made = api.ask("POST", "lists", "/folders", {"name": "leadup"})
+    assert (made.status_code, made.json()["folder"]["parentFolderId"]) == (200, "0")
+    folder = made.json()["folder"]["id"]
+    below = api.ask("POST", "lists", "/folders", {"name": "eu", "parentFolderId": folder}).json()["folder"]["id"]
+    api.create_list("a", listFolderId=int(folder))
+    api.create_list("b")
+    assert api.ask("PUT", "lists", "/folders/move-list", {"listId": "2", "newFolderId": folder}).status_code == 204
+    found = api.get("lists", "/folders", folderId=folder)["folder"]
+    assert (found["name"], found["childLists"]) == ("leadup", [1, 2])
+    (root,) = api.get("lists", "/folders")["folder"]["childNodes"]
+    assert (root["id"], root["childLists"], root["childNodes"][0]["id"]) == (folder, [], below)
+    assert category(api.ask("DELETE", "lists", f"/folders/{folder}")) == INVALID
+    assert api.ask("DELETE", "lists", f"/folders/{below}").status_code == 204
+    assert category(api.create_list("c", listFolderId=99)) == INVALID
+
+
+def test_trap_two_folders_may_have_one_name(api: Api) -> None:
+    ids = [api.ask("POST", "lists", "/folders", {"name": "leadup"}).json()["folder"]["id"] for _ in range(2)]
+    assert ids[0] != ids[1]
+
+
+def test_trap_the_lists_of_a_contact_are_told_by_object_type(api: Api) -> None:
+    contact = api.hubspot.add_contact("ada@example.com")
+    for name in ("a", "b"):
+        api.create_list(name)
+    api.hubspot.put("b", contact)
+    assert [each["listId"] for each in api.get("lists", f"/records/0-1/{contact}/memberships")["results"]] == ["2"]
+    assert category(api.ask("GET", "lists", "/records/0-1/9/memberships")) == GONE
+
+
+# ---------------------------------------------------------------- contacts
+
+
+def test_trap_upsert_tells_who_is_new(api: Api) -> None:
+    ada = api.hubspot.add_contact("ada@example.com")
+    rows = [
+        {"id": email, "idProperty": "email", "properties": {"firstname": "x"}}
+        for email in ("ADA@example.com", "new@example.com")
+    ]
+    answer = api.batch("upsert", rows)
+    assert answer.status_code == 200
+    told = {each["id"]: each["new"] for each in answer.json()["results"]}
+    assert told.pop(ada) is False
+    assert list(told.values()) == [True]
+    assert api.hubspot.contact(*told)["email"] == "new@example.com"
+
+
+def test_trap_upsert_by_a_unique_property_tells_failures_apart_where_traced(api: Api) -> None:
+    api.hubspot.add_property("external_id", unique=True)
+    rows = [
+        {"id": key, "idProperty": "external_id", "properties": {"email": mail}, "objectWriteTraceId": key}
+        for key, mail in (("u1", "ada@example.com"), ("u2", "no address"))
+    ]
+    answer = api.batch("upsert", rows)
+    assert (answer.status_code, answer.json()["numErrors"]) == (207, 1)
+    assert [each["objectWriteTraceId"] for each in answer.json()["results"]] == ["u1"]
+    assert answer.json()["errors"][0]["context"] == {"objectWriteTraceId": ["u2"], "ids": ["u2"]}
+    untraced = [{name: value for name, value in row.items() if name != "objectWriteTraceId"} for row in rows]
+    assert category(api.batch("upsert", untraced)) == INVALID
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_trap_upsert_by_email_is_done_whole_or_not_at_all(api: Api, *, traced: bool) -> None:
+    api.hubspot.block("Gone@example.com")
+    rows = [{"id": mail, "idProperty": "email", "properties": {}} for mail in ("a@example.com", "gone@example.com")]
+    for row in rows if traced else ():
+        row["objectWriteTraceId"] = row["id"]
+    assert category(api.batch("upsert", rows)) == INVALID
+    assert api.hubspot.state()["contacts"] == {}
+
+
+def test_trap_a_gdpr_deletion_of_a_stranger_bars_the_address_for_ever(api: Api) -> None:
+    ada = api.hubspot.add_contact("ada@example.com")
+    for body in ({"objectId": ada}, {"objectId": "bob@example.com", "idProperty": "email"}):
+        assert api.ask("POST", "contacts", "/gdpr-delete", body).status_code == 204
+    assert api.hubspot.state()["contacts"] == {}
+    api.later(days=365)
+    row = {"id": "bob@example.com", "idProperty": "email", "properties": {}}
+    assert category(api.batch("upsert", [row])) == INVALID
+    assert category(api.batch("create", [{"properties": {"email": "BOB@example.com"}}])) == INVALID
+    assert api.batch("upsert", [row | {"id": "ada@example.com"}]).json()["results"][0]["new"] is True
+
+
+def test_trap_update_by_email_fails_and_by_a_unique_property_works(api: Api) -> None:
+    api.hubspot.add_property("external_id", unique=True)
+    ada = api.hubspot.add_contact("ada@example.com", external_id="u1")
+    row = {"id": "ada@example.com", "idProperty": "email", "properties": {"firstname": "Ada"}}
+    answer = api.batch("update", [row])
+    assert category(answer) == INVALID
+    assert answer.json()["message"] == "Unable to perform update/upsert by non-unique 0-1 property"
+    assert api.batch("update", [row | {"id": "u1", "idProperty": "external_id"}]).status_code == 200
+    assert api.hubspot.contact(ada)["firstname"] == "Ada"
+
+
+def test_trap_update_by_email_without_saying_so_is_silently_passed_over(api: Api) -> None:
+    ada = api.hubspot.add_contact("ada@example.com")
+    answer = api.batch("update", [{"id": "ada@example.com", "properties": {"firstname": "Ada"}}])
+    assert (answer.status_code, answer.json()["results"], answer.json().get("errors")) == (200, [], None)
+    assert "firstname" not in api.hubspot.contact(ada)
+
+
+def test_trap_a_batch_read_with_history_takes_50(api: Api) -> None:
+    ids = [api.hubspot.add_contact(f"{n}@example.com") for n in range(51)]
+    assert category(api.batch("read", ids, propertiesWithHistory=["firstname"])) == INVALID
+    assert api.batch("read", ids).status_code == 200
+    for name in ("Ada", "Grace"):
+        api.later(minutes=1)
+        api.hubspot.set_property(ids[0], firstname=name)
+    (told,) = api.batch("read", ids[:1], propertiesWithHistory=["firstname"]).json()["results"]
+    assert told["propertiesWithHistory"]["firstname"] == [
+        {"value": "Grace", "timestamp": "2026-03-01T09:02:00.000Z", "sourceType": "INTEGRATION"},
+        {"value": "Ada", "timestamp": "2026-03-01T09:01:00.000Z", "sourceType": "INTEGRATION"},
+    ]
+
+
+def test_trap_read_names_the_unknown_in_a_207_and_promises_no_order(api: Api) -> None:
+    ids = [api.hubspot.add_contact(f"{n}@example.com") for n in range(2)]
+    answer = api.batch("read", [*ids, "999"])
+    assert answer.status_code == 207
+    assert [each["id"] for each in answer.json()["results"]] == ids[::-1]
+    (error,) = answer.json()["errors"]
+    assert (error["category"], error["context"]) == ("OBJECT_NOT_FOUND", {"ids": ["999"]})
+
+
+@pytest.mark.parametrize("verb", ["read", "update", "upsert"])
+def test_trap_duplicates_reject_the_whole_batch(api: Api, verb: str) -> None:
+    rows = [{"id": key, "idProperty": "email", "properties": {}} for key in ("a@example.com", "A@example.com")]
+    answer = api.batch(verb, rows)
+    assert category(answer) == INVALID
+    assert answer.json()["message"] == "Duplicate IDs found in batch input: [a@example.com]. IDs must be unique"
+    assert answer.json()["context"] == {"ids": ["a@example.com"]}
+
+
+def test_trap_create_of_a_known_address_is_a_conflict_that_names_only_the_first(api: Api) -> None:
+    ids = [api.hubspot.add_contact(f"{n}@example.com") for n in range(2)]
+    rows = [{"properties": {"email": f"{n}@example.com"}} for n in range(3)]
+    answer = api.batch("create", rows)
+    assert category(answer) == (409, "CONFLICT")
+    assert answer.json()["message"] == f"Contact already exists. Existing ID: {ids[0]}"
+    assert list(api.hubspot.state()["contacts"]) == ids
+
+
+def test_trap_create_tells_failures_apart_only_with_trace_ids(api: Api) -> None:
+    known = api.hubspot.add_contact("0@example.com")
+    rows = [{"properties": {"email": f"{n}@example.com"}, "objectWriteTraceId": f"row {n}"} for n in range(2)]
+    answer = api.batch("create", rows)
+    assert answer.status_code == 207
+    assert [each["objectWriteTraceId"] for each in answer.json()["results"]] == ["row 1"]
+    (error,) = answer.json()["errors"]
+    assert error["category"] == "CONFLICT"
+    assert error["context"] == {"objectWriteTraceId": ["row 0"], "existingId": [known]}
+
+
+def test_trap_a_merged_contact_vanishes_and_the_survivor_has_its_address(api: Api) -> None:
+    keep, gone = api.hubspot.add_contact("new@example.com"), api.hubspot.add_contact("old@example.com")
+    api.create_list("a")
+    api.hubspot.merge(keep, gone)
+    answer = api.ask("PUT", "lists", "/1/memberships/add", [gone, keep]).json()
+    assert (answer["recordsIdsAdded"], answer["recordIdsMissing"]) == ([keep], [gone])
+    assert api.batch("read", [gone]).status_code == 207
+    told = api.batch("read", ["old@example.com"], idProperty="email", properties=["email", "hs_merged_object_ids"])
+    assert [(each["id"], each["properties"]["email"]) for each in told.json()["results"]] == [(keep, "new@example.com")]
+    assert told.json()["results"][0]["properties"]["hs_merged_object_ids"] == gone
+
+
+def test_trap_our_own_writes_bump_lastmodifieddate(api: Api) -> None:
+    ada = api.hubspot.add_contact("ada@example.com", firstname="Ada")
+    api.later(minutes=5)
+    api.batch("update", [{"id": ada, "properties": {"firstname": "Ada"}}])
+    (told,) = api.batch("read", [ada], properties=["createdate", "lastmodifieddate"]).json()["results"]
+    assert told["properties"]["createdate"] == told["createdAt"] == "2026-03-01T09:00:00.000Z"
+    assert told["properties"]["lastmodifieddate"] == told["updatedAt"] == "2026-03-01T09:05:00.000Z"
+
+
+def test_trap_the_lifecycle_stage_moves_forward_unless_it_is_cleared(api: Api) -> None:
+    ada = api.hubspot.add_contact("ada@example.com", lifecyclestage="opportunity")
+    for value, stands in (("lead", "opportunity"), ("customer", "customer"), ("", ""), ("lead", "lead")):
+        assert api.batch("update", [{"id": ada, "properties": {"lifecyclestage": value}}]).status_code == 200
+        assert api.hubspot.contact(ada)["lifecyclestage"] == stands
+
+
+def test_trap_marketable_status_is_read_only(api: Api) -> None:
+    ada = api.hubspot.add_contact("ada@example.com")
+    answer = api.batch("update", [{"id": ada, "properties": {"hs_marketable_status": "true"}}])
+    assert answer.json()["errors"][0]["code"] == "READ_ONLY_VALUE"
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, None])
+def test_trap_values_are_text(api: Api, value: object) -> None:
+    ada = api.hubspot.add_contact("ada@example.com")
+    answer = api.batch("update", [{"id": ada, "properties": {"firstname": value}}])
+    assert answer.json()["errors"][0]["code"] == "INVALID_STRING"
+
+
+@pytest.mark.parametrize("value", ["1,000", "1.000,5", "1 000", "nan", "1_000"])
+def test_trap_numbers_have_no_thousands_separators(api: Api, value: str) -> None:
+    api.hubspot.add_property("score", "number")
+    ada = api.hubspot.add_contact("ada@example.com")
+    answer = api.batch("update", [{"id": ada, "properties": {"score": value}}])
+    assert answer.json()["errors"][0]["code"] == "INVALID_DOUBLE"
+
+
+# ---------------------------------------------------------------- properties
+
+
+def test_trap_checkboxes_hold_several_options_and_know_no_others(api: Api) -> None:
+    api.hubspot.add_property("segments", "enumeration", options=["hot", "warm"], field_type="checkbox")
+    ada = api.hubspot.add_contact("ada@example.com")
+
+    def write(value: str) -> int:
+        return api.batch("update", [{"id": ada, "properties": {"segments": value}}]).status_code
+
+    assert [write("hot;warm"), write("hot;cold"), write("hot; warm")] == [200, 400, 400]
+    assert api.hubspot.contact(ada)["segments"] == "hot;warm"
+    assert write("") == 200
+    assert api.hubspot.contact(ada)["segments"] == ""
+
+
+def test_trap_a_leading_semicolon_adds_a_checkbox(api: Api) -> None:
+    api.hubspot.add_property("segments", "enumeration", options=["hot", "warm"], field_type="checkbox")
+    ada = api.hubspot.add_contact("ada@example.com", segments="hot")
+    api.batch("update", [{"id": ada, "properties": {"segments": ";warm"}}])
+    assert api.hubspot.contact(ada)["segments"] == "hot;warm"
+
+
+def test_trap_changed_options_replace_all_there_were(api: Api) -> None:
+    options = [{"label": o, "value": o, "hidden": False, "displayOrder": -1} for o in ("hot", "warm", "cold")]
+    body = {"name": "segments", "label": "Segments", "type": "enumeration", "fieldType": "checkbox"}
+    body |= {"groupName": "contactinformation", "options": options[:2]}
+    assert api.ask("POST", "properties", "", body).status_code == 201
+    answer = api.ask("PATCH", "properties", "/segments", {"options": options[1:]})
+    assert answer.status_code == 200
+    assert [each["value"] for each in api.get("properties", "/segments")["options"]] == ["warm", "cold"]
+    assert category(api.ask("PATCH", "properties", "/nothing", {"options": []})) == GONE
+    assert category(api.ask("PATCH", "properties", "/segments", {"options": options[:1] * 2})) == INVALID
+
+
+def test_trap_the_dated_options_need_a_display_order(stage: Stage) -> None:
+    body = {"name": "tier", "label": "Tier", "type": "enumeration", "fieldType": "select"}
+    body |= {"groupName": "contactinformation", "options": [{"label": "hot", "value": "hot", "hidden": False}]}
+    assert Api(stage, "v3").ask("POST", "properties", "", body).status_code == 201
+    assert category(Api(stage, "2026-03").ask("POST", "properties", "", body)) == INVALID
+
+
+@pytest.mark.parametrize("field_type", ["text", "number", ""])
+def test_trap_type_and_field_type_go_together(api: Api, field_type: str) -> None:
+    body = {
+        "name": "x",
+        "label": "x",
+        "type": "enumeration",
+        "fieldType": field_type,
+        "groupName": "contactinformation",
+    }
+    assert category(api.ask("POST", "properties", "", body)) == INVALID
+
+
+def test_trap_what_exists_is_a_conflict_on_409(api: Api) -> None:
+    group = {"name": "leadup", "label": "leadup"}
+    body = {"name": "x", "label": "x", "type": "string", "fieldType": "text", "groupName": "leadup"}
+    for tail, made in (("/groups", group), ("", body)):
+        assert [api.ask("POST", "properties", tail, made).status_code for _ in range(2)] == [201, 409]
+    found = api.get("properties", "/x")
+    assert (found["description"], found["options"]) == ("", [])
+    assert "x" in [each["name"] for each in api.get("properties")["results"]]
+    assert "leadup" in [each["name"] for each in api.get("properties", "/groups")["results"]]
+
+
+# ---------------------------------------------------------------- limits, rights
+
+
+def test_trap_memberships_need_the_right_to_read_as_well(stage: Stage, style: str) -> None:
+    api = Api(stage, style, scopes=["crm.lists.write"])
+    assert api.create_list("a").status_code == 200
+    answer = api.ask("PUT", "lists", "/1/memberships/add", [])
+    assert category(answer) == (403, "MISSING_SCOPES")
+    assert answer.json()["errors"][0]["context"] == {"requiredGranularScopes": ["crm.lists.read"]}
+
+
+def test_trap_the_day_ends_at_midnight_of_the_account(stage: Stage, style: str) -> None:
+    api = Api(stage, style, daily=2, utc_offset=timedelta(hours=2))
+    assert api.get("account", "/details")["utcOffsetMilliseconds"] == 7_200_000
+    api.get("account", "/details")
+    for hours, status in ((0, 429), (12.9, 429), (0.2, 200)):
+        api.later(hours=hours)
+        answer = api.ask("GET", "account", "/details")
+        assert answer.status_code == status
+    assert answer.headers["X-HubSpot-RateLimit-Daily"] == "2"
+    assert answer.headers["X-HubSpot-RateLimit-Daily-Remaining"] == "1"
+
+
+def test_trap_a_429_has_no_category(stage: Stage, style: str) -> None:
+    api = Api(stage, style, burst=1)
+    api.get("account", "/details")
+    answer = api.ask("GET", "account", "/details")
+    assert category(answer) == (429, "")
+    assert (answer.json()["policyName"], answer.headers.get("Retry-After")) == ("TEN_SECONDLY_ROLLING", None)
+
+
+def test_trap_a_429_may_say_when_to_come_again(stage: Stage, style: str) -> None:
+    api = Api(stage, style, burst=1, retry_after=3)
+    api.get("account", "/details")
+    assert api.ask("GET", "account", "/details").headers["Retry-After"] == "3"
