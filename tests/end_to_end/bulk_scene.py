@@ -70,15 +70,15 @@ def prepare(folder: Path, members: int, sales: int) -> None:
     at_us = to_us(AT)
     numbers = range(1, members + sales + 1)
     purposes = (Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION)
-    _fill(store, persons, ({"id": n} for n in numbers))
-    _fill(
+    fill(store, persons, ({"id": n} for n in numbers))
+    fill(
         store,
         identifiers,
         ({"id": n, "kind": Kind.EMAIL, "value": address(n, members), "first_us": at_us} for n in numbers),
     )
-    _fill(store, spans, ({"identifier": n, "from_us": EVER, "until_us": NEVER, "person": n} for n in numbers))
+    fill(store, spans, ({"identifier": n, "from_us": EVER, "until_us": NEVER, "person": n} for n in numbers))
     granted = ({"anchor": n, "purpose": p, "at_us": at_us, "granted": True} for n in numbers for p in purposes)
-    _fill(store, consents, granted)
+    fill(store, consents, granted)
     bought = (
         {
             "name": "sale",
@@ -93,7 +93,7 @@ def prepare(folder: Path, members: int, sales: int) -> None:
         }
         for n in range(1, sales + 1)
     )
-    _fill(store, conversions, bought)
+    fill(store, conversions, bought)
     with store.write() as connection:
         terms = Terms(needs=frozenset({Kind.EMAIL}), purposes=frozenset(purposes))
         of_sale = replace(terms, purposes=frozenset({Purpose.AD_USER_DATA}), click_ids=frozenset({"gclid"}))
@@ -107,7 +107,8 @@ def prepare(folder: Path, members: int, sales: int) -> None:
     store.close()
 
 
-def _fill(store: Store, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+def fill(store: Store, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+    """Write rows, a part at a time."""
     while part := list(islice(rows, AT_ONCE)):
         with store.write() as connection:
             connection.execute(insert(table), part)
@@ -118,7 +119,7 @@ def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         yield numbers[start : start + AT_ONCE]
 
 
-def _peak() -> float:
+def peak() -> float:
     """The most memory this process had, in MiB. On Linux it takes over its starter's ``ru_maxrss``, but not this."""
     status = Path("/proc/self/status")
     if not status.exists():
@@ -151,7 +152,7 @@ def main(folder: Path, url: str) -> None:
         now += timedelta(minutes=10)
     store.close()
     sys.stdout.write(
-        json.dumps({"mib": _peak(), "passes": passes, "cpu": time.process_time() - started, "trouble": trouble}) + "\n"
+        json.dumps({"mib": peak(), "passes": passes, "cpu": time.process_time() - started, "trouble": trouble}) + "\n"
     )
 
 

@@ -1,0 +1,108 @@
+"""Fifty thousand contacts and twenty lists of HubSpot, in bad weather: who is in which list is exact, HubSpot is asked
+no more than it must be, and the process stays small."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lists_scene as scene
+import pytest
+from sqlalchemy import func, select
+
+from leadup.sandbox import Server
+from leadup.state import open_store
+from leadup.state.tables import standings
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+
+CHUNK, LOOK_UP = 500, 100
+MIB = 300
+"""The most memory that the delivering process may take."""
+
+
+def deliver(folder: Path, url: str, contacts: int) -> Mapping[str, Any]:
+    """In a process of its own."""
+    done = subprocess.run(
+        [sys.executable, scene.__file__, str(folder), url, str(contacts)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: Mapping[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def bad_weather(hubspot: HubSpotSandbox, scale: int) -> None:
+    """Limits, errors of HubSpot and of the proxy before it, answers that get lost, a line that hangs."""
+    add = hubspot.weather.add
+    add(kind="rate_limit", path="/batch/read", after=2, times=2 * scale, retry_after=0)
+    add(kind="fail", status=502, path="/batch/read", after=7, times=2 * scale)
+    add(kind="lose_answer", path="/batch/read", after=9)
+    add(kind="rate_limit", path="/memberships/", times=2 * scale, retry_after=0)
+    add(kind="lose_answer", path="/memberships/", after=3, times=2 * scale)
+    add(kind="fail", status=503, path="/memberships/", after=6, times=2 * scale)
+
+
+@pytest.mark.parametrize(
+    ("contacts", "lists"), [(2_000, 4), pytest.param(50_000, 20, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_lists_are_exact_and_calls_the_fewest_there_can_be(tmp_path: Path, contacts: int, lists: int) -> None:
+    scene.prepare(tmp_path, contacts, lists)
+    hubspot = HubSpotSandbox(token=scene.TOKEN, burst=190, interval=0.2)
+    ids = {n: hubspot.add_contact(scene.email(n)) for n in range(1, contacts + 1) if scene.is_known(n)}
+    by_hand = hubspot.add_list("Newsletter")
+    with Server(hubspot) as server:
+        bad_weather(hubspot, scale=lists // 4)
+        done = deliver(tmp_path, server.url, contacts)
+
+    before = [scene.wanted(number, contacts, later=False) for number in range(lists)]
+    after = [scene.wanted(number, contacts, later=True) for number in range(lists)]
+    for number in range(lists):
+        assert hubspot.members(scene.name_of(number)) == {ids[n] for n in after[number] if n in ids}
+    assert not hubspot.members("Newsletter"), by_hand
+
+    # Each membership was changed once, and asked for again only where an answer had been lost.
+    log = hubspot.weather.log
+    lost = [json.loads(one.body) for one in log if one.status == 0 and "/memberships/" in one.path]
+    assert {count for (_, _, _, new), count in Counter(map(_asked, hubspot.asked)).items() if new} == {1}
+    assert sum(not one.effective for one in hubspot.asked) <= sum(map(_size, lost))
+
+    # As few calls as there can be, and those that a fault repeated.
+    moved = [(len(_known(a - b)), len(_known(b - a))) for b, a in zip(before, after, strict=True)]
+    changes = sum(math.ceil(len(_known(one)) / CHUNK) for one in before)
+    changes += sum(math.ceil(size / CHUNK) for sizes in moved for size in sizes)
+    look_ups = math.ceil(len(set().union(*before)) / LOOK_UP)
+    look_ups += math.ceil(len(set().union(*(a - b for b, a in zip(before, after, strict=True)))) / LOOK_UP)
+    met = sum(one.status in (0, 429, 502, 503) for one in log)
+    assert met > 8
+    assert sum("/memberships/" in one.path and one.status == 200 for one in log) == changes
+    made = Counter(one.path.rpartition("/")[2] for one in log if "/memberships/" not in one.path)
+    assert len(log) <= look_ups + changes + 2 * lists + 2 + met, made
+    assert done["mib"] < MIB, done
+
+    store = open_store(f"sqlite:///{tmp_path}/state.db", tmp_path)
+    with store.read() as connection:
+        present = select(func.count()).select_from(standings).where(standings.c.standing == "present")
+        assert connection.scalar(present) == sum(len(_known(one)) for one in after)
+    store.close()
+
+
+def _known(people: set[int]) -> set[int]:
+    return {person for person in people if scene.is_known(person)}
+
+
+def _asked(one: Any) -> tuple[str, str, str, bool]:
+    return one.list, one.contact, one.verb, one.effective
+
+
+def _size(body: Any) -> int:
+    return len(body) if isinstance(body, list) else sum(map(len, body.values()))
