@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 if TYPE_CHECKING:  # the kernel reads these nouns where there is no pydantic
@@ -37,6 +37,13 @@ def to_us(instant: datetime) -> int:
 def from_us(us: int) -> datetime:
     """Return microseconds since the epoch as an aware UTC ``datetime``."""
     return _EPOCH + timedelta(microseconds=us)
+
+
+def day_of(at: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    """Return the midnights, in UTC, between which an instant lies in a zone; the first belongs to the day."""
+    day = at.astimezone(zone).date()
+    first, last = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (day, day + timedelta(days=1)))
+    return first, last
 
 
 # ---------------------------------------------------------------- who
@@ -482,6 +489,10 @@ class Counted:
     """By day (``2026-03-01``), as the vendor's account has days."""
     note: str = ""
     """How to read the numbers: whose days they are, what is in them."""
+
+
+NEW_DAY: Final = timedelta(minutes=15)
+"""So long after midnight a vendor may still count for the day before: its clock is not ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

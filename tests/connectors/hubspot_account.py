@@ -25,6 +25,7 @@ from leadup.types import (
 )
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.destination import HubSpotDestination
+from leadup_connectors.hubspot.limits import SHARED
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
@@ -59,6 +60,7 @@ class Stage(Server):
 
     def play_with(self, sandbox: HubSpotSandbox) -> Stage:
         """Put on this account."""
+        SHARED.clear()  # what is known of the account that played before
         _Understudy.playing = sandbox.app()
         self.sandbox = sandbox
         return self

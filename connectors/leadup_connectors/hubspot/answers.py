@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup_connectors.hubspot.limits import integer
+from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
+from leadup.types import NEW_DAY, day_of
+from leadup_connectors.hubspot.limits import SECOND, integer
 
 LOCKED: Final = timedelta(seconds=2)
 """Least wait after a 423 (source: Error handling)."""
@@ -51,6 +53,14 @@ class Account:
     """Its time zone, whose midnight begins the day that calls are counted by."""
     currency: str
     utc_offset: timedelta
+
+    @property
+    def clock(self) -> tzinfo:
+        """Its time zone: by name, else by its present distance from UTC."""
+        try:
+            return ZoneInfo(self.zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            return timezone(self.utc_offset)
 
     @classmethod
     def read(cls, answer: Any) -> Account:
@@ -179,7 +189,7 @@ def family(
     *,
     connection: str,
     burst: timedelta,
-    utc_offset: timedelta,
+    zone: tzinfo,
 ) -> LeadupError:
     """Return the error that a failed call means (source: Error handling).
 
@@ -187,7 +197,7 @@ def family(
         what: what was asked for, as a verb.
         connection: its name, for the advice.
         burst: how long the burst limit's window is; the wait after a 429 that states none.
-        utc_offset: of the account's time zone, whose midnight ends the day's limit.
+        zone: the account's, whose midnight ends the day's limit.
     """
     reason = code(body.get("subCategory")) or code(body.get("category")) or f"HTTP_{status}"
     known_as = code(body.get("correlationId"))
@@ -213,11 +223,9 @@ def family(
             scopes=frozenset(named),
         )
     if status == 429 and body.get("policyName") == "DAILY":
-        return TryLater(
-            f"{failed} The account's calls of today are used up.", retry_after=_tomorrow(headers, utc_offset)
-        )
+        return BudgetSpent(f"{failed} The account's calls of today are used up.", retry_after=_tomorrow(headers, zone))
     if status == 429:
-        return TryLater(failed, retry_after=wait or burst)
+        return TryLater(failed, retry_after=wait or (SECOND if body.get("policyName") == "SECONDLY" else burst))
     if status == 423:
         return TryLater(failed, retry_after=max(wait or LOCKED, LOCKED))
     if status in (0, 408, 477) or status >= 500:  # 477: HubSpot is moving the account to another data centre
@@ -268,10 +276,14 @@ def _scopes(body: Mapping[str, Any]) -> list[str]:
     return sorted({code(scope) for scopes in named for scope in scopes} - {""})
 
 
-def _tomorrow(headers: Mapping[str, str], utc_offset: timedelta) -> timedelta:
-    """Return the time left until midnight in the account's zone, an hour if the answer bears no date."""
+def _tomorrow(headers: Mapping[str, str], zone: tzinfo) -> timedelta:
+    """Return the time left until midnight in a zone, an hour if the answer bears no date.
+
+    Soon after midnight it may be the day before that is used up: a short wait tells.
+    """
     try:
-        local = parsedate_to_datetime(headers["Date"]) + utc_offset
+        at = parsedate_to_datetime(headers["Date"])
     except (KeyError, ValueError):
         return timedelta(hours=1)
-    return local.replace(hour=0, minute=0, second=0) + timedelta(days=1) - local
+    began, ends = day_of(at, zone)
+    return began + NEW_DAY - at if at < began + NEW_DAY else ends - at

@@ -5,11 +5,13 @@ Contacts are found, never created: in HubSpot a new contact can cost money, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.types import (
     Address,
+    Budget,
     Capabilities,
     Change,
     Contact,
@@ -40,7 +42,8 @@ class HubSpotDestination:
         self._people = People(self._client, settings, self._check_match)
         self._audiences = Audiences(settings, self._client)
         self._properties = ContactProperties(self._client)
-        self._right_account = settings.portal_id is None
+        self._right_account = False
+        self.reserve = settings.daily_reserve
         uses = frozenset({Use.AUDIENCE, Use.PROPERTY})
         self.can = Capabilities(
             uses=uses,
@@ -95,6 +98,18 @@ class HubSpotDestination:
         self._people.forget()
         self._check_account()
         self._people.foresee(people)
+
+    def budget(self) -> Budget | None:
+        """See :meth:`leadup.kit.Budgeted.budget`. OAuth apps are not told."""
+        return self._client.budget()
+
+    def calls(self, target: Target, changes: Mapping[str, int]) -> int:
+        """See :meth:`leadup.kit.Budgeted.calls`."""
+        return sum(ceil(count / self.can.batch[verb]) for verb, count in changes.items() if verb in self.can.batch)
+
+    def look_ups(self, people: int) -> int:
+        """See :meth:`leadup.kit.Budgeted.look_ups`."""
+        return ceil(people / BATCH)
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
         """See :meth:`leadup.kit.Destination.deliver`."""

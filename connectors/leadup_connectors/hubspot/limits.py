@@ -1,74 +1,186 @@
-"""Keeps below HubSpot's burst limit."""
+"""Keeps below HubSpot's limits: calls in ten seconds, searches in a second, calls in a day.
+
+Source: page "API usage guidelines and limits". What HubSpot's answers tell counts, since other processes and other apps
+use up the same limits.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta, tzinfo
+from typing import Final
+from weakref import WeakValueDictionary
 
-LEAST_PAUSE = 0.01
+from leadup.errors import BudgetSpent
+from leadup.types import Budget
+
+INTERVAL: Final = timedelta(seconds=10)
+"""The burst limit's window, until an answer tells another one."""
+SEARCHES: Final = 5
+"""Searches in a second, by account (source: CRM search). Their answers tell no limits."""
+SECOND: Final = timedelta(seconds=1)
+LEAST_PAUSE: Final = 0.01
+
+_MAX = "X-HubSpot-RateLimit-Max"
+_REMAINING = "X-HubSpot-RateLimit-Remaining"
+_INTERVAL = "X-HubSpot-RateLimit-Interval-Milliseconds"
+_DAILY = "X-HubSpot-RateLimit-Daily"
+_DAILY_REMAINING = "X-HubSpot-RateLimit-Daily-Remaining"
 
 
-class Burst:
-    """Waits where one call more would meet the burst limit that HubSpot's headers tell, so that 429 stays rare.
+@dataclass(slots=True)
+class _Window:
+    """A rolling limit. Whoever uses it holds the lock of :class:`Limits`."""
 
-    The limit is rolling and counts the calls of one app, some of which other processes may make (source: API usage
-    guidelines). Until the first answer nothing is known and nothing waits. Safe to use from several threads.
+    interval: timedelta
+    room: int | None
+    """Calls of this process that fit into one window; None: not known yet, and nothing waits."""
+    under_way: int = 0
+    answered: deque[float] = field(default_factory=deque)
+    """When calls were answered: later than HubSpot counted them, which is the safe side."""
+
+    @property
+    def taken(self) -> int:
+        return self.under_way + len(self.answered)
+
+    def pause(self, now: float) -> float:
+        """Seconds until one call more may fit; 0: it does."""
+        self.forget(now)
+        if self.room is None or self.taken < self.room:
+            return 0
+        if not self.answered:
+            return LEAST_PAUSE
+        return max(LEAST_PAUSE, self.answered[0] + self.interval.total_seconds() - now)
+
+    def forget(self, now: float) -> None:
+        while self.answered and self.answered[0] <= now - self.interval.total_seconds():
+            self.answered.popleft()
+
+    def end(self, now: float) -> None:
+        self.under_way -= 1
+        self.answered.append(now)
+
+
+class Limits:
+    """The limits of one account and token. Safe to use from several threads.
+
+    The burst limit is by app, the search limit and the day by account; the day ends at midnight in the account's zone.
     """
 
-    def __init__(self) -> None:
-        self.interval = timedelta(seconds=10)
-        self._room: int | None = None
-        """Calls of this process that fit into one window."""
-        self._under_way = 0
-        self._answered: deque[float] = deque()
-        """When calls were answered: later than HubSpot counted them, which is the safe side."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """``clock``: seconds that only ever grow. ``sleep``: waits so many of them."""
+        self.zone: tzinfo = UTC
+        """The account's, once it is known."""
+        self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
+        self._burst, self._searches = _Window(INTERVAL, None), _Window(SECOND, SEARCHES)
+        self._account = ""
+        self._daily: int | None = None
+        self._left: int | None = None
+        self._told = 0
+        self._opens = 0.0
+        """When the account takes calls again, once its day is used up."""
+
+    @property
+    def interval(self) -> timedelta:
+        """The burst limit's window."""
+        return self._burst.interval
+
+    def belongs_to(self, account: str, zone: tzinfo) -> None:
+        """Note whose limits these are, and whose midnight ends their day."""
+        with self._lock:
+            self._account, self.zone = account, zone
 
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Wait for room, then hold it while the call lasts and one interval longer."""
-        while pause := self._take():
-            time.sleep(pause)
+    def call(self, *, search: bool = False) -> Iterator[None]:
+        """Wait until one call more meets no limit, then hold its room while it lasts and one window longer.
+
+        Raises:
+            BudgetSpent: the account takes no more calls today.
+        """
+        windows = [self._burst, self._searches] if search else [self._burst]
+        while pause := self._take(windows):
+            self._sleep(pause)
         try:
             yield
         finally:
             with self._lock:
-                self._under_way -= 1
-                self._answered.append(time.monotonic())
+                now = self._clock()
+                for window in windows:
+                    window.end(now)
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Take note of an answer's headers, inside :meth:`call`. Some endpoints send none."""
-        most = integer(headers.get("X-HubSpot-RateLimit-Max"))
-        left = integer(headers.get("X-HubSpot-RateLimit-Remaining"))
-        window = integer(headers.get("X-HubSpot-RateLimit-Interval-Milliseconds"))
+        """Take note of an answer's headers, inside :meth:`call`. A search's answer has none, and counts all the same.
+
+        OAuth apps are not told of the day.
+        """
+        most, left, window = (integer(headers.get(name)) for name in (_MAX, _REMAINING, _INTERVAL))
+        left_today = integer(headers.get(_DAILY_REMAINING))
         with self._lock:
             if window:
-                self.interval = timedelta(milliseconds=window)
+                self._burst.interval = timedelta(milliseconds=window)
             if most and left is not None:
-                self._forget()
-                by_others = max(0, most - left - self._under_way - len(self._answered))
-                self._room = max(1, most - by_others)
+                self._burst.forget(self._clock())
+                by_others = max(0, most - left - self._burst.taken)
+                self._burst.room = max(1, most - by_others)
+            if left_today is not None:
+                self._daily, self._left = integer(headers.get(_DAILY)), left_today
+                self._told += 1
+            elif self._left is not None:
+                self._left = max(0, self._left - 1)
+                self._told += 1
 
-    def _take(self) -> float:
+    def spent(self, wait: timedelta) -> None:
+        """Make no call for so long: HubSpot has said that the account's day is used up."""
+        with self._lock:
+            self._left = 0
+            self._told += 1
+            self._opens = self._clock() + wait.total_seconds()
+
+    def budget(self) -> Budget | None:
+        """What is left of the account's day; None: no answer has told it, or it is not known whose day that is."""
+        with self._lock:
+            if self._left is None or not self._account:
+                return None
+            return Budget(account=self._account, limit=self._daily, left=self._left, zone=self.zone, told=self._told)
+
+    def _take(self, windows: Sequence[_Window]) -> float:
         """Take room for a call and return 0, or return the seconds to wait."""
         with self._lock:
-            now = self._forget()
-            if self._room is None or self._under_way + len(self._answered) < self._room:
-                self._under_way += 1
-                return 0
-            if not self._answered:
-                return LEAST_PAUSE
-            return max(LEAST_PAUSE, self._answered[0] + self.interval.total_seconds() - now)
+            now = self._clock()
+            if now < self._opens:
+                raise BudgetSpent(
+                    "HubSpot takes no more calls from this account today: those of its day are used up.",
+                    retry_after=timedelta(seconds=self._opens - now),
+                )
+            if pause := max(window.pause(now) for window in windows):
+                return pause
+            for window in windows:
+                window.under_way += 1
+            return 0
 
-    def _forget(self) -> float:
-        now = time.monotonic()
-        while self._answered and self._answered[0] <= now - self.interval.total_seconds():
-            self._answered.popleft()
-        return now
+
+SHARED: Final[WeakValueDictionary[str, Limits]] = WeakValueDictionary()
+"""By account and token, as a digest: what this process uses now."""
+_sharing = threading.Lock()
+
+
+def limits(base_url: str, token: str) -> Limits:
+    """Return the limits that all who work with this token share, as long as one of them does."""
+    key = hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()
+    with _sharing:
+        found = SHARED.get(key)
+        if found is None:
+            found = SHARED[key] = Limits()
+        return found
 
 
 def integer(text: str | None) -> int | None:

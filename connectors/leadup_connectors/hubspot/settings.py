@@ -30,6 +30,8 @@ class HubSpotSettings(ConnectionSettings):
     """The identifier whose value that property holds; ``user_id`` unless set. Not for ``match = "email"``."""
     chunk_size: int = Field(default=500, ge=1, le=100_000)
     """Contacts per call that changes a list."""
+    daily_reserve: float = Field(default=0.1, ge=0, le=0.9)
+    """Share of the account's calls of a day that is left to its other apps; what does not fit waits until midnight."""
     connect_timeout: float = Field(default=5, gt=0)
     """Seconds to wait for a connection."""
     read_timeout: float = Field(default=20, gt=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from leadup.types import Budget
 from leadup_connectors.hubspot.answers import Account
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.contacts import BATCH, Contacts, Properties
@@ -35,8 +36,12 @@ class HubSpotClient:
     def account(self) -> Account:
         """Return the account ("portal") that the token belongs to."""
         found = Account.read(self._caller.ask(Call.ACCOUNT))
-        self._caller.utc_offset = found.utc_offset
+        self._caller.limits.belongs_to(f"hubspot {found.portal}", found.clock)
         return found
+
+    def budget(self) -> Budget | None:
+        """Return what is left of the account's day, once answers have told it and :meth:`account` was asked."""
+        return self._caller.limits.budget()
 
 
 def _wire(settings: HubSpotSettings) -> Wire:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import Any, Final
 
 import tenacity
 
-from leadup.errors import LeadupError, TryLater
+from leadup.errors import BudgetSpent, LeadupError, TryLater
 from leadup.types import Json
 from leadup_connectors.hubspot.answers import HubSpotRefused, family, unreadable
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Cut, Garbled, Request, Wire
-from leadup_connectors.hubspot.limits import Burst
+from leadup_connectors.hubspot.limits import limits
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
 PATIENCE: Final = 30.0
@@ -31,9 +30,7 @@ class Caller:
 
     def __init__(self, connection: str, settings: HubSpotSettings, wire: Wire) -> None:
         self._connection, self._settings, self._wire = connection, settings, wire
-        self._burst = Burst()
-        self.utc_offset = timedelta(0)
-        """Of the account's time zone, once it is known."""
+        self.limits = limits(settings.base_url, settings.access_token.get_secret_value())
 
     def ask(self, call: Call, body: Json = None, /, **place: str) -> Any:
         """Send until answered; ``place`` fills the path. Returns the answer's data, as JSON."""
@@ -71,7 +68,7 @@ class Caller:
         timeouts = (self._settings.connect_timeout, self._settings.read_timeout)
         what = request.call.what
         error: LeadupError
-        with self._burst.call():
+        with self.limits.call(search=request.call.value.search):
             try:
                 answer = self._wire.send(request, timeouts)
             except Cut as reason:
@@ -83,7 +80,7 @@ class Caller:
             except Garbled:
                 error = unreadable(what)
             else:
-                self._burst.learn(answer.headers)
+                self.limits.learn(answer.headers)
                 if 200 <= answer.status < 300:
                     return answer.data
                 error = family(
@@ -92,7 +89,9 @@ class Caller:
                     answer.headers,
                     answer.data,
                     connection=self._connection,
-                    burst=self._burst.interval,
-                    utc_offset=self.utc_offset,
+                    burst=self.limits.interval,
+                    zone=self.limits.zone,
                 )
+                if isinstance(error, BudgetSpent) and error.retry_after is not None:
+                    self.limits.spent(error.retry_after)
         raise error  # outside of the handler, since another error would show the whole answer in a traceback

@@ -30,6 +30,8 @@ class Route:
     """With ``{version}``."""
     repeat: bool = True
     """Whether doing it twice does no harm."""
+    search: bool = False
+    """Whether it is one of the CRM search's, of which there may be few in a second."""
 
     def path(self, api: str, place: Mapping[str, str]) -> str:
         """Return the path in a version of the API: ``v3``, or a dated one."""
