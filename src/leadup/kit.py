@@ -375,7 +375,10 @@ class Budgeted(Protocol):
         """
 
     def calls(self, target: Target, changes: Mapping[str, int]) -> int:
-        """Predict the calls that so many changes take, by verb: finding the people, and the changes themselves.
+        """Predict the calls that so many changes take, by verb, once the people they are about are found.
 
         That is in good weather: what has to be repeated comes on top. Asks nobody.
         """
+
+    def look_ups(self, people: int) -> int:
+        """Predict the calls that finding so many people takes. Asks nobody."""

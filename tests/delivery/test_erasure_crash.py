@@ -19,6 +19,7 @@ from leadup.identity import people
 from leadup.state import Store
 from leadup.state.tables import (
     answers,
+    budgets,
     clicks,
     consents,
     conversions,
@@ -82,6 +83,7 @@ IMPERSONAL = {
     sources,
     targets,
     answers,
+    budgets,
     erasures,
     erasure_targets,
     suppressed,

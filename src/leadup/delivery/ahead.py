@@ -34,22 +34,27 @@ def foresee(
     vault: Vault,
     destinations: Mapping[str, Destination],
     due: Sequence[tuple[TargetRow, Sequence[ColumnElement[bool]]]],
-) -> None:
-    """Tell each destination that wishes to know. ``due``: targets, each with what tells its rows that may be sent now.
+) -> set[str]:
+    """Tell each destination that wishes to know; return the connections that were told.
+
+    ``due``: targets, each with what tells its rows that may be sent now.
 
     That one can not be told stops nothing: its targets meet the same trouble, and say so.
     """
     of_connection: dict[str, list[Sequence[ColumnElement[bool]]]] = defaultdict(list)
     for target, rows in due:
         of_connection[target.target.connection].append(rows)
+    told = set()
     for name, waiting in of_connection.items():
         destination = destinations[name]
         if not isinstance(destination, Foreseeing):
             continue
         try:
             destination.foresee(_people(store, vault, waiting))
+            told.add(name)
         except Exception as error:  # noqa: BLE001 - a saving that fails
             log.info("not looked ahead", connection=name, error=redact(unforeseen(error)))
+    return told
 
 
 def _people(store: Store, vault: Vault, rows: Sequence[Sequence[ColumnElement[bool]]]) -> Iterator[Contact]:

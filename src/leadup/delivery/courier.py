@@ -12,18 +12,19 @@ A crash between them leaves rows ``sending``: the next run sends exactly those a
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from leadup.delivery.ahead import foresee
 from leadup.delivery.answers import note_status, note_warnings, with_clicks
 from leadup.delivery.book import TargetRow, all_targets
+from leadup.delivery.budgets import CODE, LEAVE, Budgets
 from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
 from leadup.delivery.fates import End, fates
@@ -32,7 +33,8 @@ from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.replacing import finish
 from leadup.delivery.sizes import measure
 from leadup.delivery.states import Row, States, rows_of
-from leadup.errors import Busy, LeadupError, NeedsHuman, Refused, TryLater, unforeseen
+from leadup.delivery.trouble import trouble
+from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
 from leadup.identity.seal import redact
 from leadup.identity.vault import Vault
@@ -44,9 +46,9 @@ from leadup.types import Address, Progress, RemoteTarget, Status, Target, Unreac
 
 log = structlog.get_logger("leadup.delivery")
 
-ORDER = ("join", "upsert", "convert", "restate", "leave")
-"""Joins before leaves: what a join has just sent, a leave must spare."""
-
+ORDER = ("join", "upsert", "convert", "restate", LEAVE)
+"""Joins before leaves: what a join has just sent, a leave must spare. Where a vendor's day is too short for both, the
+leaves have their calls all the same (:meth:`leadup.delivery.budgets.Budgets.allows`)."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -62,6 +64,8 @@ class Delivered:
     error: str = ""
     todo: bool = False
     """Whether a person has to act."""
+    notice: str = ""
+    """Why rows wait for the vendor's next day; said once a day."""
 
 
 class Courier:
@@ -72,6 +76,9 @@ class Courier:
         self._vault = vault
         self._destinations = destinations
         self._prepared: dict[Target, RemoteTarget] = {}
+        self._budgets = Budgets(store, destinations)
+        self._ahead: set[str] = set()
+        """Connections that were told whom they will be asked about."""
 
     def deliver(self, now: datetime, only: Collection[int] | None = None, *, force: bool = False) -> list[Delivered]:
         """Plan and deliver what is due, target by target. One target's trouble never stops another.
@@ -90,8 +97,10 @@ class Courier:
             if target.retry_us is not None and target.retry_us > to_us(now) and not force:
                 continue
             serve.append(target)
-        due = [(target, _due(target, now, force=force)) for target in serve]
-        foresee(self._store, self._vault, self._destinations, due)
+        tight = self._budgets.open(serve, now, *_waiting(now, force=force))
+        ahead = [target for target in serve if target.target.connection not in tight]
+        due = [(target, _due(target, now, force=force)) for target in ahead]
+        self._ahead = foresee(self._store, self._vault, self._destinations, due)
         return [self._deliver_target(target, now, force=force) for target in serve]
 
     def poll(self, now: datetime, *, force: bool = False) -> int:
@@ -142,7 +151,7 @@ class Courier:
 
     def _not_told(self, connection_name: str, asked: Mapping[str, int], error: Exception, now: datetime) -> None:
         """The vendor did not say what became of these batches: their rows say why, and it is asked again later."""
-        text, pause = _trouble(error)
+        text, pause = trouble(error)
         log.warning("poll failed", connection=connection_name, error=text)
         values = {"next_us": to_us(now + pause), "code": "poll_failed", "detail": text}
         waiting = (outbox.c.state == "accepted") & outbox.c.target.in_(set(asked.values()))
@@ -162,20 +171,34 @@ class Courier:
                 before = report.sent
                 self._plan(target, now)
                 for verb in self._verbs(target, now, force=force):
-                    for batch in self._claims(target, verb, now, force=force):
+                    for batch in self._claims(target, verb, now, report, force=force):
                         self._send(target, batch, now, report)
                         batch.clear()  # before the next one is there
                 force = False  # what has just been put off is not due again
+        except BudgetSpent as error:
+            self._put_off(target, now, report, pause=error.retry_after)
         except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
             self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
-            report.error, retry = _trouble(error)
+            report.error, retry = trouble(error)
             report.todo = not isinstance(error, LeadupError) or isinstance(error, NeedsHuman | Refused)
         with self._store.write() as connection:
             retry_us = to_us(now + retry) if retry else None
             connection.execute(
                 update(targets).where(targets.c.id == target.id).values(error=report.error or None, retry_us=retry_us)
             )
+        self._budgets.leaving(target, 0)
+        self._budgets.keep(now)
         return report
+
+    def _put_off(
+        self, target: TargetRow, now: datetime, report: Delivered, verb: str = "", pause: timedelta | None = None
+    ) -> None:
+        """Let due rows, of one verb or all, wait for the vendor's next day; ``pause`` where its end is not known."""
+        name = target.target.connection
+        until = self._budgets.until(name, now) or now + (pause or timedelta(hours=1))
+        where = [*_due(target, now, force=False), *([outbox.c.verb == verb] if verb else [])]
+        if self._budgets.put_off(name, until, now, *where):
+            report.notice = self._budgets.why(name)
 
     def _plan(self, target: TargetRow, now: datetime) -> None:
         with self._store.write() as connection:
@@ -220,12 +243,15 @@ class Courier:
     def _verbs(self, target: TargetRow, now: datetime, *, force: bool) -> list[str]:
         """What is to be done there now, in the order in which it must be."""
         with self._store.read() as connection:
-            query = select(outbox.c.verb).where(*_due(target, now, force=force)).distinct()
-            found = set(connection.scalars(query))
+            query = select(outbox.c.verb, func.count()).where(*_due(target, now, force=force))
+            found = Counter({row[0]: row[1] for row in connection.execute(query.group_by(outbox.c.verb))})
+        self._budgets.leaving(target, found[LEAVE])
         return [verb for verb in ORDER if verb in found]
 
-    def _claims(self, target: TargetRow, verb: str, now: datetime, *, force: bool) -> Iterator[list[Row]]:
-        """Yield claimed batches of one verb until nothing is due."""
+    def _claims(
+        self, target: TargetRow, verb: str, now: datetime, report: Delivered, *, force: bool
+    ) -> Iterator[list[Row]]:
+        """Yield claimed batches of one verb until nothing is due, or the vendor's day has no room for more."""
         size = self._destinations[target.target.connection].can.batch.get(verb, 0)
         after = 0
         while size:
@@ -235,8 +261,12 @@ class Courier:
             if not rows:
                 return
             after = rows[-1]["id"]
-            self._prepare(target, now)
-            addresses = {} if verb == "leave" else self._addresses(target, rows)
+            if self._fits(target, verb, len(rows), now):
+                self._prepare(target, now)  # the first answer tells what is left of a day
+            if not self._fits(target, verb, len(rows), now):
+                self._put_off(target, now, report, verb)
+                return
+            addresses = {} if verb == LEAVE else self._addresses(target, rows)
             # Who was asked about may have changed meanwhile: only what still waits is claimed.
             still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
             with self._states(target, now, still) as (connection, states):
@@ -244,6 +274,9 @@ class Courier:
             rows, addresses = [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
             if claimed:
                 yield claimed
+
+    def _fits(self, target: TargetRow, verb: str, rows: int, now: datetime) -> bool:
+        return self._budgets.allows(target, verb, rows, now, found=target.target.connection in self._ahead)
 
     def _addresses(self, target: TargetRow, rows: Sequence[Row]) -> dict[int, Address | Unreachable]:
         with self._store.read() as connection:
@@ -266,8 +299,12 @@ class Courier:
                     batches[row["batch"], row["verb"]].append(row)
                 else:
                     states.withheld(row, allowed[row["id"]].because)
-        for batch in batches.values():
-            self._send(target, batch, now, report)
+        for (_, verb), batch in batches.items():
+            if self._budgets.allows(target, verb, len(batch), now, found=True):
+                self._send(target, batch, now, report)
+            else:
+                self._no_answer(target, batch, now, BudgetSpent(self._budgets.why(target.target.connection)))
+                self._put_off(target, now, report, verb)
 
     def _send(self, target: TargetRow, rows: Sequence[Row], now: datetime, report: Delivered) -> None:
         destination = self._destinations[target.target.connection]
@@ -278,8 +315,7 @@ class Courier:
         try:
             receipts = destination.deliver(remote, batch)
         except TryLater as error:
-            with self._states(target, now, rows) as (_, states):
-                states.no_answer(str(error), error.retry_after)
+            self._no_answer(target, rows, now, error)
             raise
         except NeedsHuman as error:
             with self._states(target, now, rows) as (_, states):
@@ -296,26 +332,21 @@ class Courier:
         for receipt in receipts:
             report.outcomes[str(receipt.outcome)] += 1
 
-
-def _trouble(error: Exception) -> tuple[str, timedelta]:
-    """What to say of an error, and how long a target, or a vendor that was asked, is left alone after it."""
-    if isinstance(error, LeadupError):
-        return redact(str(error)), _pause(error)
-    return unforeseen(error), timedelta(hours=1)
-
-
-def _pause(error: LeadupError) -> timedelta:
-    match error:
-        case TryLater():
-            return error.retry_after or timedelta(minutes=1)
-        case Busy():
-            return timedelta(minutes=1)
-        case Refused():
-            return timedelta(hours=24)
-    return timedelta(hours=1)
+    def _no_answer(self, target: TargetRow, rows: Sequence[Row], now: datetime, error: TryLater) -> None:
+        """Have rows sent again under the same keys, later; or when the vendor's day is over."""
+        pause, code = error.retry_after, "try_later"
+        if isinstance(error, BudgetSpent):
+            until, code = self._budgets.until(target.target.connection, now), CODE
+            pause = until - now if until else pause
+        with self._states(target, now, rows) as (_, states):
+            states.no_answer(str(error), pause, code)
 
 
 def _due(target: TargetRow, now: datetime, *, force: bool) -> list[ColumnElement[bool]]:
     """Rows of a target that may be sent now; with ``force`` also those that wait for a later try."""
-    where = [outbox.c.target == target.id, outbox.c.state == "pending"]
-    return where if force else [*where, outbox.c.next_us <= to_us(now)]
+    return [outbox.c.target == target.id, *_waiting(now, force=force)]
+
+
+def _waiting(now: datetime, *, force: bool) -> list[ColumnElement[bool]]:
+    pending = outbox.c.state == "pending"
+    return [pending] if force else [pending, outbox.c.next_us <= to_us(now)]

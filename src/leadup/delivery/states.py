@@ -178,11 +178,11 @@ class States:
                     self._restore(row)
                     self._again(row, receipt.retry_after, receipt.code, receipt.detail)
 
-    def no_answer(self, detail: str, retry_after: timedelta | None) -> None:
+    def no_answer(self, detail: str, retry_after: timedelta | None, code: str = "try_later") -> None:
         """Each row may or may not have been taken. It is sent again under the same key."""
         self.in_doubt(self.rows)
         for row in self.rows:
-            self._again(row, retry_after, "try_later", detail)
+            self._again(row, retry_after, code, detail)
 
     def untouched(self, code: str, detail: str) -> None:
         """Nothing was done with these rows: they wait."""

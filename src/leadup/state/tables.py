@@ -527,6 +527,20 @@ answers = Table(
 """What a vendor said of each batch that it works off later. Its candidate rows are those of the outbox with its handle,
 until they are sent again."""
 
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("account", String, nullable=False),  # connections of one account share its day
+    Column("limit", BigInteger),  # calls a day; null: the vendor does not say
+    Column("left", BigInteger, nullable=False),
+    Column("zone", String, nullable=False),  # whose midnight ends the day
+    Column("told_us", BigInteger, nullable=False),
+    Column("ends_us", BigInteger, nullable=False),
+    Column("noticed_us", BigInteger),  # when that day ends on which it was last said that something waits
+)
+"""What was left of a vendor's calls of the day when it told of them last."""
+
 # ---------------------------------------------------------------- erasure
 
 erasures = Table(

@@ -1,0 +1,261 @@
+"""Vendors' days: what is left of their calls, what of that may be spent, and what waits for the next day.
+
+A vendor's own word counts, since other apps spend from the same day. It is kept in the state, by connection, so that
+other processes can show it, and so that one that starts knows what the last one was told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from math import ceil
+
+from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, update
+
+from leadup.delivery.book import TargetRow
+from leadup.kit import Budgeted, Destination, Foreseeing
+from leadup.state import Store
+from leadup.state.store import upsert
+from leadup.state.tables import budgets, ledger, outbox
+from leadup.types import NEW_DAY, Budget, Target, day_of, from_us, to_us
+
+CODE = "daily_budget"
+"""Why a row waits, in one word."""
+LEAVE = "leave"
+
+
+# ---------------------------------------------------------------- what is left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What was left of an account's day when the vendor told of it last."""
+
+    connection: str
+    account: str
+    limit: int | None
+    left: int
+    zone: str
+    """Whose midnight ends the day, by name."""
+    told_us: int
+    ends_us: int
+    noticed_us: int | None = None
+    """When that day ends on which it was last said that something waits for the next."""
+
+    def left_at(self, at_us: int) -> int | None:
+        """How many calls are left at an instant: those of a new day once this one is over. None: nobody knows."""
+        return self.left if at_us < self.ends_us else self.limit
+
+    def kept(self, share: float) -> int:
+        """How many calls are kept for the account's other apps."""
+        return ceil((self.limit or 0) * share)
+
+
+def days(connection: Connection) -> dict[str, Day]:
+    """What is known, by connection."""
+    rows = connection.execute(select(budgets).order_by(budgets.c.connection)).mappings()
+    return {row["connection"]: Day(**row) for row in rows}
+
+
+def next_day(name: str, known: Day | None, budget: Budget, now: datetime) -> Day:
+    """Take in what a vendor has just said of a connection's account.
+
+    Soon after midnight, by our clock, a word may still be about the day before: what says no more than that day's last
+    one is not believed then, or nothing would be sent on a day that has all its calls.
+    """
+    began, ends = day_of(now, budget.zone)
+    stale = known is not None and known.ends_us <= to_us(now) and budget.left <= known.left
+    if known is not None and stale and now < began + NEW_DAY:
+        return known
+    return Day(
+        connection=name,
+        account=budget.account,
+        limit=budget.limit,
+        left=budget.left,
+        zone=str(budget.zone),
+        told_us=to_us(now),
+        ends_us=to_us(ends),
+        noticed_us=known.noticed_us if known else None,
+    )
+
+
+# ---------------------------------------------------------------- what it takes
+
+
+@dataclass(slots=True)
+class Predicted:
+    """The calls that the rows waiting at one connection take."""
+
+    targets: dict[int, int] = field(default_factory=dict)
+    """The changes themselves, by target."""
+    leaves: dict[int, int] = field(default_factory=dict)
+    """Those of them that are leaves, by target."""
+    look_ups: int = 0
+    """To find the people they are about."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.targets.values()) + self.look_ups
+
+
+def predict(
+    connection: Connection,
+    destinations: Mapping[str, Destination],
+    found: Collection[TargetRow],
+    *where: ColumnElement[bool],
+) -> dict[str, Predicted]:
+    """Predict the calls for those of these targets' outbox rows, by connection that has a budget."""
+    answer: dict[str, Predicted] = {}
+    for name in sorted({target.target.connection for target in found}):
+        destination = destinations.get(name)
+        if isinstance(destination, Budgeted):
+            mine = {target.id: target.target for target in found if target.target.connection == name}
+            answer[name] = _predict(connection, destination, mine, where)
+    return answer
+
+
+def _predict(
+    connection: Connection, destination: Budgeted, mine: Mapping[int, Target], where: Sequence[ColumnElement[bool]]
+) -> Predicted:
+    here = [outbox.c.target.in_(mine), *where]
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    query = select(outbox.c.target, outbox.c.verb, func.count()).where(*here)
+    for target, verb, count in connection.execute(query.group_by(outbox.c.target, outbox.c.verb)):
+        counts[target][verb] = count
+    predicted = Predicted()
+    for target, of in sorted(counts.items()):
+        predicted.targets[target] = destination.calls(mine[target], of)
+        if of[LEAVE]:
+            predicted.leaves[target] = destination.calls(mine[target], {LEAVE: of[LEAVE]})
+    if isinstance(destination, Foreseeing):
+        people = select(func.count(outbox.c.person.distinct())).where(*here, outbox.c.verb != LEAVE)
+        predicted.look_ups = destination.look_ups(connection.scalar(people) or 0)
+    else:
+        predicted.look_ups = sum(destination.look_ups(of.total() - of[LEAVE]) for of in counts.values())
+    return predicted
+
+
+# ---------------------------------------------------------------- what may be spent
+
+
+class Budgets:
+    """The days of those destinations that have one, while something is delivered."""
+
+    def __init__(self, store: Store, destinations: Mapping[str, Destination]) -> None:
+        self._store = store
+        self._destinations = {name: one for name, one in destinations.items() if isinstance(one, Budgeted)}
+        self._told: dict[str, int] = {}
+        self._days: dict[str, Day] = {}
+        self._kept: dict[str, Day] = {}
+        """As they are in the state."""
+        self._leaves: dict[str, dict[int, int]] = {}
+        """By connection and target, the calls that waiting leaves take."""
+
+    def open(self, due: Collection[TargetRow], now: datetime, *where: ColumnElement[bool]) -> set[str]:
+        """Begin to deliver these targets' rows; return the connections where they do not fit into the day."""
+        if not self._destinations:
+            return set()
+        with self._store.read() as connection:
+            self._days = days(connection)
+            self._kept = dict(self._days)
+            predicted = predict(connection, self._destinations, due, *where)
+        self._leaves = {name: one.leaves for name, one in predicted.items()}
+        self.hear(now)
+        rooms = {name: self._room(name, now) for name in predicted}
+        return {name for name, room in rooms.items() if room is not None and predicted[name].total > room}
+
+    def hear(self, now: datetime) -> None:
+        """Take in what vendors have said since the last time."""
+        for name, destination in self._destinations.items():
+            budget = destination.budget()
+            if budget is None or self._told.get(name) == budget.told:
+                continue
+            self._told[name] = budget.told
+            for one in {name, *self._same(budget.account)}:
+                self._days[one] = next_day(one, self._days.get(one), budget, now)
+
+    def keep(self, now: datetime) -> None:
+        """Write what vendors have said."""
+        self.hear(now)
+        changed = [day for name, day in self._days.items() if self._kept.get(name) != day]
+        if changed:
+            names = list(Day.__slots__)
+            rows = [{name: getattr(day, name) for name in names} for day in changed]
+            with self._store.write() as connection:
+                upsert(connection, budgets, rows, update=[name for name in names if name != "connection"])
+            self._kept = dict(self._days)
+
+    def allows(self, target: TargetRow, verb: str, rows: int, now: datetime, *, found: bool = False) -> bool:
+        """Whether so many rows may be sent now. Leaves that wait at the same account have their calls first.
+
+        ``found``: the people have been looked for already. On a new day the first answer tells; until then all may go.
+        """
+        name = target.target.connection
+        self.hear(now)
+        day = self._days.get(name)
+        room = self._room(name, now)
+        if day is None or room is None or to_us(now) >= day.ends_us:
+            return True
+        destination = self._destinations[name]
+        needed = destination.calls(target.target, {verb: rows})
+        if verb != LEAVE:
+            needed += sum(sum(self._leaves.get(one, {}).values()) for one in self._same(day.account))
+            needed += 0 if found else destination.look_ups(rows)
+        return needed <= room
+
+    def leaving(self, target: TargetRow, leaves: int) -> None:
+        """Note how many leaves wait at a target now."""
+        destination = self._destinations.get(target.target.connection)
+        if destination is not None:
+            calls = destination.calls(target.target, {LEAVE: leaves}) if leaves else 0
+            self._leaves.setdefault(target.target.connection, {})[target.id] = calls
+
+    def _room(self, name: str, now: datetime) -> int | None:
+        """How many calls a connection may spend; None: nobody has set it a limit."""
+        day = self._days.get(name)
+        left = day.left_at(to_us(now)) if day else None
+        return None if day is None or left is None else max(0, left - day.kept(self._destinations[name].reserve))
+
+    def _same(self, account: str) -> list[str]:
+        return [name for name, day in self._days.items() if day.account == account]
+
+    # ------------------------------------------------------------ what waits
+
+    def until(self, name: str, now: datetime) -> datetime | None:
+        """When the present day of a connection ends; None: it is not known whose day that is.
+
+        What a vendor refuses soon after midnight, it may refuse for the day before.
+        """
+        self.hear(now)
+        day, budget = self._days.get(name), self._destinations[name].budget()
+        if day is not None and to_us(now) < day.ends_us:
+            return from_us(day.ends_us)
+        return None if budget is None else day_of(now, budget.zone)[0] + NEW_DAY
+
+    def why(self, name: str) -> str:
+        """Why something waits, the same words all day."""
+        share, day = self._destinations[name].reserve, self._days.get(name)
+        kept = f" ({share:.0%} of them are kept for the account's other apps)" if share else ""
+        goes_on = f"goes on after 00:00 {day.zone}" if day else "goes on when the account's day is over"
+        return f"not enough of today's calls is left{kept}; {goes_on}"
+
+    def put_off(self, name: str, until: datetime, now: datetime, *where: ColumnElement[bool]) -> bool:
+        """Let these rows wait; return whether that is the first time today.
+
+        The ledger says so of each row once, however many days it waits.
+        """
+        until_us, why, row = to_us(until), self.why(name), outbox.c
+        said = {"at_us": literal(to_us(now)), "target": row.target, "row": row.id, "subject": row.subject}
+        said |= {"person": row.person, "verb": row.verb, "what": literal("later")}
+        said |= {"code": literal(CODE), "detail": literal(why)}
+        with self._store.write() as connection:
+            lines = select(*said.values()).where(*where, row.code != CODE)
+            connection.execute(insert(ledger).from_select(list(said), lines))
+            connection.execute(update(outbox).where(*where).values(next_us=until_us, code=CODE, detail=why))
+        day = self._days.get(name)
+        if day is None:
+            return True
+        self._days[name] = replace(day, noticed_us=until_us)
+        return day.noticed_us != until_us
