@@ -1,6 +1,7 @@
 """An emulator of the HubSpot calls that leadup makes, under the paths of version 3 and under the dated ones.
 
-Lists with their folders, contacts and properties, with HubSpot's limits, scopes and error bodies.
+Lists with their folders, contacts, deals, properties, pipelines, forms and owners, with HubSpot's limits, scopes and
+error bodies.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -20,20 +22,27 @@ from leadup.sandbox import Fault, Sandbox
 from leadup.types import Json
 from leadup_connectors.hubspot.sandbox.account import Account
 from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, limit_reached, missing_scope, not_found
+from leadup_connectors.hubspot.sandbox.associations import Associations
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
+from leadup_connectors.hubspot.sandbox.deals import Deals
+from leadup_connectors.hubspot.sandbox.forms import Forms
+from leadup_connectors.hubspot.sandbox.hands import Hands
 from leadup_connectors.hubspot.sandbox.limits import Limits, check_scopes, check_token
-from leadup_connectors.hubspot.sandbox.lists import Asked, Lists
+from leadup_connectors.hubspot.sandbox.lists import Lists
 from leadup_connectors.hubspot.sandbox.objects import Objects
+from leadup_connectors.hubspot.sandbox.owners import Owners
 from leadup_connectors.hubspot.sandbox.routes import CALLS, Call
 
 SCOPES = frozenset(
-    f"crm.{area}.{right}" for area in ("lists", "objects.contacts", "schemas.contacts") for right in ("read", "write")
-)
+    f"crm.{area}.{right}"
+    for area in ("lists", "objects.contacts", "schemas.contacts", "objects.deals", "schemas.deals")
+    for right in ("read", "write")
+) | {"crm.objects.owners.read", "forms"}
 FROM_THE_PROXY = frozenset({502, 504, 520, 521, 522, 523, 524})
 """Statuses that come from the proxy before HubSpot, as a web page."""
 
 
-class HubSpotSandbox(Sandbox):
+class HubSpotSandbox(Hands, Sandbox):
     """One HubSpot account. What it holds can be looked at and changed from Python while it serves."""
 
     name = "hubspot"
@@ -65,115 +74,31 @@ class HubSpotSandbox(Sandbox):
         self.limits = Limits(self._now, burst, interval, daily, utc_offset)
         self._account = Account(portal_id, self.limits)
         self._contacts = Contacts(self._now, self._refused)
+        self._deals = Deals(self._now, self._refused)
+        self._associations = Associations(self._contacts, self._deals, self._now)
+        for each in (self._contacts, self._deals):
+            each.associated = partial(self._associations.basic, each)
         self._lists = Lists(self._contacts, self._refused, max_lists, self._now)
+        self._forms, self._owners = Forms(self._contacts, self._now), Owners(self._now)
         self._correlations = itertools.count(1)
         self._lock = threading.RLock()
 
     def seed(self, data: Mapping[str, Any]) -> None:
-        """Take ``unique`` (names of unique contact properties) and ``contacts`` (a mapping of properties each)."""
-        for name in data.get("unique", ()):
-            self.add_property(name, unique=True)
-        for contact in data.get("contacts", ()):
-            self.add_contact(**contact)
-        super().seed({key: value for key, value in data.items() if key not in ("unique", "contacts")})
-
-    # ------------------------------------------------------------ from Python: contacts
-
-    def add_property(self, name: str, kind: str = "string", **how: Any) -> None:
-        """Define a contact property, as a person does in HubSpot.
-
-        ``unique``, ``read_only``, ``options`` and ``field_type`` say how.
-        """
-        with self._lock:
-            self._contacts.properties.define(name, kind, **how)
-
-    def delete_property(self, name: str) -> None:
-        """Delete a contact property, as a person does in HubSpot."""
-        with self._lock:
-            del self._contacts.properties.known[name]
-
-    def add_contact(self, email: str = "", **properties: str) -> str:
-        """Create a contact and return its id; properties that are not there become text properties."""
-        with self._lock:
-            return self._contacts.add({"email": email, **properties})
-
-    def set_property(self, contact_id: str, **properties: str) -> None:
-        """Set properties of a contact, as a person does in HubSpot; "" takes a value away."""
-        with self._lock:
-            self._contacts.write(contact_id, properties)
-
-    def opt_out(self, contact_id: str) -> None:
-        """Let a contact unsubscribe from all e-mail."""
-        self.set_property(contact_id, hs_email_optout="true")
-
-    def contact(self, contact_id: str) -> Mapping[str, str]:
-        """Return a copy of a contact's properties."""
-        with self._lock:
-            return dict(self._contacts.values[contact_id])
-
-    def delete_contact(self, contact_id: str) -> None:
-        """Delete a contact; it leaves all lists."""
-        with self._lock:
-            self._contacts.archive(contact_id)
-            self._lists.drop(contact_id)
-
-    def block(self, email: str) -> None:
-        """Put an address on the blocklist, as a GDPR deletion does: it can never be used again."""
-        with self._lock:
-            self._contacts.blocked.add(email.strip().lower())
-
-    def merge(self, keep: str, gone: str) -> None:
-        """Merge two contacts: ``gone`` vanishes, ``keep`` gets its address and its places in lists."""
-        with self._lock:
-            self._contacts.merge(keep, gone)
-            self._lists.drop(gone, heir=keep)
-
-    # ------------------------------------------------------------ from Python: lists
-
-    def add_list(self, name: str, processing: str = "MANUAL", *, used: int = 0) -> str:
-        """Create a list, as a person does in HubSpot, and return its id; ``used``: in how many places."""
-        with self._lock:
-            return self._lists.add(name, processing, used=used).id
-
-    def rename_list(self, name: str, to: str) -> None:
-        """Rename a list, as a person does in HubSpot."""
-        with self._lock:
-            self._lists.living()[name].name = to
-
-    def delete_list(self, name: str) -> None:
-        """Delete a list, as a person does in HubSpot."""
-        with self._lock:
-            self._lists.living()[name].deleted = self._now()
-
-    def members(self, name: str) -> set[str]:
-        """Return the ids of the contacts in the list of that name; no such list: nobody."""
-        with self._lock:
-            found = self._lists.living().get(name)
-            return set(found.members) if found else set()
-
-    def put(self, name: str, *contacts: str) -> None:
-        """Put contacts into the list of that name, as a person does in HubSpot."""
-        with self._lock:
-            self._lists.put(self._lists.living()[name], contacts)
-
-    def take(self, name: str, *contacts: str) -> None:
-        """Take contacts out of the list of that name, as a person does in HubSpot."""
-        with self._lock:
-            self._lists.take(self._lists.living()[name], contacts)
-
-    def add_folder(self, name: str) -> str:
-        """Create a folder for lists and return its id."""
-        with self._lock:
-            return self._lists.folders.add(name)
+        """Take what :meth:`Hands.plant` takes."""
+        super().seed(self.plant(data))
 
     @property
-    def asked(self) -> Sequence[Asked]:
-        """Every wish of a call to change a membership that met a known contact, in order."""
-        with self._lock:
-            return list(self._lists.asked)
+    def search_lag(self) -> timedelta:
+        """How long the search does not know of a change. HubSpot tells of a few moments."""
+        return self._contacts.searching.lag
+
+    @search_lag.setter
+    def search_lag(self, lag: timedelta) -> None:
+        for each in (self._contacts, self._deals):
+            each.searching.lag = lag
 
     def state(self) -> Json:
-        """Lists with members, contacts, properties, and how often each membership was changed or asked for in vain."""
+        """All there is, and how often each membership was changed or asked for in vain."""
         with self._lock:
             return {
                 "portalId": self._account.portal_id,
@@ -182,6 +107,8 @@ class HubSpotSandbox(Sandbox):
                 "contacts": {contact: dict(values) for contact, values in self._contacts.values.items()},
                 "properties": {name: str(each["type"]) for name, each in self._contacts.properties.known.items()},
                 "memberships": self._lists.counts(),
+                "deals": {deal: dict(values) for deal, values in self._deals.values.items()},
+                "forms": self._forms.content(),
             }
 
     # ------------------------------------------------------------ the door
@@ -216,7 +143,8 @@ class HubSpotSandbox(Sandbox):
                 try:
                     check_token(request, self.token)
                     objects = self._objects(request.path_params.get("object", "contacts"))
-                    check_scopes((scope.format(object=objects.name) for scope in call.scopes), self.scopes)
+                    places = {**request.path_params, "object": objects.name}
+                    check_scopes((scope.format_map(places) for scope in call.scopes), self.scopes)
                     self.limits.take(search=search)
                     answer = self._handler(call, objects)(request, _parse(raw))
                 except Problem as problem:
@@ -226,7 +154,7 @@ class HubSpotSandbox(Sandbox):
         return endpoint
 
     def _objects(self, name: str) -> Objects:
-        for each in (self._contacts,):
+        for each in (self._contacts, self._deals):
             if name in (each.name, each.type_id):
                 return each
         raise invalid(f"Unable to infer object type from: {name}")
@@ -239,6 +167,10 @@ class HubSpotSandbox(Sandbox):
             "folders": self._lists.folders,
             "objects": objects,
             "properties": objects.properties,
+            "pipelines": self._deals.pipelines,
+            "associations": self._associations,
+            "owners": self._owners,
+            "forms": self._forms,
         }
         handler: Callable[[Request, Any], Response] | None = getattr(parts[part], method, None)
         if handler is None:

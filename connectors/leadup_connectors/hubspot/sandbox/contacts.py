@@ -40,12 +40,13 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "recent_conversion_date": {"kind": "datetime", "read_only": True},
 }
 """Some of the properties that HubSpot defines itself, besides those of all records."""
+SHOWN = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname")
 
 
 class Contacts(Objects):
     """All contacts of the account. E-mail addresses are unique, whatever their case."""
 
-    name, type_id, kind = "contacts", "0-1", "CONTACT"
+    name, type_id, kind, shown = "contacts", "0-1", "CONTACT", SHOWN
 
     def __init__(self, now: Now, refuses: Refuses) -> None:
         super().__init__(

@@ -18,10 +18,8 @@ from leadup.types import Json
 from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, not_found, require, stamp
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.folders import Folders
-from leadup_connectors.hubspot.sandbox.memberships import Asked, List, Memberships
+from leadup_connectors.hubspot.sandbox.memberships import List, Memberships
 from leadup_connectors.hubspot.sandbox.objects import Refuses
-
-__all__ = ["Asked", "List", "Lists"]
 
 CONTACTS = "0-1"
 """The object type of contacts."""
@@ -48,7 +46,7 @@ class Lists(Memberships):
 
     def add(self, name: str, processing: str = "MANUAL", **how: Any) -> List:
         """Create a list."""
-        now = self._now()
+        now = self.now()
         new = List(str(next(self._ids)), name, processing, created=now, updated=now, **how)
         self.all[new.id] = new
         return new
@@ -139,18 +137,18 @@ class Lists(Memberships):
             raise invalid("Some required fields were not set: ['listName']")
         if name != each.name:
             self._refuse_name(name)
-        each.name, each.updated = name, self._now()
+        each.name, each.updated = name, self.now()
         each.version += 1
         return self._answer("updatedList", each, request)
 
     def delete(self, request: Request, _body: Any) -> Response:
-        self._one(request).deleted = self._now()
+        self._one(request).deleted = self.now()
         return Response(status_code=204)
 
     def restore(self, request: Request, _body: Any) -> Response:
         """Bring a deleted list back with its members; after 90 days it is gone for good."""
         each = self.all.get(request.path_params["id"])
-        if each is None or (each.deleted and self._now() - each.deleted > RESTORED):
+        if each is None or (each.deleted and self.now() - each.deleted > RESTORED):
             raise not_found("List")
         if each.deleted:
             self._refuse_name(each.name)

@@ -67,7 +67,7 @@ class Memberships:
     def __init__(self, contacts: Contacts, refuses: Refuses, now: Now) -> None:
         self.all: dict[str, List] = {}
         self.asked: list[Asked] = []
-        self._contacts, self._refuses, self._now = contacts, refuses, now
+        self._contacts, self._refuses, self.now = contacts, refuses, now
 
     def drop(self, contact: str, heir: str = "") -> None:
         """Take a contact that vanished out of all lists; a merge leaves its places to the other contact."""
@@ -139,7 +139,7 @@ class Memberships:
 
     def put(self, to: List, contacts: Sequence[str]) -> list[str]:
         """Put contacts into a list and return those that were not in it."""
-        added, now = [contact for contact in contacts if contact not in to.members], self._now()
+        added, now = [contact for contact in contacts if contact not in to.members], self.now()
         to.members |= dict.fromkeys(added, stamp(now))
         to.added = now if added else to.added
         to.version += 1
@@ -148,7 +148,7 @@ class Memberships:
     def take(self, to: List, contacts: Sequence[str]) -> list[str]:
         """Take contacts out of a list and return those that were in it."""
         removed = [contact for contact in contacts if to.members.pop(contact, None)]
-        to.removed = self._now() if removed else to.removed
+        to.removed = self.now() if removed else to.removed
         to.version += 1
         return removed
 

@@ -1,19 +1,34 @@
-"""The calls that every object type has: batches of records (source: CRM API, objects)."""
+"""The calls that every object type has: records in batches, in pages, one by one, and by search (source: CRM API)."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from leadup_connectors.hubspot.sandbox.answers import Now, Problem, batch, failed, invalid, require, stamp, unknown
+from leadup_connectors.hubspot.sandbox.answers import (
+    Now,
+    Problem,
+    batch,
+    failed,
+    invalid,
+    not_found,
+    number,
+    require,
+    stamp,
+    unknown,
+)
 from leadup_connectors.hubspot.sandbox.records import Records
+from leadup_connectors.hubspot.sandbox.search import Search
 
 BATCH, BATCH_WITH_HISTORY = 100, 50
 """Most inputs of a batch."""
+PAGE, LONGEST_PAGE = 10, 100
 
 Refuses = Callable[[Request, Sequence[str]], Mapping[str, str]]
 """Says which of these rows the weather refuses, and with which code."""
@@ -27,11 +42,16 @@ class Objects(Records):
     type_id: ClassVar[str]
     kind: ClassVar[str]
     """HubSpot's word for one of them, in capitals."""
+    shown: ClassVar[Sequence[str]]
+    """Properties that a read tells where none are asked for."""
 
     def __init__(
         self, now: Now, refuses: Refuses, ids: Iterator[int], *, group: str, label: str, modified: str
     ) -> None:
         super().__init__(now, ids, group, label, modified)
+        self.searching = Search(self, self.shown)
+        self.associated: Callable[[str, Sequence[str]], dict[str, Any]] = lambda _record, _asked: {}
+        """Gives the part ``associations`` of a basic read, for these object types."""
         self._refuses = refuses
 
     # ------------------------------------------------------------ what object types differ in
@@ -62,12 +82,12 @@ class Objects(Records):
         holders = {each["id"]: self._holder(request, by, each["id"]) for each in inputs}
         found = dict.fromkeys(holder for holder in holders.values() if holder)
         lost = [key for key, holder in holders.items() if not holder]
-        wanted = {"hs_object_id", *body.get("properties", ())} & self.properties.known.keys()
+        wanted = self._wanted(body.get("properties", ()))
         # HubSpot promises no order, so a client that counts on one should notice here.
         results = [self._record(record, wanted) for record in reversed(found)]
         for each in results if history else ():
             each["propertiesWithHistory"] = {name: self._history(each["id"], name) for name in history}
-        return batch(results, [unknown(lost, self.kind)] if lost else [], self._now())
+        return batch(results, [unknown(lost, self.kind)] if lost else [], self.now())
 
     def update(self, request: Request, body: Any) -> Response:
         inputs = _inputs(body)
@@ -88,7 +108,7 @@ class Objects(Records):
         lost = [key for key, holder in holders.items() if not holder and key not in refused]
         errors = [unknown(lost, self.kind)] if lost else []
         errors += [failed(Problem(400, code, "refused"), ids=[row]) for row, code in refused.items()]
-        return batch(done, errors, self._now())
+        return batch(done, errors, self.now())
 
     def create(self, _request: Request, body: Any) -> Response:
         rows = _rows(body)
@@ -107,7 +127,7 @@ class Objects(Records):
             for row in rows:
                 self.refuse(row.get("properties") or {}, None)
             created = [self._made(row.get("properties") or {}) for row in rows]
-        return batch(created, errors, self._now(), 201)
+        return batch(created, errors, self.now(), 201)
 
     def upsert(self, request: Request, body: Any) -> Response:
         """Update who is there by a unique property, create who is not.
@@ -141,7 +161,51 @@ class Objects(Records):
             record = holder or self.add(values)
             traced = {name: each[name] for name in ("objectWriteTraceId",) if name in each}
             results.append(self._record(record, values) | {"new": holder is None} | traced)
-        return batch(results[::-1], errors, self._now())
+        return batch(results[::-1], errors, self.now())
+
+    # ------------------------------------------------------------ pages, single records, search
+
+    def page(self, request: Request, _body: Any) -> Response:
+        """Answer a page of all records, by record id."""
+        history = _names(request, "propertiesWithHistory")
+        limit = number(request, "limit", PAGE, BATCH_WITH_HISTORY if history else LONGEST_PAGE)
+        ids = list(self.archived if request.query_params.get("archived") == "true" else self.values)
+        start = bisect_right(ids, int(request.query_params.get("after") or 0), key=int)  # ids only ever grow
+        results = [self._basic(request, record, history) for record in ids[start : start + limit]]
+        more = {"paging": {"next": {"after": ids[start + limit - 1]}}} if len(ids) > start + limit else {}
+        return JSONResponse({"results": results, **more})
+
+    def one(self, request: Request, _body: Any) -> Response:
+        record = self._holder(request, self._key(request), request.path_params["record"])
+        if record is None:
+            raise not_found(self.kind.capitalize())
+        return JSONResponse(self._basic(request, record, _names(request, "propertiesWithHistory")))
+
+    def search(self, _request: Request, body: Any) -> Response:
+        return self.searching.answer(body, self._hit)
+
+    def _key(self, request: Request) -> str:
+        by = request.query_params.get("idProperty") or "hs_object_id"
+        if not self.properties.is_unique(by):
+            raise invalid(f"Unable to perform read by non-unique {self.type_id} property")
+        return by
+
+    def _basic(self, request: Request, record: str, history: Sequence[str]) -> dict[str, Any]:
+        told = self._record(record, self._wanted(_names(request, "properties") or self.shown))
+        if history:
+            told["propertiesWithHistory"] = {name: self._history(record, name) for name in history}
+        return told | self.associated(record, _names(request, "associations"))
+
+    def _hit(self, record: str, values: Mapping[str, str], updated: datetime, wanted: Sequence[str]) -> dict[str, Any]:
+        """Return a record as the index of the search knows it."""
+        told = {name: values.get(name) for name in sorted(self._wanted(wanted))}
+        return self._record(record, ()) | {"properties": told, "updatedAt": stamp(updated)}
+
+    def _wanted(self, asked: Iterable[str]) -> set[str]:
+        """Return the properties to tell: what is not known is passed over, and some are always told."""
+        return {"hs_object_id", "createdate", self.modified, *asked} & self.properties.known.keys()
+
+    # ------------------------------------------------------------ rows of a batch
 
     def _refuse_twins(self, rows: Sequence[Mapping[str, Any]]) -> None:
         values = [(n, v) for row in rows for n, v in (row.get("properties") or {}).items() if v]
@@ -222,6 +286,11 @@ def _rows(body: Any, most: int = BATCH) -> list[dict[str, Any]]:
     if len(inputs) > most:
         raise invalid(f"The batch has {len(inputs)} inputs; {most} are allowed.")
     return inputs
+
+
+def _names(request: Request, name: str) -> list[str]:
+    """Return names of a query, which stand in it several times, or divided by commas."""
+    return [each for part in request.query_params.getlist(name) for each in part.split(",") if each]
 
 
 def _are_traced(rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -34,7 +34,9 @@ class Records:
         self.archived: dict[str, dict[str, str]] = {}
         self.properties = Properties(group, label, self._index)
         self.modified = modified
-        self._now, self._ids = now, ids
+        self.now, self._ids = now, ids
+        self.version = 0
+        """Counts changes."""
         self._found: dict[str, dict[str, str]] = {}
         """Per unique property: its values, and whose they are."""
         self.properties.define("hs_object_id", "number", unique=True, read_only=True)
@@ -44,12 +46,13 @@ class Records:
     def __contains__(self, record: object) -> bool:
         return record in self.values
 
-    def add(self, values: Mapping[str, str]) -> str:
+    def add(self, values: Mapping[str, str], at: datetime | None = None) -> str:
         """Create a record and return its id; properties that are not there become text properties."""
         for name in values.keys() - self.properties.known.keys():
             self.properties.define(name)
-        record, now = str(next(self._ids)), self._now()
-        self.lives[record] = Life(now, now)
+        record, at = str(next(self._ids)), at or self.now()
+        self.lives[record] = Life(at, at)
+        self.version += 1
         self.values[record] = {}
         for name, value in {**values, "hs_object_id": record}.items():
             if value:
@@ -61,7 +64,8 @@ class Records:
 
         The record counts as changed, even if nothing is different.
         """
-        life, at = self.lives[record], at or self._now()
+        life, at = self.lives[record], at or self.now()
+        self.version += 1
         for name, value in values.items():
             before = self.values[record].get(name)
             life.replaced.append((at, life.updated, name, before))
@@ -72,7 +76,7 @@ class Records:
     def archive(self, record: str) -> None:
         """Delete a record; it is still listed among the archived ones."""
         self.forget(record)
-        self.lives[record].archived = self._now()
+        self.lives[record].archived = self.now()
         self.archived[record] = self.values.pop(record)
 
     def find(self, by: str, key: str) -> str | None:
@@ -87,6 +91,7 @@ class Records:
 
     def forget(self, record: str) -> None:
         """Let no value find this record any more."""
+        self.version += 1
         for by, found in self._found.items():
             for key in [self.values[record].get(by, ""), *self.aliases(by, record)]:
                 if found.get(key) == record:

@@ -15,8 +15,13 @@ PLACES = {
     "lists": ("/crm/v3/lists", f"/crm/lists/{DATED}"),
     "objects": ("/crm/v3/objects/{object}", f"/crm/objects/{DATED}/{{object}}"),
     "properties": ("/crm/v3/properties/{object}", f"/crm/properties/{DATED}/{{object}}"),
+    "pipelines": ("/crm/v3/pipelines/{object}", f"/crm/pipelines/{DATED}/{{object}}"),
+    "associations": ("/crm/v4/associations/{from}/{to}", f"/crm/associations/{DATED}/{{from}}/{{to}}"),
+    "owners": ("/crm/v3/owners", f"/crm/owners/{DATED}"),
+    "forms": ("/marketing/v3/forms", "/marketing/forms/2026-09-beta"),
+    "submissions": ("/form-integrations/v1/submissions/forms",),
 }
-"""Where an area lies in version 3 and in the dated version."""
+"""Where an area lies in version 3 and in the dated version; forms have no dated place but in a beta."""
 
 
 class Call(NamedTuple):
@@ -70,6 +75,18 @@ CALLS = (
     Call("POST", "objects", "/batch/update", "objects.update", SET_RECORDS),
     Call("POST", "objects", "/batch/upsert", "objects.upsert", SET_RECORDS),
     Call("POST", "objects", "/gdpr-delete", "objects.gdpr_delete", SET_RECORDS),
+    Call("POST", "objects", "/search", "objects.search", GET_RECORDS),
+    Call("GET", "objects", "", "objects.page", GET_RECORDS),
+    Call("GET", "objects", "/{record}", "objects.one", GET_RECORDS),
+    Call("GET", "pipelines", "", "pipelines.list", GET_SCHEMA),
+    Call("GET", "pipelines", "/{pipeline}", "pipelines.one", GET_SCHEMA),
+    Call("GET", "pipelines", "/{pipeline}/stages", "pipelines.stages_of", GET_SCHEMA),
+    Call("POST", "associations", "/batch/read", "associations.read", ("crm.objects.{from}.read",)),
+    Call("GET", "owners", "", "owners.list", ("crm.objects.owners.read",)),
+    Call("GET", "owners", "/{owner}", "owners.one", ("crm.objects.owners.read",)),
+    Call("GET", "forms", "", "forms.list", ("forms",)),
+    Call("GET", "forms", "/{form}", "forms.one", ("forms",)),
+    Call("GET", "submissions", "/{form}", "forms.submissions", ("forms",)),
     Call("GET", "properties", "", "properties.all", GET_SCHEMA),
     Call("POST", "properties", "", "properties.create", SET_SCHEMA),
     Call("GET", "properties", "/groups", "properties.all_groups", GET_SCHEMA),
