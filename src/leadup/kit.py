@@ -46,6 +46,7 @@ from leadup.types import (
     Purpose,
     Receipt,
     Rejected,
+    RemoteId,
     RemoteTarget,
     Size,
     Status,
@@ -67,6 +68,7 @@ __all__ = [
     "Item",
     "Pollable",
     "PushSource",
+    "Readable",
     "Replaceable",
     "RowIds",
     "Sized",
@@ -325,6 +327,20 @@ class Sized(Protocol):
 
     def size(self, of: RemoteTarget) -> Size:
         """Ask how big an audience is. It is asked a few times a day.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A destination that tells who is in an audience."""
+
+    def members(self, of: RemoteTarget) -> Iterator[RemoteId]:
+        """Yield all members, whoever put them there, by the kind of identifier that changes of members go by.
+
+        The audience may change meanwhile; who is in it all the time is told.
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.

@@ -277,3 +277,27 @@ def test_what_hubspot_does_not_take_is_refused_by_name(server: Server) -> None:
     assert Upsert.verb in destination.can.batch
     assert destination.can.purposes == {}
     assert destination.can.unless_denied == {Use.AUDIENCE: {Purpose.EMAIL_MARKETING}}, "a score is no message"
+
+
+# ---------------------------------------------------------------- looking into a list
+
+
+def test_members_are_told_page_by_page_whoever_put_them_there(server: Server, hubspot: HubSpotSandbox) -> None:
+    contacts = [hubspot.add_contact(f"p{number}@example.com") for number in range(501)]
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    assert list(destination.members(remote)) == []
+    destination.deliver(remote, [join(number, contact) for number, contact in enumerate(contacts[:400])])
+    hubspot.put("leadup: hot", *contacts[400:])
+    before = calls(server, "/memberships", "GET")
+    assert [member.value for member in destination.members(remote)] == contacts
+    assert {member.kind for member in destination.members(remote)} == {"contact"}
+    assert calls(server, "/memberships", "GET") == before + 6, "250 of them a call"
+
+
+def test_the_members_of_a_deleted_list_are_not_told(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.delete_list("leadup: hot")
+    with pytest.raises(NeedsHuman, match="somebody deleted it"):
+        list(destination.members(remote))

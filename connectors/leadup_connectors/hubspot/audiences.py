@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from leadup.errors import NeedsHuman
-from leadup.types import Change, Leave, Receipt, RemoteTarget, Target
+from leadup.types import Change, Leave, Receipt, RemoteId, RemoteTarget, Target
 from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo, Memberships
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import HubSpotClient
+from leadup_connectors.hubspot.people import CONTACT
 from leadup_connectors.hubspot.receipts import ALREADY, CONFIRMED, MISSING, contacts_of, gone, unanswered
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
@@ -41,6 +42,15 @@ class Audiences:
         if isinstance(batch[0], Leave):
             return self._change(to, batch, self._client.lists.leave, ALREADY)
         return self._change(to, batch, self._client.lists.join, MISSING)
+
+    def members(self, of: RemoteTarget) -> Iterator[RemoteId]:
+        """Yield who is in a list, whoever put them there."""
+        try:
+            yield from (RemoteId(CONTACT, contact) for contact in self._client.lists.members(of.id))
+        except HubSpotRefused as refused:
+            if refused.status != 404:
+                raise
+            raise gone(f"list {of.name!r}", "restore it in HubSpot within 90 days") from None
 
     def _change(
         self,

@@ -18,6 +18,7 @@ from leadup.types import (
     Join,
     Leave,
     Receipt,
+    RemoteId,
     RemoteTarget,
     Target,
     Unreachable,
@@ -110,6 +111,11 @@ class HubSpotDestination:
     def look_ups(self, people: int) -> int:
         """See :meth:`leadup.kit.Budgeted.look_ups`."""
         return ceil(people / BATCH)
+
+    def members(self, of: RemoteTarget) -> Iterator[RemoteId]:
+        """See :meth:`leadup.kit.Readable.members`."""
+        self._check_account()
+        yield from self._audiences.members(of)
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
         """See :meth:`leadup.kit.Destination.deliver`."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
 
 from leadup.app import App
-from leadup.cli.base import app_of, emit, json_option, now, out, table
+from leadup.cli.base import app_of, emit, json_option, now, out, progress, table
+from leadup.cli.drift import Read, put_right, read_audiences, show
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.account import account
@@ -23,14 +25,16 @@ _LAST_DAY = timedelta(days=1)
 
 @click.command(
     epilog="Examples: leadup reconcile google_ads | leadup reconcile google_ads --days 30 --json | "
-    "leadup reconcile google_ads --action interest --losses"
+    "leadup reconcile google_ads --action interest --losses | leadup reconcile hubspot --repair"
 )
 @click.argument("connection", metavar="CONNECTION")
 @click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="Conversions of so many days.")
 @click.option("--action", metavar="NAME", help="Only this conversion.")
 @click.option("--audience", metavar="NAME", help="Only this audience.")
 @click.option("--losses", is_flag=True, help="List the rows that did not arrive: person, key, reason.")
-@click.option("--offline", is_flag=True, help="Do not ask the vendor what it has counted.")
+@click.option("--offline", is_flag=True, help="Do not ask the vendor what it has counted, and who is in its audiences.")
+@click.option("--repair", "repairs", is_flag=True, help="Put right what an audience does not hold as it was confirmed.")
+@click.option("--yes", is_flag=True, help="With --repair: do not ask.")
 @json_option
 @click.pass_context
 def reconcile(
@@ -41,6 +45,8 @@ def reconcile(
     audience: str | None,
     losses: bool,
     offline: bool,
+    repairs: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Show where every row of a destination is: judged, sent, accepted, processed, counted; and why others are not.
@@ -48,16 +54,38 @@ def reconcile(
     CONNECTION is the name of a connection, or a type of connections (google_ads). Conversions are shown by the day on
     which they happened, and days begin at midnight in UTC. An audience is shown as it is now. A row is at one place
     only, so that each stage is the next one and what was lost before it.
+
+    Where a vendor shows who is in an audience, it is read and compared with what was confirmed: who is missing, who is
+    there by other identifiers, whom others put there. --repair opens those rows again, and the plan sends them.
     """
     app = app_of(ctx)
+    if repairs and offline:
+        raise click.UsageError("--repair has to ask the vendor; leave out --offline.")
     names = connections(app, connection)
     until = _midnight(now()) + _LAST_DAY
     since = until - timedelta(days=days)
     with app.store.read() as book:
         targets = _chosen(all_targets(book), names, action, audience)
         found = {t.target.key: account(book, t, to_us(since), to_us(until), losses=losses) for t in targets}
+    with ExitStack() as stack:
+        read: dict[str, Read] = {}
+        notes: dict[str, str] = {}
+        if not offline:
+            with progress(not as_json) as tell:
+                read, notes = read_audiences(app, targets, stack, tell)
+        for key, one in read.items():
+            found[key]["holds"] = one.as_json(rows=losses)
+        if repairs:
+            repaired = put_right(app, list(read.values()), yes=yes)
+            for key in read:
+                found[key]["repaired"] = repaired.get(key, {})
     for target in targets:
-        counted = _counted(app, target, since.date(), (until - _LAST_DAY).date(), offline=offline)
+        if target.target.key in read:
+            counted: dict[str, Any] = {"total": read[target.target.key].compared.members, "days": None, "note": ""}
+        elif target.target.key in notes:
+            counted = {"total": None, "days": None, "note": notes[target.target.key]}
+        else:
+            counted = _counted(app, target, since.date(), (until - _LAST_DAY).date(), offline=offline)
         found[target.target.key]["counted"] = counted
         for day in found[target.target.key].get("days", ()):
             day["counted"] = (counted["days"] or {}).get(day["day"], 0) if counted["days"] is not None else None
@@ -159,6 +187,8 @@ def _show(answer: Mapping[str, Any]) -> None:
         row = (*one["stages"].values(), _number(one["counted"]["total"]))
         table(_title(one), (*(f"#{stage}" for stage in stages), "#size there"), [row])
         _show_losses(one)
+        if "holds" in one:
+            show(one["holds"], str(one["target"]).partition("/")[0])
         for left in one["leaving"]:
             code = f" ({left['code']})" if left["code"] else ""
             out.print(f"  {left['rows']} no longer belong there and may still be: leave {left['state']}{code}\n")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from leadup.types import Json
-from leadup_connectors.hubspot.answers import ListInfo, Memberships
+from leadup_connectors.hubspot.answers import ListInfo, Memberships, reading
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Request
 
 CONTACTS: Final = "0-1"
 """HubSpot's object type of contacts."""
+MEMBERS_PAGE: Final = 250
+"""Members of one page, as others ask for them; HubSpot states 100 as its default, and no limit."""
 SEARCHED: Final = 500
 """Most lists of one search."""
 
@@ -54,6 +56,23 @@ class Lists:
         """Create a MANUAL list of contacts."""
         body = {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"}
         return ListInfo.read(self._caller.ask(Call.CREATE_LIST, body))
+
+    def members(self, list_id: str) -> Iterator[str]:
+        """Yield the ids of the contacts in a list, in ascending order.
+
+        Raises:
+            HubSpotRefused: there is no such list (404).
+        """
+        query: dict[str, str | int] = {"limit": MEMBERS_PAGE}
+        while True:
+            answer, _ = self._caller.send(Request(Call.MEMBERS, {"list": list_id}, query))
+            with reading(Call.MEMBERS.what):
+                page = [str(each["recordId"]) for each in answer["results"]]
+                following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            yield from page
+            if not following:
+                return
+            query["after"] = str(following)
 
     def join(self, list_id: str, contacts: Sequence[str]) -> Memberships:
         """Put contacts into a list."""

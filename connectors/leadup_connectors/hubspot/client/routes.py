@@ -58,6 +58,9 @@ class Call(enum.Enum):
     GET_LIST = Route("look at a list", "GET", f"{_LISTS}/{{list}}", f"{_LISTS_DATED}/{{list}}")
     SEARCH_LISTS = Route("search for lists", "POST", f"{_LISTS}/search", f"{_LISTS_DATED}/search")
     CREATE_LIST = Route("create a list", "POST", _LISTS, _LISTS_DATED, repeat=False)
+    MEMBERS = Route(
+        "tell who is in a list", "GET", f"{_LISTS}/{{list}}/memberships", f"{_LISTS_DATED}/{{list}}/memberships"
+    )
     JOIN = Route(
         "put contacts into a list",
         "PUT",

@@ -45,6 +45,7 @@ class SdkWire:
             Call.GET_LIST: _typed(lists.get_by_id_with_http_info, "list"),
             Call.SEARCH_LISTS: _typed(lists.do_search_with_http_info),
             Call.CREATE_LIST: _typed(lists.create_with_http_info),
+            Call.MEMBERS: _typed(members.get_page_with_http_info, "list"),
             Call.JOIN: _typed(members.add_with_http_info, "list"),
             Call.LEAVE: _typed(members.remove_with_http_info, "list"),
             Call.READ_CONTACTS: _typed(contacts.read_with_http_info),

@@ -1,0 +1,291 @@
+"""What a vendor's audience holds against what was confirmed there, and how the book is brought in line with it.
+
+Nothing is sent from here: a repair says in the book what is true, and whatever then differs from what should stand goes
+the way of all changes, by plan, guards and outbox. Whom somebody else put there is counted, and left alone.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, bindparam, exists, func, select, text, update
+
+from leadup.delivery.book import LIVE, TargetRow, standings_of
+from leadup.delivery.held import Drift, Held
+from leadup.delivery.ledger import Line, write_ledger
+from leadup.delivery.remote import Pair, hold, pairs, stored
+from leadup.identity import people
+from leadup.identity.vault import Vault
+from leadup.kit import Destination, Readable
+from leadup.plan import Standing
+from leadup.state import Store
+from leadup.state.store import chunks
+from leadup.state.tables import ledger, outbox, standings
+from leadup.types import Address, RemoteTarget
+
+_AT_ONCE: Final = 1_000
+TAKEN_OUT: Final = "taken_out"
+"""Why a member is missing whom the vendor knows."""
+
+
+class What(enum.StrEnum):
+    """What an audience says of one row of the book."""
+
+    THERE = "there"
+    """Ours, and there."""
+    BESIDES = "besides"
+    """Should be there and is, but was there before us: not ours to remove."""
+    MISSING = "missing"
+    """Confirmed, and not there: somebody took him out, or the vendor knows him no more."""
+    MOVED = "moved"
+    """There, by other identifiers than those that were sent: the vendor has merged two of its records."""
+    LEAVING = "leaving"
+    """Ours, there, and on his way out."""
+    STAYS = "stays"
+    """Ours and there, should not be, and nothing is under way: his leave was refused."""
+    UNDER_WAY = "under_way"
+    """Being sent, or changed while the audience was read: nothing can be said."""
+    OUT = "out"
+    """Should not be there, and is not."""
+
+
+DRIFTS: Final = frozenset({What.MISSING, What.MOVED, What.STAYS})
+"""What a repair is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the book says of one row that may be in an audience."""
+
+    wanted: bool
+    standing: Standing
+    sent: bool
+    """Some identifier was sent, and brought somebody there."""
+    planned: bool
+    """A change of it is planned or on its way, or will be planned."""
+    busy: bool
+    """It is being sent, or was while the audience was read."""
+
+
+def verdict(known: Known, *, held: bool, found: bool) -> What:
+    """Say what an audience tells of a row. Pure.
+
+    Args:
+        known: what the book says.
+        held: whether the audience has one of the identifiers that were sent.
+        found: whether it has one by which the person is found now; matters only where :func:`in_doubt`.
+    """
+    if held and known.wanted:
+        return What.THERE
+    if held:
+        return What.LEAVING if known.planned or known.busy or known.standing is Standing.LEAVING else What.STAYS
+    if not in_doubt(known, held=held):
+        return What.UNDER_WAY if known.wanted else What.OUT
+    if found:
+        return What.MOVED if known.sent else What.BESIDES
+    if known.wanted:
+        return What.UNDER_WAY if known.planned else What.MISSING
+    return What.OUT
+
+
+def in_doubt(known: Known, *, held: bool) -> bool:
+    """Whether it has to be looked where the person is found now: he was confirmed, and is not there as he was sent."""
+    confirmed = known.standing is Standing.PRESENT and (known.wanted or known.sent)
+    return confirmed and not (held or known.busy)
+
+
+# ---------------------------------------------------------------- comparing
+
+
+@dataclass(slots=True)
+class Compared:
+    """An audience against the book, in numbers."""
+
+    members: int = 0
+    """Who is there, by the vendor's identifiers: a person may be several."""
+    others: int = 0
+    """Of them, whom no row of the book is about: they are left alone."""
+    rows: Counter[What] = field(default_factory=Counter)
+    """Rows of the book, by what the audience says of them."""
+    why: Counter[str] = field(default_factory=Counter)
+    """Missing members by reason."""
+
+
+class Reading(Destination, Readable, Protocol):
+    """A destination that tells who is in an audience."""
+
+
+def compare(store: Store, vault: Vault, destination: Reading, target: TargetRow, held: Held) -> Compared:
+    """Read a whole audience and compare it with the book; the drifts are noted in ``held``.
+
+    Reads the book in short looks, so that nobody who works on it waits, and changes nothing.
+
+    Raises:
+        TryLater, NeedsHuman, Refused: what the destination raised.
+    """
+    with store.read() as connection:
+        mark = connection.scalar(select(func.max(ledger.c.id))) or 0
+    remote = RemoteTarget(id=str(target.remote_id), name=target.target.remote_name)
+    held.add((member.kind, member.value) for member in destination.members(remote))
+    changed = _changed_since(store, target, mark)
+    told = Compared()
+    for rows in _book(store, target):
+        there = held.among({pair for row in rows for pair in pairs(row["remote"])})
+        known = {row["subject"]: _known(row, changed) for row in rows}
+        here = {row["subject"]: not there.isdisjoint(pairs(row["remote"])) for row in rows}
+        asked = [row["person"] for row in rows if in_doubt(known[row["subject"]], held=here[row["subject"]])]
+        now, why = _look_for(store, vault, destination, target, asked)
+        found = {pair for own in now.values() for pair in own}
+        found &= held.among(found)
+        drifts = []
+        for row in rows:
+            own = now.get(row["person"], set()) & found
+            what = verdict(known[row["subject"]], held=here[row["subject"]], found=bool(own))
+            told.rows[what] += 1
+            if what in DRIFTS:
+                code = why.get(row["person"], TAKEN_OUT) if what is What.MISSING else ""
+                told.why.update([code] if code else [])
+                drifts.append(_drift(row, what, code, own))
+        held.note(drifts)
+    told.members, told.others = held.size()
+    return told
+
+
+def _changed_since(store: Store, target: TargetRow, mark: int) -> set[str]:
+    """Subjects to which something happened after this line of the ledger."""
+    with store.read() as connection:
+        query = select(ledger.c.subject).where(ledger.c.target == target.id, ledger.c.id > mark)
+        return set(connection.scalars(query.distinct()))
+
+
+_ROWS: Final = outbox.alias("rows")
+_LIVE_ROW: Final = (_ROWS.c.target == standings.c.target, _ROWS.c.subject == standings.c.subject)
+_READ: Final = (
+    *(standings.c[name] for name in ("subject", "person", "standing", "open", "remote", "number", "sent")),
+    standings.c.want.is_not(None).label("wanted"),
+    exists().where(*_LIVE_ROW, text(f"rows.state IN {LIVE}")).label("live"),
+    exists().where(*_LIVE_ROW, text(f"rows.state IN {LIVE}"), _ROWS.c.state == "sending").label("sending"),
+)
+
+
+def _book(store: Store, target: TargetRow) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of those who are, or may be, in an audience."""
+    after = ""
+    while True:
+        where = (standings.c.target == target.id, standings.c.subject > after, standings.c.standing != Standing.ABSENT)
+        query = select(*_READ).where(*where).order_by(standings.c.subject).limit(_AT_ONCE)
+        with store.read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1]["subject"]
+
+
+def _known(row: Mapping[str, Any], changed: Collection[str]) -> Known:
+    return Known(
+        wanted=bool(row["wanted"]),
+        standing=Standing(row["standing"]),
+        sent=bool(row["remote"]),
+        planned=bool(row["open"] or row["live"]),
+        busy=bool(row["sending"] or row["subject"] in changed),
+    )
+
+
+def _look_for(
+    store: Store, vault: Vault, destination: Destination, target: TargetRow, persons: Sequence[int]
+) -> tuple[dict[int, set[Pair]], dict[int, str]]:
+    """Ask the vendor where these persons are found now; return their identifiers, and why others are not found."""
+    if not persons:
+        return {}, {}
+    with store.read() as connection:
+        contacts = people.contacts(connection, sorted(set(persons)), vault)
+    known = sorted(contacts)
+    answers = destination.address(target.target, [contacts[person] for person in known])
+    found, why = dict[int, set[Pair]](), dict[int, str]()
+    for person, answer in zip(known, answers, strict=True):
+        if isinstance(answer, Address):
+            found[person] = {(one.kind, one.value) for one in answer.ids}
+        else:
+            why[person] = answer.code
+    return found, why
+
+
+def _drift(row: Mapping[str, Any], what: What, code: str, now: Collection[Pair]) -> Drift:
+    return Drift(
+        subject=row["subject"],
+        person=row["person"],
+        what=what,
+        code=code,
+        number=row["number"],
+        sent=row["sent"],
+        now=json.dumps(sorted(now)),
+    )
+
+
+# ---------------------------------------------------------------- repairing
+
+_SAID: Final = {
+    What.MISSING: "is not in the audience any more",
+    What.MOVED: "is there by other identifiers: the vendor merged its records",
+    What.STAYS: "is still in the audience, and should not be",
+}
+
+
+def repair(connection: Connection, target: TargetRow, held: Held, who: str, now_us: int) -> Counter[What]:
+    """Say in the book what the audience holds, as far as nothing has happened to a row since; return how many rows.
+
+    Who is missing counts as never sent, so that the plan sends him if he still should be there. Who stays is planned to
+    leave again. Of who has moved the new identifiers are noted, which a later leave goes by. Needs the write lock.
+    """
+    done: Counter[What] = Counter()
+    for part in chunks(held.drifts(), _AT_ONCE):
+        rows = standings_of(connection, target.id, [one.subject for one in part])
+        going = _going(connection, target, [one.subject for one in part])
+        changed, identifiers, lines = [], {}, []
+        for one in part:
+            row, what = rows.get(one.subject), What(one.what)
+            if row is None or (row["number"], row["sent"]) != (one.number, one.sent) or one.subject in going:
+                continue
+            before = pairs(row["remote"])
+            row |= _repaired(row, what, one.identifiers)
+            changed.append({"t": target.id, "s": one.subject, **{name: row[name] for name in _REPAIRED}})
+            identifiers[one.subject] = (before, pairs(row["remote"]))
+            detail = f"{_SAID[what]}; repaired by {who}"
+            lines.append(Line(None, one.subject, row["person"], "reconcile", str(what), one.code, detail))
+            done[what] += 1
+        if changed:
+            connection.execute(_REPAIR, changed)
+        hold(connection, target.id, identifiers)
+        write_ledger(connection, now_us, target.id, lines)
+    return done
+
+
+_REPAIRED: Final = ("standing", "stands", "remote", "refresh_us", "open")
+_REPAIR: Final = (
+    update(standings)
+    .where(standings.c.target == bindparam("t"), standings.c.subject == bindparam("s"))
+    .values({name: bindparam(name) for name in _REPAIRED})
+)
+
+
+def _repaired(row: Mapping[str, Any], what: What, now: Collection[Pair]) -> dict[str, Any]:
+    match what:
+        case What.MISSING:
+            gone = {"standing": Standing.ABSENT, "stands": None, "remote": None, "refresh_us": None}
+            return gone | {"open": row["want"] is not None}
+        case What.MOVED:
+            return {"remote": stored(now), "open": row["open"] or row["want"] is None}
+        case _:
+            return {"open": True}
+
+
+def _going(connection: Connection, target: TargetRow, subjects: Sequence[str]) -> set[str]:
+    """Those of whom a row is planned or on its way."""
+    live = (outbox.c.target == target.id, outbox.c.subject.in_(subjects), text(f"outbox.state IN {LIVE}"))
+    return set(connection.scalars(select(outbox.c.subject).where(*live)))
