@@ -27,6 +27,7 @@ from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key
 from leadup.inbox import FILE as INBOX
 from leadup.inbox import Backlog, Inbox, InboxSource
+from leadup.insights.budget import forecast, postponed
 from leadup.insights.words import instant
 from leadup.kit import Destination, PushSource, Source
 from leadup.pipeline import Pipeline, Taken, Ticked
@@ -59,6 +60,17 @@ class Synced:
     settled: int = 0
     errors: dict[str, str] = field(default_factory=dict)
     """By connection or target."""
+    postponed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What waits for a vendor's next day, by connection (:func:`leadup.insights.budget.postponed`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a sync would do."""
+
+    plans: list[Planned]
+    calls: list[dict[str, Any]]
+    """What that takes of vendors' days (:func:`leadup.insights.budget.forecast`)."""
 
 
 class App:
@@ -320,6 +332,8 @@ class App:
         self.erase_on(now)
         result.errors |= {d.target.key: d.error for d in result.delivered if d.error}
         result.errors |= self._waiting(chosen, {d.target.key for d in result.delivered})
+        with self.store.read() as connection:
+            result.postponed = postponed(connection, chosen, to_us(now))
         self.pipeline.extend_files()
         return result
 
@@ -344,13 +358,20 @@ class App:
             raise SettingsError(f"{only!r} is nothing that the rules send anywhere. There are: {', '.join(names)}.")
         return chosen
 
-    def rehearse(self, now: datetime, only: str | None = None, tell: Tell = _silent) -> list[Planned]:
+    def rehearse(self, now: datetime, only: str | None = None, tell: Tell = _silent) -> Rehearsed:
         """Do all that ``sync`` would do up to the plan, show it, and take it back: nothing is sent, nothing is kept."""
         with self.judging, self.store.rehearsal():
             self.go_live(self.rules, now)
-            chosen = {target.id for target in self.targets(only)}
+            chosen = {target.id: target for target in self.targets(only)}
             self.pull(now, tell)
-            return [planned for planned in self.tick(now, tell).plans if planned.target.id in chosen]
+            ticked = self.tick(now, tell)
+            plans = [planned for planned in ticked.plans if planned.target.id in chosen]
+            return Rehearsed(plans, self.forecast(list(chosen.values()), ticked.at))
+
+    def forecast(self, found: Collection[TargetRow], now: datetime) -> list[dict[str, Any]]:
+        """Predict what the changes that wait at these targets take of vendors' days."""
+        with self.store.read() as connection:
+            return forecast(connection, self.destinations, found, to_us(now))
 
 
 def _is_pulled(connection: Connection) -> bool:
@@ -371,5 +392,6 @@ def as_json(result: Synced) -> dict[str, Any]:
             for d in result.delivered
         ],
         "settled": result.settled,
+        "postponed": result.postponed,
         "errors": result.errors,
     }

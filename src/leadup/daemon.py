@@ -233,6 +233,8 @@ class Daemon:
             for one in self._app.deliver(now):
                 if one.sent:
                     log.info("delivered", target=one.target.key, sent=one.sent, **dict(one.outcomes))
+                if one.notice:
+                    log.warning("waits for the vendor's next day", connection=one.target.connection, why=one.notice)
                 if one.error:
                     log.warning("delivery stopped", target=one.target.key, error=one.error)
         self._app.poll(now)

@@ -134,7 +134,8 @@ def _show_segment(name: str, segment: dict[str, Any]) -> None:
     for target in segment["targets"]:
         stands = f"{'stands' if target['stands'] else 'does not stand'} there ({target['sure']})"
         held = f", held by {target['held_by']}" if target["held_by"] else ""
-        out.print(f"  {target['target']}: {stands}; {target['why']}{held}")
+        waits = f", waits until {target['waits']['until']}: {target['waits']['because']}" if target["waits"] else ""
+        out.print(f"  {target['target']}: {stands}; {target['why']}{held}{waits}")
     for line in segment["history"]:
         out.print(f"    {line['at']}  {line['what']}: {line['why']}")
 

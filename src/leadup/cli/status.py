@@ -13,6 +13,7 @@ from leadup.cli.base import app_of, emit, err, json_option, now, out, table
 from leadup.clock import SystemClock
 from leadup.daemon import ALERT
 from leadup.errors import LeadupError
+from leadup.insights.budget import accounts, in_words
 from leadup.insights.health import Health
 from leadup.insights.open import provisional_members
 from leadup.insights.reported import health as signal_health
@@ -48,6 +49,7 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
         _count_provisional(app, connection, answer["audiences"])
         _say_whether_it_serves(app, answer["audiences"])
         answer["signal_health"] = [one.as_json() for one in _health(app, connection)]
+        answer["budgets"] = accounts(connection, to_us(now()))
         alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
     inbox = [
         {"connection": name, "waiting": one.requests, "since": one.oldest and instant(to_us(one.oldest))}
@@ -104,14 +106,9 @@ def _show(answer: dict[str, Any]) -> None:
     out.print(f"daemon: {answer['daemon'] or 'not running'}    people: {answer['people']}\n")
     if answer["alert"]:
         err.print(f"[bold]The rule files do not load; the last good ones are in use.[/]\n{answer['alert']}\n")
-    told = ("events", "rejected", "suppressed", "read_up_to", "error")
-    read = [(s["connection"], *(s[name] for name in told)) for s in answer["sources"]]
-    table("sources", ("connection", "#events", "#rejected", "#suppressed", "read up to", "error"), read)
-    if waiting := answer["erasures"]["waiting"]:
-        out.print(f"erasures: {waiting} not done; `leadup people erasures` says what they wait for\n")
-    if answer["inbox"]:
-        waiting = [(one["connection"], one["waiting"], one["since"]) for one in answer["inbox"]]
-        table("inbox", ("connection", "#requests", "since"), waiting)
+    _show_sources(answer)
+    for one in answer["budgets"]:
+        out.print(in_words(one) + "\n")
     rows = [
         (
             a["target"],
@@ -154,6 +151,17 @@ def _show(answer: dict[str, Any]) -> None:
             out.print(f"{one['target']}: {reason['rows']} x {reason['code']}: {reason['detail']}")
         for batch in one["batches"]:
             out.print(f"{one['target']}: batch {batch['handle']}: {_batch(batch)}")
+
+
+def _show_sources(answer: dict[str, Any]) -> None:
+    told = ("events", "rejected", "suppressed", "read_up_to", "error")
+    read = [(s["connection"], *(s[name] for name in told)) for s in answer["sources"]]
+    table("sources", ("connection", "#events", "#rejected", "#suppressed", "read up to", "error"), read)
+    if waiting := answer["erasures"]["waiting"]:
+        out.print(f"erasures: {waiting} not done; `leadup people erasures` says what they wait for\n")
+    if answer["inbox"]:
+        waiting = [(one["connection"], one["waiting"], one["since"]) for one in answer["inbox"]]
+        table("inbox", ("connection", "#requests", "since"), waiting)
 
 
 def _show_health(found: Sequence[dict[str, Any]]) -> None:

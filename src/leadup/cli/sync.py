@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from sqlalchemy import select
 
-from leadup.app import CLOCK, App, as_json
+from leadup.app import CLOCK, App, Rehearsed, as_json
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
 from leadup.delivery.book import LIVE, TargetRow
-from leadup.delivery.planning import Planned
 from leadup.delivery.replacing import begin, ours
 from leadup.errors import LeadupError, SettingsError
+from leadup.insights.budget import forecast_in_words
 from leadup.insights.words import instant
 from leadup.kit import Replaceable, Sized
 from leadup.plan import GUARDS
@@ -59,8 +60,8 @@ def sync(
         _begin_replacing(app, only, yes=yes, dry_run=dry_run)
     if dry_run:
         with progress(not as_json) as tell:
-            plans = app.rehearse(now(), only, tell)
-        _show_plans(plans, as_json)
+            rehearsed = app.rehearse(now(), only, tell)
+        _show_plans(rehearsed, as_json)
         return
     answer = _handed_over(app, only, accept) if daemon_lives(app) else _done_here(app, only, accept)
     if as_json:
@@ -160,9 +161,11 @@ def _show(answer: dict[str, Any]) -> None:
     ]
     if rows:
         table("", ("target", "#sent", "answers"), rows)
+    for name, one in answer["postponed"].items():
+        out.print(f"{name}: {one['changes']} changes wait until {one['until']}: {one['because']}")
 
 
-def _show_plans(plans: list[Planned], as_json_: bool) -> None:
+def _show_plans(rehearsed: Rehearsed, as_json_: bool) -> None:
     shown: list[dict[str, Any]] = [
         {
             "target": planned.target.target.key,
@@ -170,16 +173,26 @@ def _show_plans(plans: list[Planned], as_json_: bool) -> None:
             "changes": dict(planned.changes),
             "guard": planned.trip.text if planned.trip else planned.target.guard_text,
         }
-        for planned in plans
+        for planned in rehearsed.plans
     ]
     if as_json_:
-        emit({"dry_run": True, "plan": shown})
+        emit({"dry_run": True, "plan": shown, "calls": rehearsed.calls})
         return
     rows = [
         (one["target"], ", ".join(f"{n} {verb}" for verb, n in sorted(one["changes"].items())), one["guard"])
         for one in shown
     ]
     table("would be sent (nothing was)", ("target", "changes", "held by"), rows)
+    _show_calls(rehearsed.calls)
+
+
+def _show_calls(calls: Sequence[Mapping[str, Any]]) -> None:
+    """What the changes take of vendors' days."""
+    rows = [(target, count) for one in calls for target, count in one["targets"].items()]
+    if rows:
+        table("predicted", ("target", "#calls"), rows)
+    for one in calls:
+        out.print(forecast_in_words(one))
 
 
 @click.command(epilog="Example: leadup plan watched_no_demo --json")
@@ -188,11 +201,13 @@ def _show_plans(plans: list[Planned], as_json_: bool) -> None:
 @json_option
 @click.pass_context
 def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> None:
-    """Show what waits to be sent, and what a guard holds."""
+    """Show what waits to be sent, what a guard holds, and what it takes of the vendors' calls of the day."""
     app = app_of(ctx)
     answer: list[dict[str, Any]] = []
+    found = app.targets(only)
+    calls = app.forecast(found, now())
     with app.store.read() as connection:
-        for target in app.targets(only):
+        for target in found:
             where = (outbox.c.target == target.id) & outbox.c.state.in_(LIVE)
             rows = connection.execute(select(outbox).where(where).order_by(outbox.c.id)).mappings().all()
             answer.append(
@@ -216,7 +231,7 @@ def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> Non
                 }
             )
     if as_json:
-        emit(answer)
+        emit({"targets": answer, "calls": calls})
         return
     for one in answer:
         title = one["target"] + (f"  HELD by {one['guard']}: {one['guard_text']}" if one["guard"] else "")
@@ -225,3 +240,4 @@ def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> Non
             table(title, ("person", "verb", "state", "because", "last answer"), rows_)
     if not any(one["rows"] for one in answer):
         out.print("Nothing waits to be sent.")
+    _show_calls(calls)

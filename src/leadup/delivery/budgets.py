@@ -148,8 +148,8 @@ class Budgets:
         self._destinations = {name: one for name, one in destinations.items() if isinstance(one, Budgeted)}
         self._told: dict[str, int] = {}
         self._days: dict[str, Day] = {}
-        self._kept: dict[str, Day] = {}
-        """As they are in the state."""
+        self._kept: dict[str, Day] | None = None
+        """As they are in the state; None: not read yet."""
         self._leaves: dict[str, dict[int, int]] = {}
         """By connection and target, the calls that waiting leaves take."""
 
@@ -158,8 +158,7 @@ class Budgets:
         if not self._destinations:
             return set()
         with self._store.read() as connection:
-            self._days = days(connection)
-            self._kept = dict(self._days)
+            self._read(connection)
             predicted = predict(connection, self._destinations, due, *where)
         self._leaves = {name: one.leaves for name, one in predicted.items()}
         self.hear(now)
@@ -177,15 +176,24 @@ class Budgets:
                 self._days[one] = next_day(one, self._days.get(one), budget, now)
 
     def keep(self, now: datetime) -> None:
-        """Write what vendors have said."""
+        """Write what vendors have said since the last time, whoever asked them."""
+        if not self._destinations:
+            return
+        if self._kept is None:
+            with self._store.read() as connection:
+                self._read(connection)
         self.hear(now)
-        changed = [day for name, day in self._days.items() if self._kept.get(name) != day]
+        changed = [day for name, day in self._days.items() if (self._kept or {}).get(name) != day]
         if changed:
             names = list(Day.__slots__)
             rows = [{name: getattr(day, name) for name in names} for day in changed]
             with self._store.write() as connection:
                 upsert(connection, budgets, rows, update=[name for name in names if name != "connection"])
             self._kept = dict(self._days)
+
+    def _read(self, connection: Connection) -> None:
+        self._kept = days(connection)
+        self._days = dict(self._kept)
 
     def allows(self, target: TargetRow, verb: str, rows: int, now: datetime, *, found: bool = False) -> bool:
         """Whether so many rows may be sent now. Leaves that wait at the same account have their calls first.
@@ -232,7 +240,8 @@ class Budgets:
         day, budget = self._days.get(name), self._destinations[name].budget()
         if day is not None and to_us(now) < day.ends_us:
             return from_us(day.ends_us)
-        return None if budget is None else day_of(now, budget.zone)[0] + NEW_DAY
+        settled = day_of(now, budget.zone)[0] + NEW_DAY if budget is not None else now
+        return settled if settled > now else None
 
     def why(self, name: str) -> str:
         """Why something waits, the same words all day."""

@@ -131,6 +131,7 @@ class Courier:
                     settled += self._settle(connection, target, states, status, now_us)
         finish(self._store, self._destinations, list(found.values()), now)
         measure(self._store, self._destinations, list(found.values()), now)
+        self._budgets.keep(now)
         return settled
 
     def _settle(self, connection: Connection, target: TargetRow, states: States, status: Status, now_us: int) -> int:

@@ -24,7 +24,7 @@ from leadup.plan import Standing
 from leadup.rules.program import All, Holdout, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.visits import VISIT, asks_visits
-from leadup.state.tables import conversions, ledger, membership_log, signals, standings
+from leadup.state.tables import conversions, ledger, membership_log, outbox, signals, standings
 from leadup.types import Use
 
 
@@ -99,7 +99,7 @@ def _segment(
         "history": [
             {"at": instant(row.at_us), "what": "entered" if row.entered else "left", "why": row.reason} for row in log
         ],
-        "targets": _targets(connection, name, person, member=since != OUT),
+        "targets": _targets(connection, name, person, at_us, member=since != OUT),
     }
 
 
@@ -164,7 +164,7 @@ def _nodes(condition: Any, depth: int) -> Iterator[tuple[Any, int]]:
         yield from _nodes(condition.part, depth + 1)
 
 
-def _targets(connection: Connection, name: str, person: int, *, member: bool) -> list[dict[str, Any]]:
+def _targets(connection: Connection, name: str, person: int, at_us: int, *, member: bool) -> list[dict[str, Any]]:
     """Where the person stands or ever did, and where a member never came to stand."""
     targets = {
         target.id: target
@@ -173,6 +173,7 @@ def _targets(connection: Connection, name: str, person: int, *, member: bool) ->
     }
     mine = standings.c.target.in_(targets) & (standings.c.person == person)
     rows = {row["target"]: row for row in connection.execute(select(standings).where(mine)).mappings()}
+    waits = _waits(connection, person, at_us)
     found = [
         {
             "target": targets[target].target.key,
@@ -181,15 +182,26 @@ def _targets(connection: Connection, name: str, person: int, *, member: bool) ->
             "stands": row["stands"] is not None,
             "sure": row["standing"],
             "held_by": targets[target].guard,
+            "waits": waits.get(target),
         }
         for target, row in rows.items()
     ]
     for target in (one for one in targets.values() if member and one.active and one.id not in rows):
         answer = reached(connection, target, [person])[person]
-        never = {"wanted": False, "why": answer.reason, "stands": False, "sure": Standing.ABSENT, "held_by": None}
+        never = {"wanted": False, "why": answer.reason, "stands": False, "sure": Standing.ABSENT}
         if answer.basis is None:  # else the next tick asks for the person
-            found.append({"target": target.target.key, **never})
+            found.append({"target": target.target.key, **never, "held_by": None, "waits": None})
     return found
+
+
+def _waits(connection: Connection, person: int, at_us: int) -> dict[int, dict[str, Any]]:
+    """By target, until when a change that was put off waits, and why."""
+    row = outbox.c
+    mine = [row.person == person, row.state == "pending", row.next_us > at_us]
+    return {
+        one.target: {"until": instant(one.next_us), "code": one.code, "because": one.detail}
+        for one in connection.execute(select(row.target, row.next_us, row.code, row.detail).where(*mine))
+    }
 
 
 def _conversions(connection: Connection, program: Program, person: int) -> list[dict[str, Any]]:
