@@ -1,0 +1,188 @@
+"""HubSpot's calls of the day, from its headers to what people read: the plan, the status, and midnight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installation import SETTINGS, Installation, event
+from leadup.clock import parse_instant
+from leadup.registry import find, load
+from leadup.sandbox import Server
+from leadup_connectors.hubspot.limits import SHARED
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+
+RULES = """\
+version: 1
+micro_conversions:
+  video: {event: video_progress}
+  asked: {event: generate_lead}
+segments:
+  watched: {when: {all: [{did: video}, {did_not: asked}]}, activate: [hubspot], guard: {max_leave: 100%}}
+"""
+NOON, NIGHT, MIDNIGHT = "2026-03-01T12:00:00Z", "2026-03-01T22:59:59Z", "2026-03-01T23:00:00Z"
+"""The account's zone is an hour ahead of UTC."""
+WATCHED = "leadup: watched"
+BECAUSE = "not enough of today's calls is left (10% of them are kept for the account's other apps); "
+BECAUSE += "goes on after 00:00 Etc/GMT-1"
+
+
+class Site:
+    """An installation whose HubSpot account has a day of few calls, and a clock that goes with ours."""
+
+    def __init__(self, folder: Path, stack: ExitStack, daily: int, settings: str) -> None:
+        self.now = parse_instant(NOON)
+        self.hubspot = HubSpotSandbox(daily=daily, clock=lambda: self.now, utc_offset=timedelta(hours=1))
+        hubspot = stack.enter_context(Server(self.hubspot))
+        google = stack.enter_context(Server(load(find("google_ads").sandbox)()))
+        self.installation = Installation(folder, hubspot, google, settings)
+        self.installation.rules(RULES)
+
+    def people(self, first: int, last: int, name: str = "video_progress", at: str = "2026-03-01T11:00:00Z") -> None:
+        """So many people do something; whom HubSpot does not know gets a contact there."""
+        numbers = range(first, last)
+        for number in numbers:
+            if name == "video_progress":
+                self.hubspot.add_contact(f"v{number}@example.com")
+        events = [event(f"{name}{n}", name, at, email=f"v{n}@example.com") for n in numbers]
+        self.installation.drop(events, f"{name}{first}.jsonl")
+
+    def cli(self, *arguments: str, at: str) -> Any:
+        """A new process: it knows of HubSpot what the state does."""
+        SHARED.clear()
+        self.now = parse_instant(at)
+        return self.installation.cli(*arguments, now=at)
+
+    def json(self, *arguments: str, at: str) -> Any:
+        return json.loads(self.cli(*arguments, "--json", at=at).stdout)
+
+    @property
+    def calls(self) -> int:
+        return len(self.hubspot.weather.log)
+
+
+Make = Callable[..., Site]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def made(daily: int, extra: str = "", connection: str = "chunk_size = 2\n") -> Site:
+            settings = SETTINGS.replace("[connections.hubspot]\n", f"[connections.hubspot]\n{connection}") + extra
+            return Site(tmp_path, stack, daily, settings)
+
+        yield made
+
+
+@pytest.mark.parametrize("api", ["v3", "2026-03"])
+def test_what_does_not_fit_into_the_day_goes_after_midnight_in_the_zone_of_the_account(make: Make, api: str) -> None:
+    site = make(20, connection=f'chunk_size = 2\napi = "{api}"\n')
+    site.people(0, 40)
+    done = site.cli("sync", at=NOON)
+    assert done.exit_code == 0, "nothing is wrong"
+    assert f"hubspot: 12 changes wait until {MIDNIGHT}: {BECAUSE}" in done.stdout
+    assert (site.hubspot.limits.left, len(site.hubspot.members(WATCHED))) == (2, 28)
+
+    assert "hubspot: 2 of 20 calls left today, resets 00:00 Etc/GMT-1\n" in site.cli("status", at=NOON).stdout
+    status = site.json("status", at=NOON)
+    assert status["budgets"] == [
+        {
+            "account": "hubspot 4815162",
+            "connections": ["hubspot"],
+            "limit": 20,
+            "left": 2,
+            "told": NOON,
+            "resets": MIDNIGHT,
+            "zone": "Etc/GMT-1",
+        }
+    ]
+    assert status["audiences"][0]["reasons"] == [{"code": "daily_budget", "detail": BECAUSE, "rows": 12}]
+    waiting = site.installation.cli("plan", now=NOON).stdout
+    assert "hubspot: about 7 calls, 1 of them to find people; 2 of 20 are left today, and 2 are kept" in waiting
+    assert f"7 do not fit: leaves go first, the rest waits until {MIDNIGHT} (00:00 Etc/GMT-1)" in waiting
+    assert f"daily_budget {BECAUSE}" in waiting
+    members = {site.hubspot.contact(one)["email"] for one in site.hubspot.members(WATCHED)}
+    left_out = min({f"v{n}@example.com" for n in range(40)} - members)
+    told = site.cli("explain", left_out, at=NOON).stdout
+    assert f"waits until {MIDNIGHT}: {BECAUSE}" in told
+    assert "daily_budget" in told.partition("waits until")[2]
+
+    asked = site.calls
+    for instant in ("2026-03-01T12:00:01Z", NIGHT):
+        site.cli("sync", at=instant)
+        assert site.cli("sync", "hubspot", at=instant).exit_code == 0, "nor when somebody asks for it"
+    assert site.calls == asked
+
+    assert "about 7 calls, 1 of them to find people; what is left" in site.cli("plan", at=MIDNIGHT).stdout
+    assert not site.json("sync", at=MIDNIGHT)["postponed"]
+    assert len(site.hubspot.members(WATCHED)) == 40
+    assert {m["times"] for m in site.hubspot.state()["memberships"]} == {1}
+
+
+def test_the_dry_run_says_what_it_takes_and_that_is_what_it_takes(make: Make) -> None:
+    site = make(10_000, connection="chunk_size = 10\n")
+    site.people(0, 1)
+    site.cli("sync", at=NOON)
+    site.people(1, 151)
+    dry = site.json("sync", "--dry-run", at=NOON)
+    assert dry["plan"][0]["changes"] == {"join": 150}
+    [calls] = dry["calls"]
+    assert (calls["calls"], calls["look_ups"], calls["targets"]) == (17, 2, {"hubspot/audience/watched": 15})
+    assert (calls["left"], calls["kept"], calls["fits"], calls["too_many"]) == (10_000 - site.calls, 1_000, True, 0)
+    shown = site.cli("sync", "--dry-run", at=NOON).stdout
+    assert "hubspot: about 17 calls, 2 of them to find people; 9,995 of 10,000 are left today" in shown
+    before = site.calls
+    site.cli("sync", at=NOON)
+    assert site.calls - before == 17 + 2, "and, once a process, the account and the list"
+
+
+def test_leaves_go_before_joins(make: Make) -> None:
+    site = make(100)
+    site.people(0, 20)
+    site.cli("sync", at=NOON)
+    site.people(0, 20, "generate_lead", at="2026-03-01T12:30:00Z")
+    site.people(100, 140)
+    site.hubspot.limits.used = 100 - 10 - 14
+    done = site.json("sync", at="2026-03-01T13:00:00Z")
+    members = {site.hubspot.contact(one)["email"] for one in site.hubspot.members(WATCHED)}
+    assert not members & {f"v{n}@example.com" for n in range(20)}, "all who are to leave have left"
+    assert done["postponed"]["hubspot"]["changes"] == 40 - len(members) > 0
+    assert site.hubspot.limits.left in (10, 11)
+
+
+def test_other_apps_may_have_used_up_the_day(make: Make) -> None:
+    site = make(1_000)
+    site.people(0, 4)
+    site.cli("sync", at=NOON)
+    site.people(4, 8)
+    site.hubspot.limits.used = 1_000
+    done = site.json("sync", at="2026-03-01T13:00:00Z")
+    assert (done["errors"], done["postponed"]["hubspot"]["until"]) == ({}, MIDNIGHT)
+    refused = [one for one in site.hubspot.weather.log if one.status == 429]
+    assert len(refused) == 1, "HubSpot is left alone after its first word"
+    assert site.json("status", at="2026-03-01T13:00:00Z")["audiences"][0]["rows"] == {"pending": 4}
+    site.cli("sync", at=MIDNIGHT)
+    assert len(site.hubspot.members(WATCHED)) == 8
+
+
+def test_two_connections_of_one_account_share_its_day(make: Make) -> None:
+    site = make(40, '[connections.second]\ntype = "hubspot"\nchunk_size = 2\n')
+    environment = site.installation.environment
+    environment |= {
+        name.replace("HUBSPOT", "SECOND"): value for name, value in environment.items() if "HUBSPOT" in name
+    }
+    site.installation.rules(RULES.replace("[hubspot]", "[hubspot, {to: second, name: also}]"))
+    site.people(0, 60)
+    done = site.json("sync", at=NOON)
+    assert site.hubspot.limits.left == 4, "each keeps a tenth, and it is the same tenth"
+    assert sum(one["changes"] for one in done["postponed"].values()) == 120 - sum(
+        len(site.hubspot.members(name)) for name in (WATCHED, "also")
+    )
+    assert "hubspot, second: 4 of 40 calls left today" in site.cli("status", at=NOON).stdout
