@@ -305,7 +305,8 @@ class Foreseeing(Protocol):
         What was found before, in earlier work, no longer counts. Changes nothing at the vendor.
 
         Raises:
-            NeedsHuman, TryLater: as they say; the work goes on without.
+            TryLater: nobody can be addressed for now.
+            NeedsHuman: as it says; the work goes on without.
         """
 
 

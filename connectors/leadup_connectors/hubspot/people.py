@@ -29,19 +29,23 @@ class People:
         """``check_match`` raises where the property that people are found by is not as it must be."""
         self._client, self._settings, self._check_match = client, settings, check_match
         self._foreseen = _Found()
+        self._cut_short = False
 
     def foresee(self, people: Iterator[Contact]) -> None:
-        """See :meth:`leadup.kit.Foreseeing.foresee`."""
-        self.forget()
-        keys = (key for person in people for key in self._keys(person))
+        """See :meth:`leadup.kit.Foreseeing.foresee`; after :meth:`forget`."""
+        self._cut_short = True
+        keys = (key for person in people for key in self._keys(person) if key not in self._foreseen.asked)
         for part in parts(_unique(keys), BATCH):
             self._look_up(part, self._foreseen)
             if len(self._foreseen.asked) >= REMEMBERED:
-                return
+                break
+        self._cut_short = False
 
     def forget(self) -> None:
-        """Let what was foreseen no longer count."""
-        self._foreseen = _Found()
+        """Let what was foreseen no longer count, but for contacts that a look ahead found before it was cut short."""
+        found = self._foreseen.contacts if self._cut_short else {}
+        self._foreseen = _Found(asked=set(found), contacts=found)
+        self._cut_short = False
 
     def addresses(self, people: Sequence[Contact]) -> list[Address | Unreachable]:
         """Say of each person, in order, where he is found. A person with several addresses may be several contacts."""

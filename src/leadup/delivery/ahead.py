@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import ColumnElement, or_, select
 
 from leadup.delivery.book import TargetRow
-from leadup.errors import unforeseen
+from leadup.errors import TryLater, unforeseen
 from leadup.identity import people
 from leadup.identity.seal import redact
 from leadup.identity.vault import Vault
@@ -34,24 +34,26 @@ def foresee(
     vault: Vault,
     destinations: Mapping[str, Destination],
     due: Sequence[tuple[TargetRow, Sequence[ColumnElement[bool]]]],
-) -> set[str]:
-    """Tell each destination that wishes to know; return the connections that were told.
+) -> dict[str, TryLater | None]:
+    """Tell each destination that wishes to know; return the connections that were told, or are to be later.
 
     ``due``: targets, each with what tells its rows that may be sent now.
 
-    That one can not be told stops nothing: its targets meet the same trouble, and say so.
+    Other trouble stops nothing here: the connection's targets meet it too, and say so.
     """
     of_connection: dict[str, list[Sequence[ColumnElement[bool]]]] = defaultdict(list)
     for target, rows in due:
         of_connection[target.target.connection].append(rows)
-    told = set()
+    told: dict[str, TryLater | None] = {}
     for name, waiting in of_connection.items():
         destination = destinations[name]
         if not isinstance(destination, Foreseeing):
             continue
         try:
             destination.foresee(_people(store, vault, waiting))
-            told.add(name)
+            told[name] = None
+        except TryLater as error:
+            told[name] = error
         except Exception as error:  # noqa: BLE001 - a saving that fails
             log.info("not looked ahead", connection=name, error=redact(unforeseen(error)))
     return told

@@ -77,8 +77,8 @@ class Courier:
         self._destinations = destinations
         self._prepared: dict[Target, RemoteTarget] = {}
         self._budgets = Budgets(store, destinations)
-        self._ahead: set[str] = set()
-        """Connections that were told whom they will be asked about."""
+        self._ahead: dict[str, TryLater | None] = {}
+        """Connections that were told whom they will be asked about, or why that has to wait."""
 
     def deliver(self, now: datetime, only: Collection[int] | None = None, *, force: bool = False) -> list[Delivered]:
         """Plan and deliver what is due, target by target. One target's trouble never stops another.
@@ -280,6 +280,8 @@ class Courier:
         return self._budgets.allows(target, verb, rows, now, found=target.target.connection in self._ahead)
 
     def _addresses(self, target: TargetRow, rows: Sequence[Row]) -> dict[int, Address | Unreachable]:
+        if late := self._ahead.get(target.target.connection):
+            raise late
         with self._store.read() as connection:
             contacts = people.contacts(connection, sorted({row["person"] for row in rows}), self._vault)
         persons = sorted(contacts)
