@@ -40,6 +40,13 @@ PLACES = {
     },
 }
 BEGIN = datetime(2026, 3, 1, 9, tzinfo=UTC)
+INVALID, GONE = (400, "VALIDATION_ERROR"), (404, "OBJECT_NOT_FOUND")
+"""What :func:`category` says of most refusals."""
+
+
+def category(answer: requests.Response) -> tuple[int, str]:
+    """Return an error's status and category."""
+    return answer.status_code, answer.json().get("category", "")
 
 
 class Api:

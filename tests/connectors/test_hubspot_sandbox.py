@@ -379,3 +379,35 @@ def test_the_state_is_json(server: Server, hubspot: HubSpotSandbox) -> None:
     ]
     assert state["contacts"] == {ada: {"email": "ada@example.com", "plan": "team", "hs_object_id": ada}}
     assert state["memberships"] == [{"list": "a", "contact": ada, "verb": "join", "times": 1}]
+
+
+# ---------------------------------------------------------------- seeds
+
+
+def test_a_seed_plants_all_there_is() -> None:
+    hubspot = HubSpotSandbox()
+    seed = {
+        "unique": ["external_id"],
+        "owners": [{"email": "sam@harbour.example"}],
+        "contacts": [{"email": "ada@example.com", "external_id": "u1"}],
+        "pipelines": [{"pipeline": "77", "label": "Partners", "stages": {"1002": ["Signed", 1.0, True]}}],
+        "deals": [
+            {"dealname": "a", "stage": "1002", "contacts": ["ada@example.com"], "at": "2026-03-01T09:00:00Z"},
+        ],
+        "forms": [{"name": "Demo", "guid": "6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1f"}],
+        "submissions": [
+            {
+                "form": "6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1f",
+                "values": {"email": "bob@example.com"},
+                "page": "https://x",
+            },
+        ],
+    }
+    hubspot.seed(json.loads(json.dumps(seed)))
+    state = hubspot.state()
+    assert [each["email"] for each in state["contacts"].values()] == ["ada@example.com", "bob@example.com"]
+    (deal,) = state["deals"].values()
+    assert (deal["pipeline"], deal["hs_is_closed_won"], deal["closedate"]) == ("77", "true", "2026-03-01T09:00:00.000Z")
+    assert state["forms"] == [{"id": "6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1f", "name": "Demo", "submissions": 1}]
+    with pytest.raises(ValueError, match="takes no seed companies"):
+        hubspot.seed({"companies": []})

@@ -1,18 +1,13 @@
-"""The traps of HubSpot as a source: deals, search, pages, forms. By plain HTTP, under both styles of paths."""
+"""The traps of HubSpot as a source: deals, search, pages. By plain HTTP, under both styles of paths."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from hubspot_account import Stage
-from hubspot_http import BEGIN, STYLES, Api
-
-from leadup_connectors.hubspot.sandbox import HubSpotSandbox
-
-INVALID, GONE = (400, "VALIDATION_ERROR"), (404, "OBJECT_NOT_FOUND")
+from hubspot_http import BEGIN, GONE, INVALID, STYLES, Api, category
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +24,6 @@ def style(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def api(stage: Stage, style: str) -> Api:
     return Api(stage, style)
-
-
-def category(answer) -> tuple[int, str]:
-    return answer.status_code, answer.json().get("category", "")
 
 
 def ids(answer) -> list[str]:
@@ -345,118 +336,3 @@ def test_trap_many_associations_come_in_pages_of_500(api: Api) -> None:
     rest = read(after=first["paging"]["next"]["after"])
     assert [str(each["toObjectId"]) for each in first["to"] + rest["to"]] == crowd
     assert "paging" not in rest
-
-
-# ---------------------------------------------------------------- forms, owners
-
-
-SUBMISSIONS = "/form-integrations/v1/submissions/forms"
-
-
-def test_trap_submissions_come_newest_first_50_at_most_and_tell_no_cookie(api: Api) -> None:
-    form = api.hubspot.add_form("Demo")
-    for number in range(51):
-        page = f"https://harbour.example/demo?gclid=click{number}"
-        api.hubspot.submit_form(form, {"email": f"{number}@example.com", "plan": "team"}, page)
-        api.later(minutes=1)
-    first = api.get(SUBMISSIONS, f"/{form}", limit=50)
-    rest = api.get(SUBMISSIONS, f"/{form}", limit=50, after=first["paging"]["next"]["after"])
-    told = first["results"] + rest["results"]
-    assert [each["values"][0]["value"] for each in told] == [f"{n}@example.com" for n in range(50, -1, -1)]
-    assert "paging" not in rest
-    assert set(told[0]) == {"conversionId", "submittedAt", "values", "pageUrl"}
-    assert told[-1]["submittedAt"] == int(BEGIN.timestamp() * 1000), "milliseconds"
-    assert told[-1]["pageUrl"] == "https://harbour.example/demo?gclid=click0"
-    assert len({each["conversionId"] for each in told}) == 51
-    assert len(api.get(SUBMISSIONS, f"/{form}")["results"]) == 20
-    assert category(api.ask("GET", SUBMISSIONS, f"/{form}", limit=51)) == INVALID
-    assert category(api.ask("GET", SUBMISSIONS, "/no-form")) == GONE
-
-
-def test_trap_a_submission_makes_a_contact_but_not_of_a_barred_address(api: Api) -> None:
-    form = api.hubspot.add_form("Demo")
-    api.hubspot.block("gone@example.com")
-    ada = api.hubspot.add_contact("ada@example.com")
-    for name in ("ADA", "new", "gone"):
-        api.hubspot.submit_form(form, {"email": f"{name}@example.com", "firstname": name})
-    contacts = api.hubspot.state()["contacts"]
-    assert [each["email"] for each in contacts.values()] == ["ada@example.com", "new@example.com"]
-    assert contacts[ada]["firstname"] == "ADA"
-    assert contacts[ada]["recent_conversion_event_name"] == "Demo"
-    assert contacts[ada]["recent_conversion_date"] == "2026-03-01T09:00:00.000Z"
-
-
-def test_trap_only_hubspots_own_forms_come_unless_all_are_asked_for(api: Api) -> None:
-    own, captured = api.hubspot.add_form("Demo"), api.hubspot.add_form("Footer", kind="captured")
-    assert [each["id"] for each in api.get("forms")["results"]] == [own]
-    assert [each["id"] for each in api.get("forms", "/", formTypes="all")["results"]] == [own, captured]
-    first = api.get("forms", formTypes="all", limit=1)
-    rest = api.get("forms", formTypes="all", limit=1, after=first["paging"]["next"]["after"])
-    assert [each["id"] for each in rest["results"]] == [captured]
-    assert api.get("forms", f"/{own}")["name"] == "Demo"
-
-
-def test_trap_forms_and_their_submissions_have_no_dated_path_but_in_a_beta(stage: Stage) -> None:
-    api = Api(stage, "2026-03")
-    form = api.hubspot.add_form("Demo")
-    assert api.ask("GET", "/marketing/forms/2026-03").status_code == 404
-    assert api.ask("GET", "/form-integrations/2026-03/submissions/forms", f"/{form}").status_code == 404
-    assert [each["id"] for each in api.get("/marketing/forms/2026-09-beta")["results"]] == [form]
-
-
-def test_trap_owners_are_told_by_id(api: Api) -> None:
-    owner = api.hubspot.add_owner("sam@harbour.example", "Sam", "Low")
-    deal = api.hubspot.add_deal("a", hubspot_owner_id=owner)
-    told = api.get("deals", f"/{deal}", properties="hubspot_owner_id")["properties"]["hubspot_owner_id"]
-    assert api.get("owners", f"/{told}")["email"] == "sam@harbour.example"
-    assert [each["id"] for each in api.get("owners", "/", email="sam@harbour.example")["results"]] == [owner]
-    assert api.get("owners", email="nobody@harbour.example")["results"] == []
-
-
-@pytest.mark.parametrize(
-    ("scope", "area", "tail"),
-    [
-        ("crm.objects.deals.read", "deals", ""),
-        ("crm.objects.contacts.read", "contacts", ""),
-        ("crm.objects.owners.read", "owners", ""),
-        ("forms", "forms", ""),
-        ("forms", SUBMISSIONS, "/any"),
-    ],
-)
-def test_trap_each_area_needs_its_scope(api: Api, scope: str, area: str, tail: str) -> None:
-    api.hubspot.scopes.remove(scope)
-    answer = api.ask("GET", area, tail)
-    assert category(answer) == (403, "MISSING_SCOPES")
-    assert answer.json()["errors"][0]["context"] == {"requiredGranularScopes": [scope]}
-
-
-# ---------------------------------------------------------------- seeds
-
-
-def test_a_seed_plants_all_there_is(stage: Stage) -> None:
-    hubspot = HubSpotSandbox()
-    seed = {
-        "unique": ["external_id"],
-        "owners": [{"email": "sam@harbour.example"}],
-        "contacts": [{"email": "ada@example.com", "external_id": "u1"}],
-        "pipelines": [{"pipeline": "77", "label": "Partners", "stages": {"1002": ["Signed", 1.0, True]}}],
-        "deals": [
-            {"dealname": "a", "stage": "1002", "contacts": ["ada@example.com"], "at": "2026-03-01T09:00:00Z"},
-        ],
-        "forms": [{"name": "Demo", "guid": "6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1f"}],
-        "submissions": [
-            {
-                "form": "6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1f",
-                "values": {"email": "bob@example.com"},
-                "page": "https://x",
-            },
-        ],
-    }
-    hubspot.seed(json.loads(json.dumps(seed)))
-    state = hubspot.state()
-    assert [each["email"] for each in state["contacts"].values()] == ["ada@example.com", "bob@example.com"]
-    (deal,) = state["deals"].values()
-    assert (deal["pipeline"], deal["hs_is_closed_won"], deal["closedate"]) == ("77", "true", "2026-03-01T09:00:00.000Z")
-    assert state["forms"] == [{"id": "6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1f", "name": "Demo", "submissions": 1}]
-    with pytest.raises(ValueError, match="takes no seed companies"):
-        hubspot.seed({"companies": []})

@@ -1,7 +1,7 @@
 """An emulator of the HubSpot calls that leadup makes, under the paths of version 3 and under the dated ones.
 
-Lists with their folders, contacts, deals, properties, pipelines, forms and owners, with HubSpot's limits, scopes and
-error bodies.
+Lists with their folders, contacts, deals, properties, pipelines, forms, owners and custom events; with the limits,
+scopes and error bodies of HubSpot.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, lim
 from leadup_connectors.hubspot.sandbox.associations import Associations
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.deals import Deals
+from leadup_connectors.hubspot.sandbox.events import Events
 from leadup_connectors.hubspot.sandbox.forms import Forms
 from leadup_connectors.hubspot.sandbox.hands import Hands
-from leadup_connectors.hubspot.sandbox.limits import Limits, check_scopes, check_token
+from leadup_connectors.hubspot.sandbox.limits import AMPLE, TIERS, Limits, check_length, check_scopes, check_token
 from leadup_connectors.hubspot.sandbox.lists import Lists
 from leadup_connectors.hubspot.sandbox.objects import Objects
 from leadup_connectors.hubspot.sandbox.owners import Owners
@@ -37,7 +38,12 @@ SCOPES = frozenset(
     f"crm.{area}.{right}"
     for area in ("lists", "objects.contacts", "schemas.contacts", "objects.deals", "schemas.deals")
     for right in ("read", "write")
-) | {"crm.objects.owners.read", "forms"}
+) | {
+    "analytics.behavioral_events.send",
+    "behavioral_events.event_definitions.read_write",
+    "crm.objects.owners.read",
+    "forms",
+}
 FROM_THE_PROXY = frozenset({502, 504, 520, 521, 522, 523, 524})
 """Statuses that come from the proxy before HubSpot, as a web page."""
 
@@ -53,25 +59,28 @@ class HubSpotSandbox(Hands, Sandbox):
         portal_id: int = 4815162,
         token: str = "",
         scopes: Iterable[str] = SCOPES,
-        burst: int = 100_000,
+        tier: str = "",
+        burst: int | None = None,
         interval: float = 10.0,
-        daily: int = 1_000_000,
+        daily: int | None = None,
         retry_after: int | None = None,
         max_lists: int = 1000,
         clock: Now | None = None,
-        utc_offset: timedelta = timedelta(0),
+        time_zone: str = "UTC",
     ) -> None:
         """``burst`` calls per ``interval`` seconds and ``daily`` a day; a ``token`` of "" lets any token in.
 
-        HubSpot allows 100 to 250 calls per 10 s, by tier (source: API usage guidelines); the default lets a demo run.
-        ``retry_after`` is what a 429 says in its ``Retry-After`` header, which HubSpot does not promise: None, nothing.
-        ``clock`` tells every instant the account keeps, the machine's by default; ``utc_offset`` is of its time zone,
-        in which days end.
+        A ``tier`` of :data:`TIERS` says how many calls the account has, unless ``burst`` and ``daily`` do; "" has all
+        that Enterprise has, and calls enough for a demo. ``retry_after`` is what a 429 says in its ``Retry-After``
+        header, which HubSpot does not promise: None, nothing. ``clock`` tells every instant the account keeps, the
+        machine's by default; ``time_zone`` is the account's, in which days end.
         """
         super().__init__()
         self.clock: Now = clock or (lambda: datetime.now(UTC))
         self.token, self.scopes, self.retry_after = token, set(scopes), retry_after
-        self.limits = Limits(self._now, burst, interval, daily, utc_offset)
+        each_burst, each_day = TIERS.get(tier, AMPLE)
+        burst, daily = each_burst if burst is None else burst, each_day if daily is None else daily
+        self.limits = Limits(self._now, burst, interval, daily, time_zone)
         self._account = Account(portal_id, self.limits)
         self._contacts = Contacts(self._now, self._refused)
         self._deals = Deals(self._now, self._refused)
@@ -79,6 +88,8 @@ class HubSpotSandbox(Hands, Sandbox):
         for each in (self._contacts, self._deals):
             each.associated = partial(self._associations.basic, each)
         self._lists = Lists(self._contacts, self._refused, max_lists, self._now)
+        enterprise = tier in ("", "enterprise")
+        self._events = Events(portal_id, self._contacts, self._now, enterprise=enterprise)
         self._forms, self._owners = Forms(self._contacts, self._now), Owners(self._now)
         self._correlations = itertools.count(1)
         self._lock = threading.RLock()
@@ -97,6 +108,15 @@ class HubSpotSandbox(Hands, Sandbox):
         for each in (self._contacts, self._deals):
             each.searching.lag = lag
 
+    @property
+    def size_lag(self) -> timedelta:
+        """How long the size of a list does not know of a change to its members."""
+        return self._lists.size_lag
+
+    @size_lag.setter
+    def size_lag(self, lag: timedelta) -> None:
+        self._lists.size_lag = lag
+
     def state(self) -> Json:
         """All there is, and how often each membership was changed or asked for in vain."""
         with self._lock:
@@ -109,6 +129,7 @@ class HubSpotSandbox(Hands, Sandbox):
                 "memberships": self._lists.counts(),
                 "deals": {deal: dict(values) for deal, values in self._deals.values.items()},
                 "forms": self._forms.content(),
+                "events": self._events.content(),
             }
 
     # ------------------------------------------------------------ the door
@@ -141,6 +162,7 @@ class HubSpotSandbox(Hands, Sandbox):
             request.state.dated = dated
             with self._lock:
                 try:
+                    check_length(request)
                     check_token(request, self.token)
                     objects = self._objects(request.path_params.get("object", "contacts"))
                     places = {**request.path_params, "object": objects.name}
@@ -171,6 +193,7 @@ class HubSpotSandbox(Hands, Sandbox):
             "associations": self._associations,
             "owners": self._owners,
             "forms": self._forms,
+            "events": self._events,
         }
         handler: Callable[[Request, Any], Response] | None = getattr(parts[part], method, None)
         if handler is None:

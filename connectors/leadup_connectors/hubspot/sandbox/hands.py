@@ -10,6 +10,7 @@ from typing import Any
 from leadup_connectors.hubspot.sandbox.associations import Associations
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.deals import Deals
+from leadup_connectors.hubspot.sandbox.events import Events, Occurrence
 from leadup_connectors.hubspot.sandbox.forms import Forms
 from leadup_connectors.hubspot.sandbox.lists import Lists
 from leadup_connectors.hubspot.sandbox.memberships import Asked
@@ -29,6 +30,7 @@ class Hands:
     _lists: Lists
     _forms: Forms
     _owners: Owners
+    _events: Events
     _lock: threading.RLock
 
     def plant(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +216,19 @@ class Hands:
         """Send a form from a page and return the submission's id; ``email`` among the values makes a contact."""
         with self._lock:
             return self._forms.submit(form, values, page, _instant(at))
+
+    # ------------------------------------------------------------ events
+
+    def know_cookie(self, utk: str, contact: str) -> None:
+        """Let the tracking code know whose cookie that is."""
+        with self._lock:
+            self._events.cookies[utk] = contact
+
+    @property
+    def events(self) -> Sequence[Occurrence]:
+        """Every custom event that was accepted, in order."""
+        with self._lock:
+            return list(self._events.sent)
 
 
 def _instant(at: datetime | str | None) -> datetime | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,18 +20,24 @@ TIERS = {
     "enterprise": (190, 1_000_000),
 }
 """Calls per ten seconds and app, and per day and account, of each tier of account."""
+AMPLE = (100_000, 1_000_000)
+"""More calls than any tier has, for demos."""
 SEARCHES = 5
 """Searches per second and account."""
+LONGEST_URL = 8192
+"""Characters of path and query; HubSpot answers 414 beyond, but does not say where that begins."""
 
 
 class Limits:
     """Counts calls. The short windows go by the machine's clock, the day by the account's."""
 
-    def __init__(self, now: Now, burst: int, interval: float, daily: int, utc_offset: timedelta) -> None:
+    def __init__(self, now: Now, burst: int, interval: float, daily: int, zone: str) -> None:
         self.burst, self.interval, self.daily, self.used = burst, interval, daily, 0
-        self.utc_offset = utc_offset
+        self.zone = ZoneInfo(zone)
+        """Of the account, whose midnight ends the day."""
         self.searches = SEARCHES
-        self._now, self._day = now, self._today(now)
+        self._now = now
+        self._day = self._today()
         self._calls: deque[float] = deque()
         self._searched: deque[float] = deque()
 
@@ -56,7 +63,7 @@ class Limits:
 
     def new_day(self) -> None:
         """Start to count anew after midnight in the account's time zone."""
-        today = self._today(self._now)
+        today = self._today()
         if today != self._day:
             self._day, self.used = today, 0
 
@@ -73,8 +80,18 @@ class Limits:
             answer.headers[f"X-HubSpot-RateLimit-{name}"] = str(value)
         return answer
 
-    def _today(self, now: Now) -> date:
-        return (now() + self.utc_offset).date()
+    def local(self) -> datetime:
+        """Return the present instant in the account's time zone."""
+        return self._now().astimezone(self.zone)
+
+    def _today(self) -> date:
+        return self.local().date()
+
+
+def check_length(request: Request) -> None:
+    """Refuse a call whose path and query are too long."""
+    if len(request.url.path) + len(request.url.query) > LONGEST_URL:
+        raise Problem(414, "", "URI Too Long")
 
 
 def check_token(request: Request, token: str) -> None:

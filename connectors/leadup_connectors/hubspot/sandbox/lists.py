@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,7 +86,7 @@ class Lists(Memberships):
         if len(self.living()) >= self.most:
             raise _invalid("The account has all the lists it may have.", "LIST_LIMIT_REACHED")
         new = self.add(body["name"], body["processingType"], folder=folder, filters=body.get("filterBranch"))
-        return JSONResponse({"list": _wire(new, filters=True)})
+        return JSONResponse({"list": self._wire(new, filters=True)})
 
     def by_name(self, request: Request, _body: Any) -> Response:
         found = self.living().get(request.path_params["name"])
@@ -101,7 +100,7 @@ class Lists(Memberships):
     def by_ids(self, request: Request, _body: Any) -> Response:
         """Answer those that exist."""
         asked = [self.all[i] for i in request.query_params.getlist("listIds") if i in self.all]
-        found = [_wire(each, filters=_with_filters(request)) for each in asked if not each.deleted]
+        found = [self._wire(each, filters=_with_filters(request)) for each in asked if not each.deleted]
         return JSONResponse({"lists": found})
 
     def search(self, request: Request, body: Any) -> Response:
@@ -169,18 +168,24 @@ class Lists(Memberships):
             raise _invalid("A list of that name exists already.", "NAME_ALREADY_IN_USE")
 
     def _answer(self, key: str, each: List, request: Request) -> Response:
-        return JSONResponse({key: _wire(each, filters=_with_filters(request))})
+        return JSONResponse({key: self._wire(each, filters=_with_filters(request))})
+
+    def _wire(self, each: List, *, filters: bool = False) -> dict[str, Any]:
+        answer: dict[str, Any] = {"listId": each.id, "listVersion": each.version, "name": each.name}
+        answer |= {"objectTypeId": CONTACTS, "processingType": each.processing, "processingStatus": "COMPLETE"}
+        answer |= {"createdAt": stamp(each.created), "updatedAt": stamp(each.updated), "size": self.size(each)}
+        return answer | ({"filterBranch": each.filters} if filters and each.filters else {})
 
     def _hit(self, each: List) -> dict[str, Any]:
         """Return a list as a search tells it: its size stands among the additional properties, as text."""
         told = {
-            "hs_list_size": str(len(each.members)),
+            "hs_list_size": str(self.size(each)),
             "hs_last_record_added_at": _milliseconds(each.added),
             "hs_last_record_removed_at": _milliseconds(each.removed),
             "hs_folder_name": self.folders.name(each.folder),
             "hs_list_reference_count": str(each.used),
         }
-        answer = {name: value for name, value in _wire(each).items() if name != "size"}
+        answer = {name: value for name, value in self._wire(each).items() if name != "size"}
         return answer | {"additionalProperties": {name: value for name, value in told.items() if value}}
 
 
@@ -194,10 +199,3 @@ def _with_filters(request: Request) -> bool:
 
 def _milliseconds(at: datetime | None) -> str:
     return str(int(at.timestamp() * 1000)) if at else ""
-
-
-def _wire(each: List, *, filters: bool = False) -> Mapping[str, Any]:
-    answer: dict[str, Any] = {"listId": each.id, "listVersion": each.version, "name": each.name}
-    answer |= {"objectTypeId": CONTACTS, "processingType": each.processing, "processingStatus": "COMPLETE"}
-    answer |= {"createdAt": stamp(each.created), "updatedAt": stamp(each.updated), "size": len(each.members)}
-    return answer | ({"filterBranch": each.filters} if filters and each.filters else {})

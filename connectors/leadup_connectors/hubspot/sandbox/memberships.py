@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -16,6 +16,8 @@ from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.objects import Refuses
 
 PAGE, LONGEST_PAGE = 100, 250
+SIZES = 100
+"""How many former sizes of a list are kept."""
 MOST_CLEARED = 100_000
 """Members of a list that can no longer be emptied by one call."""
 
@@ -40,7 +42,20 @@ class List:
     removed: datetime | None = None
     created: datetime = field(kw_only=True)
     updated: datetime = field(kw_only=True)
+    sizes: list[tuple[datetime, int]] = field(default_factory=list)
+    """How many members there were, after each of the last changes."""
     _order: tuple[tuple[int, int], list[int], list[str]] = ((0, 0), [], [])
+
+    def changed(self, at: datetime) -> None:
+        """Note that the members have changed."""
+        self.version += 1
+        self.sizes.append((at, len(self.members)))
+        del self.sizes[:-SIZES]
+
+    def size(self, at: datetime) -> int:
+        """Return how many members there were at an instant, as far as that is kept."""
+        known = [size for when, size in self.sizes if when <= at]
+        return known[-1] if known else 0
 
     def by_id(self) -> tuple[list[int], list[str]]:
         """Return the members in the order of their ids, as numbers and as text."""
@@ -67,15 +82,21 @@ class Memberships:
     def __init__(self, contacts: Contacts, refuses: Refuses, now: Now) -> None:
         self.all: dict[str, List] = {}
         self.asked: list[Asked] = []
+        self.size_lag = timedelta(0)
         self._contacts, self._refuses, self.now = contacts, refuses, now
 
     def drop(self, contact: str, heir: str = "") -> None:
         """Take a contact that vanished out of all lists; a merge leaves its places to the other contact."""
         for each in self.all.values():
             since = each.members.pop(contact, None)
-            each.version += 1 if since else 0
             if since and heir:
                 each.members.setdefault(heir, since)
+            if since:
+                each.changed(self.now())
+
+    def size(self, each: List) -> int:
+        """Return a list's size as HubSpot tells it, which may lag behind its members."""
+        return each.size(self.now() - self.size_lag) if self.size_lag else len(each.members)
 
     # ------------------------------------------------------------ who is in
 
@@ -142,14 +163,14 @@ class Memberships:
         added, now = [contact for contact in contacts if contact not in to.members], self.now()
         to.members |= dict.fromkeys(added, stamp(now))
         to.added = now if added else to.added
-        to.version += 1
+        to.changed(now)
         return added
 
     def take(self, to: List, contacts: Sequence[str]) -> list[str]:
         """Take contacts out of a list and return those that were in it."""
-        removed = [contact for contact in contacts if to.members.pop(contact, None)]
-        to.removed = self.now() if removed else to.removed
-        to.version += 1
+        removed, now = [contact for contact in contacts if to.members.pop(contact, None)], self.now()
+        to.removed = now if removed else to.removed
+        to.changed(now)
         return removed
 
     def _join(self, to: List, contacts: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ PLACES = {
     "pipelines": ("/crm/v3/pipelines/{object}", f"/crm/pipelines/{DATED}/{{object}}"),
     "associations": ("/crm/v4/associations/{from}/{to}", f"/crm/associations/{DATED}/{{from}}/{{to}}"),
     "owners": ("/crm/v3/owners", f"/crm/owners/{DATED}"),
+    "events": ("/events/v3", f"/events/{DATED}"),
     "forms": ("/marketing/v3/forms", "/marketing/forms/2026-09-beta"),
     "submissions": ("/form-integrations/v1/submissions/forms",),
 }
@@ -46,9 +47,12 @@ READ, WRITE = ("crm.lists.read",), ("crm.lists.read", "crm.lists.write")
 GET_RECORDS, SET_RECORDS = ("crm.objects.{object}.read",), ("crm.objects.{object}.write",)
 GET_SCHEMA = ("crm.objects.{object}.read|crm.schemas.{object}.read",)
 SET_SCHEMA = ("crm.schemas.{object}.write",)
+SEND_EVENTS = ("analytics.behavioral_events.send",)
+DEFINE_EVENTS = ("behavioral_events.event_definitions.read_write",)
 
 CALLS = (
     Call("GET", "account", "/details", "account.details"),
+    Call("GET", "account", "/api-usage/daily/private-apps", "account.usage"),
     Call("POST", "lists", "", "lists.create", ("crm.lists.write",)),
     Call("GET", "lists", "", "lists.by_ids", READ),
     Call("POST", "lists", "/search", "lists.search", READ),
@@ -87,6 +91,14 @@ CALLS = (
     Call("GET", "forms", "", "forms.list", ("forms",)),
     Call("GET", "forms", "/{form}", "forms.one", ("forms",)),
     Call("GET", "submissions", "/{form}", "forms.submissions", ("forms",)),
+    Call("POST", "events", "/send", "events.send", SEND_EVENTS),
+    Call("POST", "events", "/send/batch", "events.send_batch", SEND_EVENTS),
+    Call("GET", "events", "/event-definitions", "events.all", DEFINE_EVENTS),
+    Call("POST", "events", "/event-definitions", "events.create", DEFINE_EVENTS),
+    Call("GET", "events", "/event-definitions/{event}", "events.one", DEFINE_EVENTS),
+    Call("PATCH", "events", "/event-definitions/{event}", "events.update", DEFINE_EVENTS),
+    Call("DELETE", "events", "/event-definitions/{event}", "events.delete", DEFINE_EVENTS),
+    Call("POST", "events", "/event-definitions/{event}/property", "events.add_property", DEFINE_EVENTS),
     Call("GET", "properties", "", "properties.all", GET_SCHEMA),
     Call("POST", "properties", "", "properties.create", SET_SCHEMA),
     Call("GET", "properties", "/groups", "properties.all_groups", GET_SCHEMA),
