@@ -42,6 +42,8 @@ class Held:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        database.execute("PRAGMA journal_mode=OFF")  # nothing in it is ever taken back
+        database.execute("BEGIN")
         database.execute("CREATE TABLE held (kind, value, known DEFAULT 0, PRIMARY KEY (kind, value)) WITHOUT ROWID")
         columns = ", ".join(field.name for field in fields(Drift))
         database.execute(f"CREATE TABLE drifts ({columns}, PRIMARY KEY (subject)) WITHOUT ROWID")
