@@ -119,6 +119,20 @@ def test_a_token_that_is_not_valid(running: Installation) -> None:
     assert "LEADUP_HUBSPOT_ACCESS_TOKEN" in found["token"]["todo"]
 
 
+def test_limits_are_told_as_hubspot_tells_them(running: Installation) -> None:
+    running.environment["LEADUP_HUBSPOT_ACCESS_TOKEN"] = "pat-spent"  # what is left is known by token in a process
+    text = doctor(running)[1]["limits"]["text"]
+    assert text.startswith("100000 calls in 10 s; 999,9")
+    assert text.endswith(" of 1,000,000 calls are left today (as Enterprise has them), until midnight in UTC")
+    running.hubspot.limits.used = 1_000_000 - 30
+    _, found = doctor(running)
+    assert found["limits"]["grade"] == "warning"
+    assert "leadup leaves the last 10% to other apps" in found["limits"]["text"]
+    running.hubspot.limits.used = 1_000_000
+    code, found = doctor(running)
+    assert (code, grades(found)) == (0, {"limits": "warning", "targets": "unknown"})
+
+
 def test_the_account_of_somebody_else(running: Installation) -> None:
     with_settings(running, "portal_id = 99")
     code, found = doctor(running)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from leadup.errors import LeadupError, TryLater
+from leadup.errors import BudgetSpent, LeadupError, TryLater
 from leadup.kit import Checkup
 from leadup.types import Finding, Grade, Target, Use
 from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
@@ -23,6 +23,13 @@ NOT_LIVE: Final = {
     "APP_DEVELOPER": "an app developer's account",
 }
 """Types of account that are not a company's own."""
+TIERS: Final = {
+    250_000: "Free or Starter",
+    625_000: "Professional",
+    650_000: "Professional",
+    1_000_000: "Enterprise",
+}
+"""By calls a day (source: changelog, "Increasing our API limits"; API usage guidelines)."""
 _FOR: Final[Mapping[Use, Mapping[str, str]]] = {
     Use.AUDIENCE: {
         rights.LISTS_READ: "no list is found",
@@ -41,6 +48,7 @@ _BESIDES: Final[Mapping[Use, Mapping[str, str]]] = {
 }
 """By use, the scopes without which it may work."""
 _PASSES: Final = "nothing if it passes, since it is tried again"
+_TOMORROW: Final = "nothing: it goes on after midnight; if that happens often, look what else makes calls there"
 _NOT_ASKED: Final = "for this the account has to be asked, which was not possible"
 
 
@@ -57,6 +65,7 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
         return
     yield _found("token", Grade.OK, "HubSpot takes it")
     yield _account(account, settings)
+    yield _limits(client, settings)
     lacks: set[str] = set()
     for scope, without in _scopes(checkup).items():
         finding, has = _scope(client, scope, *without)
@@ -78,6 +87,8 @@ def _found(name: str, grade: Grade, text: str, todo: str = "") -> Finding:
 def _said(name: str, error: LeadupError) -> Finding:
     """An error as a finding: what happened, and what to do."""
     text, _, todo = str(error).partition("\n  What to do: ")
+    if isinstance(error, BudgetSpent):
+        return _found(name, Grade.WARNING, text, _TOMORROW)
     passes = isinstance(error, TryLater) and name != "network"
     return _found(name, Grade.UNKNOWN if passes else Grade.PROBLEM, text, todo or _PASSES)
 
@@ -85,6 +96,8 @@ def _said(name: str, error: LeadupError) -> Finding:
 def _about(error: LeadupError) -> str:
     if isinstance(error, Denied):
         return "token"
+    if isinstance(error, BudgetSpent):
+        return "limits"
     return "network" if isinstance(error, TryLater) else "account"
 
 
@@ -121,6 +134,26 @@ def _account(account: Account, settings: HubSpotSettings) -> Finding:
             f"use a token of account {settings.portal_id}, or set portal_id = {account.portal}",
         )
     return _found("account", Grade.OK, text)
+
+
+def _limits(client: HubSpotClient, settings: HubSpotSettings) -> Finding:
+    """What HubSpot's answers tell of limits."""
+    burst, interval = client.burst()
+    at_once = f"{burst} calls in {interval.total_seconds():g} s" if burst else "how many calls in 10 s is not told"
+    budget = client.budget()
+    if budget is None:
+        return _found("limits", Grade.OK, f"{at_once}; how many a day is not told, as it is for OAuth apps")
+    of, tier = ("", "") if budget.limit is None else (f" of {budget.limit:,}", _tier(budget.limit))
+    text = f"{at_once}; {budget.left:,}{of} calls are left today{tier}, until midnight in {budget.zone}"
+    if budget.limit is not None and budget.left <= settings.daily_reserve * budget.limit:
+        share = f"{settings.daily_reserve:.0%}"
+        return _found("limits", Grade.WARNING, f"{text}; leadup leaves the last {share} to other apps", _TOMORROW)
+    return _found("limits", Grade.OK, text)
+
+
+def _tier(daily: int) -> str:
+    """Which of HubSpot's tiers has so many calls a day, as far as that is known."""
+    return f" (as {TIERS[daily]} has them)" if daily in TIERS else ""
 
 
 def _scopes(checkup: Checkup) -> dict[str, tuple[Grade, str]]:

@@ -83,6 +83,7 @@ class Limits:
         self._lock = threading.Lock()
         self._burst, self._searches = _Window(INTERVAL, None), _Window(SECOND, SEARCHES)
         self._account = ""
+        self._most: int | None = None
         self._daily: int | None = None
         self._left: int | None = None
         self._told = 0
@@ -93,6 +94,11 @@ class Limits:
     def interval(self) -> timedelta:
         """The burst limit's window."""
         return self._burst.interval
+
+    @property
+    def burst(self) -> int | None:
+        """Calls in one window, by HubSpot's word: all that the app may make; None: it has not told."""
+        return self._most
 
     def belongs_to(self, account: str, zone: tzinfo) -> None:
         """Note whose limits these are, and whose midnight ends their day."""
@@ -127,6 +133,7 @@ class Limits:
         with self._lock:
             if window:
                 self._burst.interval = timedelta(milliseconds=window)
+            self._most = most or self._most
             if most and left is not None:
                 self._burst.forget(self._clock())
                 by_others = max(0, most - left - self._burst.taken)

@@ -6,6 +6,7 @@ knows paths.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from leadup.types import Budget
@@ -42,6 +43,10 @@ class HubSpotClient:
     def budget(self) -> Budget | None:
         """Return what is left of the account's day, once answers have told it and :meth:`account` was asked."""
         return self._caller.limits.budget()
+
+    def burst(self) -> tuple[int | None, timedelta]:
+        """Return how many calls the app may make in how long, once answers have told it."""
+        return self._caller.limits.burst, self._caller.limits.interval
 
 
 def _wire(settings: HubSpotSettings) -> Wire:
