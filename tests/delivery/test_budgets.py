@@ -265,7 +265,7 @@ def test_it_is_told_where_people_look(make: Make) -> None:
     with world.store.read() as connection:
         targets = all_targets(connection)
         [before] = forecast(connection, {"vendor": vendor}, targets, to_us(world.now))
-        assert accounts(connection, to_us(world.now)) == []
+        assert accounts(connection, ["vendor", "second"], to_us(world.now)) == []
     assert forecast_in_words(before) == (
         "vendor: about 18 calls, 3 of them to find people; what is left of today's is known after the first one"
     )
@@ -275,12 +275,12 @@ def test_it_is_told_where_people_look(make: Make) -> None:
     now_us = to_us(world.now)
     person = world.rows(outbox, outbox.c.state == "pending")[0]["person"]
     with world.store.read() as connection:
-        [one] = accounts(connection, now_us)
+        [one] = accounts(connection, ["vendor"], now_us)
         [after] = forecast(connection, {"vendor": vendor}, targets, now_us)
         wait = postponed(connection, targets, now_us)
         club = next(a for a in status(connection)["audiences"] if a["segment"] == "club")
         shown = explain(connection, world.pipeline.program, person, ["club"], now_us)
-        [next_day] = accounts(connection, to_us(world.now + timedelta(days=1)))
+        [next_day] = accounts(connection, ["vendor", "second"], to_us(world.now + timedelta(days=1)))
     assert in_words(one) == "vendor: 3 of 20 calls left today, resets 00:00 Europe/Berlin"
     assert in_words(next_day) == (
         "vendor: a new day of 20 calls has begun at 00:00 Europe/Berlin; the first call tells what is left"
@@ -322,7 +322,7 @@ def test_connections_of_one_account_share_its_day(make: Make) -> None:
     world.sync()
     with world.store.read() as connection:
         assert {name: day.left for name, day in days(connection).items()} == {"vendor": 7, "second": 7}
-        [one] = accounts(connection, to_us(world.now))
+        [one] = accounts(connection, ["vendor", "second"], to_us(world.now))
     assert in_words(one).startswith("second, vendor: 7 of 20 calls left today")
 
 

@@ -21,6 +21,7 @@ from leadup_connectors.hubspot.limits import SECOND, integer
 
 LOCKED: Final = timedelta(seconds=2)
 """Least wait after a 423 (source: Error handling)."""
+HOUR: Final = timedelta(hours=1)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
@@ -189,7 +190,7 @@ def family(
     *,
     connection: str,
     burst: timedelta,
-    zone: tzinfo,
+    zone: tzinfo | None,
 ) -> LeadupError:
     """Return the error that a failed call means (source: Error handling).
 
@@ -197,7 +198,7 @@ def family(
         what: what was asked for, as a verb.
         connection: its name, for the advice.
         burst: how long the burst limit's window is; the wait after a 429 that states none.
-        zone: the account's, whose midnight ends the day's limit.
+        zone: the account's, whose midnight ends the day's limit; None: not known.
     """
     reason = code(body.get("subCategory")) or code(body.get("category")) or f"HTTP_{status}"
     known_as = code(body.get("correlationId"))
@@ -276,14 +277,16 @@ def _scopes(body: Mapping[str, Any]) -> list[str]:
     return sorted({code(scope) for scopes in named for scope in scopes} - {""})
 
 
-def _tomorrow(headers: Mapping[str, str], zone: tzinfo) -> timedelta:
-    """Return the time left until midnight in a zone, an hour if the answer bears no date.
+def _tomorrow(headers: Mapping[str, str], zone: tzinfo | None) -> timedelta:
+    """Return the time left until midnight in a zone; an hour where the zone, or the time it is there, is not known.
 
     Soon after midnight it may be the day before that is used up: a short wait tells.
     """
     try:
         at = parsedate_to_datetime(headers["Date"])
     except (KeyError, ValueError):
-        return timedelta(hours=1)
+        return HOUR
+    if zone is None:
+        return HOUR
     began, ends = day_of(at, zone)
     return began + NEW_DAY - at if at < began + NEW_DAY else ends - at

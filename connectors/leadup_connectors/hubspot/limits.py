@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -77,7 +77,7 @@ class Limits:
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """``clock``: seconds that only ever grow. ``sleep``: waits so many of them."""
-        self.zone: tzinfo = UTC
+        self.zone: tzinfo | None = None
         """The account's, once it is known."""
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
@@ -155,7 +155,7 @@ class Limits:
     def budget(self) -> Budget | None:
         """What is left of the account's day; None: no answer has told it, or it is not known whose day that is."""
         with self._lock:
-            if self._left is None or not self._account:
+            if self._left is None or self.zone is None:
                 return None
             return Budget(account=self._account, limit=self._daily, left=self._left, zone=self.zone, told=self._told)
 

@@ -49,7 +49,7 @@ def status(ctx: click.Context, health: bool, as_json: bool) -> None:
         _count_provisional(app, connection, answer["audiences"])
         _say_whether_it_serves(app, answer["audiences"])
         answer["signal_health"] = [one.as_json() for one in _health(app, connection)]
-        answer["budgets"] = accounts(connection, to_us(now()))
+        answer["budgets"] = accounts(connection, app.settings.connections, to_us(now()))
         alert = connection.scalar(select(meta.c.value).where(meta.c.key == ALERT))
     inbox = [
         {"connection": name, "waiting": one.requests, "since": one.oldest and instant(to_us(one.oldest))}

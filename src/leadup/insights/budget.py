@@ -14,10 +14,12 @@ from leadup.kit import Budgeted, Destination
 from leadup.state.tables import outbox, targets
 
 
-def accounts(connection: Connection, at_us: int) -> list[dict[str, Any]]:
-    """What is left of each account's day, with the connections that share it."""
+def accounts(connection: Connection, names: Collection[str], at_us: int) -> list[dict[str, Any]]:
+    """What is left of each account's day, with those of these connections that share it."""
     found: dict[str, dict[str, Any]] = {}
     for name, day in days(connection).items():
+        if name not in names:  # it was in leadup.toml once
+            continue
         one = found.setdefault(day.account, {"account": day.account, "connections": [], **_day(day, at_us)})
         one["connections"].append(name)
     return list(found.values())

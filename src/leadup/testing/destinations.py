@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup.kit import Destination
+from leadup.kit import Budgeted, Destination
 from leadup.sandbox import Server
 from leadup.testing.scene import DONE, GRANTED, Scene, ids_of, joins, leaves
 from leadup.types import (
@@ -135,6 +135,25 @@ class _Laws:
             receipts = scene.deliver(remote, changes)
             assert {receipt.outcome for receipt in receipts} <= DONE
         assert sorted(scene.held()) == sorted(scene.expected(changes))
+
+    def test_a_budget_foretells_the_calls_and_goes_down_by_them(self, scene: Scene) -> None:
+        destination, log = scene.destination, scene.server.sandbox.weather.log
+        if not isinstance(destination, Budgeted):
+            return
+        assert 0 <= destination.reserve < 1
+        remote, changes = scene.ready()
+        before = destination.budget()
+        assert before is not None
+        log.clear()
+        scene.addressed()
+        assert len(log) == destination.look_ups(len(scene.contacts))
+        scene.deliver(remote, changes)
+        foretold = destination.calls(scene.target, {changes[0].verb: len(changes)})
+        assert len(log) == destination.look_ups(len(scene.contacts)) + foretold
+        after = destination.budget()
+        assert after is not None
+        assert (after.account, after.limit, after.left) == (before.account, before.limit, before.left - len(log))
+        assert after.told > before.told
 
     @pytest.mark.parametrize("weather", PASSING)
     def test_a_passing_fault_loses_and_doubles_nothing(self, scene: Scene, weather: str) -> None:
