@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,10 @@ segments:
   watched: {when: {all: [{did: video}, {did_not: asked}]}, activate: [hubspot], guard: {max_leave: 100%}}
 """
 NOON, NIGHT, MIDNIGHT = "2026-03-01T12:00:00Z", "2026-03-01T22:59:59Z", "2026-03-01T23:00:00Z"
-"""The account's zone is an hour ahead of UTC."""
+"""The end of the day in Berlin, and the second before it."""
 WATCHED = "leadup: watched"
 BECAUSE = "not enough of today's calls is left (10% of them are kept for the account's other apps); "
-BECAUSE += "goes on after 00:00 Etc/GMT-1"
+BECAUSE += "goes on after 00:00 Europe/Berlin"
 
 
 class Site:
@@ -38,7 +37,7 @@ class Site:
 
     def __init__(self, folder: Path, stack: ExitStack, daily: int, settings: str) -> None:
         self.now = parse_instant(NOON)
-        self.hubspot = HubSpotSandbox(daily=daily, clock=lambda: self.now, utc_offset=timedelta(hours=1))
+        self.hubspot = HubSpotSandbox(daily=daily, clock=lambda: self.now, time_zone="Europe/Berlin")
         hubspot = stack.enter_context(Server(self.hubspot))
         google = stack.enter_context(Server(load(find("google_ads").sandbox)()))
         self.installation = Installation(folder, hubspot, google, settings)
@@ -90,7 +89,7 @@ def test_what_does_not_fit_into_the_day_goes_after_midnight_in_the_zone_of_the_a
     assert f"hubspot: 12 changes wait until {MIDNIGHT}: {BECAUSE}" in done.stdout
     assert (site.hubspot.limits.left, len(site.hubspot.members(WATCHED))) == (2, 28)
 
-    assert "hubspot: 2 of 20 calls left today, resets 00:00 Etc/GMT-1\n" in site.cli("status", at=NOON).stdout
+    assert "hubspot: 2 of 20 calls left today, resets 00:00 Europe/Berlin\n" in site.cli("status", at=NOON).stdout
     status = site.json("status", at=NOON)
     assert status["budgets"] == [
         {
@@ -100,13 +99,13 @@ def test_what_does_not_fit_into_the_day_goes_after_midnight_in_the_zone_of_the_a
             "left": 2,
             "told": NOON,
             "resets": MIDNIGHT,
-            "zone": "Etc/GMT-1",
+            "zone": "Europe/Berlin",
         }
     ]
     assert status["audiences"][0]["reasons"] == [{"code": "daily_budget", "detail": BECAUSE, "rows": 12}]
     waiting = site.installation.cli("plan", now=NOON).stdout
     assert "hubspot: about 7 calls, 1 of them to find people; 2 of 20 are left today, and 2 are kept" in waiting
-    assert f"7 do not fit: leaves go first, the rest waits until {MIDNIGHT} (00:00 Etc/GMT-1)" in waiting
+    assert f"7 do not fit: leaves go first, the rest waits until {MIDNIGHT} (00:00 Europe/Berlin)" in waiting
     assert f"daily_budget {BECAUSE}" in waiting
     members = {site.hubspot.contact(one)["email"] for one in site.hubspot.members(WATCHED)}
     left_out = min({f"v{n}@example.com" for n in range(40)} - members)
