@@ -184,6 +184,10 @@ def programs(draw: st.DrawFn) -> p.Program:
         segments={name: draw(_segment(name, names[:n])) for n, name in enumerate(names)},
         lists={name: p.PeopleList(name=name, match=Kind.EMAIL) for name in LISTS},
         groups=tuple(p.Group(name=str(n), segments=group) for n, group in enumerate(groups)),
+        properties={
+            "ab": p.Property(name="ab", of="last", names=("a", "b")),
+            "cba": p.Property(name="cba", of="last_at", names=("c", "b", "a")),
+        },
     )
 
 

@@ -99,6 +99,16 @@ def score(program: Program, human: Human, name: str, at: int) -> float:
     return _Oracle(program, human, at, {}).score(name, at) if human.known_from <= at else 0.0
 
 
+def last(program: Program, human: Human, prop: str, at: int) -> tuple[int, int] | None:
+    """Return which of a property's patterns happened last, and when; of one instant the one named first."""
+    if human.known_from > at:
+        return None
+    me = _Oracle(program, human, at, {})
+    found = [(t, -place) for place, name in enumerate(program.properties[prop].names) for t in me.times(name)]
+    t, place = max(found, default=(EVER, 0))
+    return None if t == EVER else (-place, t)
+
+
 class _Oracle:
     def __init__(self, program: Program, human: Human, at: int, watermarks: Mapping[str, int], settle: int = 0) -> None:
         self.program, self.human, self.at, self.watermarks, self.settle = program, human, at, watermarks, settle

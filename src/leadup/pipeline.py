@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from leadup.delivery.book import Terms, all_targets, set_targets
+from leadup.delivery.judged import Judged
 from leadup.delivery.members import forget_segments, move
 from leadup.delivery.merge import merge
 from leadup.delivery.planning import Planned, plan_all
-from leadup.delivery.wants import Judged, want_all
+from leadup.delivery.wants import want_all
 from leadup.engine import listed
 from leadup.engine.concerned import mark, scopes
 from leadup.engine.derive import derive, drop, note_clicks, rederive
@@ -40,7 +42,7 @@ from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
 from leadup.rules.lists import Listing
-from leadup.rules.program import Program
+from leadup.rules.program import Program, Property
 from leadup.state import Store
 from leadup.state.store import chunks, upsert, upsert_plain
 from leadup.state.tables import (
@@ -370,7 +372,8 @@ class Pipeline:
             for name in self.program.scores
         }
         reasons = {(one.segment, one.person): one.reason for one in moved.moves}
-        result = Judged(persons=chosen, members=moved.members, reasons=reasons, scores=scores, fresh=fresh)
+        last = {prop.name: _last(prop, table) for prop in self.program.properties.values() if prop.patterns}
+        result = Judged(persons=chosen, members=moved.members, reasons=reasons, scores=scores, last=last, fresh=fresh)
         return table, result, moved.due
 
     def _remember(
@@ -414,6 +417,13 @@ class Pipeline:
         waiting = (outbox.c.state.in_(["pending", "sending"])) & (outbox.c.next_us <= to_us(now))
         with self.store.read() as connection:
             return connection.scalar(select(outbox.c.id).where(waiting).limit(1)) is not None
+
+
+def _last(prop: Property, table: pa.Table) -> dict[int, tuple[int, int]]:
+    """Of each person for whom any of a property's patterns happened, the place of the last one, and its instant."""
+    happened = table.filter(pc.greater_equal(table[f"last:{prop.name}"], 0))
+    columns = (happened[name].to_pylist() for name in ("person", f"last:{prop.name}", f"last_at:{prop.name}"))
+    return {person: (place, at_us) for person, place, at_us in zip(*columns, strict=True)}
 
 
 def is_live(connection: Connection, program: Program) -> bool:

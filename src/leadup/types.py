@@ -251,6 +251,17 @@ class Use(enum.StrEnum):
     PROPERTY = "property"
 
 
+class ValueKind(enum.StrEnum):
+    """What the values of a property are: enough to make one at a vendor."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    INSTANT = "instant"
+    """ISO 8601 with a zone, UTC, in milliseconds: ``2026-03-01T12:00:00.000Z``."""
+    CHOICES = "choices"
+    """A list of some of :attr:`Target.options`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One place at one connection that rules send to: an audience, a conversion action, a set of properties."""
@@ -261,8 +272,10 @@ class Target:
     """The segment's, conversion's or property's name in the rules."""
     remote_name: str
     """What it is called there; ``leadup: NAME`` unless the rules say otherwise."""
-    number: bool = False
-    """Of a property: its values are numbers (a score), not text (a tier)."""
+    values: ValueKind = ValueKind.TEXT
+    """Of a property: what its values are."""
+    options: tuple[str, ...] = ()
+    """Of a property of choices: all there are."""
 
     @property
     def key(self) -> str:
@@ -381,6 +394,9 @@ class Upsert(Change):
 
     verb: ClassVar[str] = "upsert"
     properties: Mapping[str, Json]
+    """Values by name, each as its :class:`ValueKind` says. None: what we wrote holds no longer and is to be cleared."""
+    ours: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    """Of a property to be cleared, all values that we ever sent: any other one is somebody else's, and stays."""
 
 
 class Outcome(enum.StrEnum):

@@ -22,6 +22,7 @@ from leadup.types import (
     Target,
     Upsert,
     Use,
+    ValueKind,
 )
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.destination import HubSpotDestination
@@ -32,7 +33,11 @@ from leadup_connectors.hubspot.settings import HubSpotSettings
 TOKEN = "pat-eu1-5ec7e7"
 AUDIENCE = Target(connection="hubspot", use=Use.AUDIENCE, name="hot", remote_name="leadup: hot")
 SCORE = Target(
-    connection="hubspot", use=Use.PROPERTY, name="leadup_score", remote_name="leadup: leadup_score", number=True
+    connection="hubspot",
+    use=Use.PROPERTY,
+    name="leadup_score",
+    remote_name="leadup: leadup_score",
+    values=ValueKind.NUMBER,
 )
 TIER = Target(connection="hubspot", use=Use.PROPERTY, name="leadup_tier", remote_name="leadup: leadup_tier")
 ADD, REMOVE, READ, UPDATE = "/memberships/add", "/memberships/remove", "/batch/read", "/batch/update"

@@ -1,4 +1,4 @@
-"""Scores and tiers as contact properties."""
+"""Scores, tiers, segments and instants as contact properties."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hubspot_account import APIS, SCORE, TIER, UPDATE, Stage, calls, connect, upsert
+from hubspot_account import APIS, READ, SCORE, TIER, UPDATE, Stage, calls, connect, upsert
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.sandbox import Server
-from leadup.types import Outcome
+from leadup.types import Json, Outcome, Upsert, ValueKind
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
@@ -37,6 +37,20 @@ def hubspot(server: Server) -> HubSpotSandbox:
     return server.sandbox
 
 
+SEGMENTS = replace(TIER, name="leadup_segments", values=ValueKind.CHOICES, options=("hot", "warm"))
+LAST_AT = replace(TIER, name="leadup_last_at", values=ValueKind.INSTANT)
+
+
+def clear(number: int, contact: str, **ours: list[Json]) -> Upsert:
+    """A change that takes back what leadup wrote: these values, so far."""
+    return replace(upsert(number, contact, **dict.fromkeys(ours)), ours=ours)
+
+
+def options(hubspot: HubSpotSandbox, name: str) -> list[tuple[str, str]]:
+    known = hubspot.contact_property(name)["options"]
+    return [(each["value"], each["label"]) for each in sorted(known, key=lambda each: each["displayOrder"])]
+
+
 def created(server: Stage) -> list[dict[str, Any]]:
     return [json.loads(r.body) for r in server.sandbox.weather.log if r.path == server.path(Call.CREATE_PROPERTY)]
 
@@ -48,6 +62,93 @@ def test_a_property_is_created_in_our_group(server: Server, target, kind: str, f
     assert (first.id, first.created, second.created) == (target.name, True, False)
     body = {"name": target.name, "label": target.remote_name, "groupName": "leadup", "type": kind, "fieldType": field}
     assert created(server) == [body]
+
+
+def test_an_instant_is_a_datetime_and_choices_are_boxes_to_tick(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    assert destination.prepare(LAST_AT).created
+    assert destination.prepare(SEGMENTS).created
+    kinds = [(body["type"], body["fieldType"]) for body in created(server)]
+    assert kinds == [("datetime", "date"), ("enumeration", "checkbox")]
+    assert options(hubspot, SEGMENTS.name) == [("hot", "hot"), ("warm", "warm")]
+
+
+def test_a_segment_more_is_a_box_more_and_no_box_is_ever_taken_away(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_property(SEGMENTS.name, "enumeration", options=["vip", "hot", "old"], field_type="checkbox")
+    destination = connect(server)
+    assert not destination.prepare(SEGMENTS).created
+    assert options(hubspot, SEGMENTS.name) == [(one, one) for one in ("vip", "hot", "old", "warm")]
+    destination.prepare(replace(SEGMENTS, options=("warm",)))
+    assert calls(server, SEGMENTS.name, "PATCH") == 1, "nothing was missing"
+
+
+def test_several_choices_and_instants_are_written(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    for target, value in ((SEGMENTS, ["hot", "warm"]), (LAST_AT, "2026-03-01T09:00:00.120Z")):
+        receipts = destination.deliver(destination.prepare(target), [upsert(1, ada, **{target.name: value})])
+        assert receipts[0].outcome is CONFIRMED
+    known = hubspot.contact(ada)
+    assert (known["leadup_segments"], known["leadup_last_at"]) == ("hot;warm", "2026-03-01T09:00:00.120Z")
+
+
+@pytest.mark.parametrize(
+    ("target", "ours", "stands"),
+    [
+        (TIER, ["cold", "warm"], "warm"),
+        (SEGMENTS, [["hot", "warm"]], "warm;hot"),
+        (LAST_AT, ["2026-03-01T09:00:00.000Z"], "1772355600000"),
+    ],
+)
+def test_what_is_ours_is_cleared_however_hubspot_spells_it(
+    server: Server, hubspot: HubSpotSandbox, target, ours, stands
+) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(target)
+    destination.deliver(remote, [upsert(1, ada, **{target.name: stands})])
+    assert destination.deliver(remote, [clear(1, ada, **{target.name: ours})])[0].outcome is CONFIRMED
+    assert not hubspot.contact(ada).get(target.name)
+
+
+def test_what_somebody_else_wrote_is_never_cleared(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, ben, eve = (hubspot.add_contact(f"{name}@example.com") for name in ("ada", "ben", "eve"))
+    gone = hubspot.add_contact("gone@example.com")
+    hubspot.delete_contact(gone)
+    destination = connect(server)
+    remote = destination.prepare(TIER)
+    destination.deliver(remote, [upsert(1, ada, leadup_tier="hot"), upsert(2, ben, leadup_tier="called us")])
+    writes = calls(server, UPDATE)
+    receipts = destination.deliver(
+        remote, [clear(n, one, leadup_tier=["hot"]) for n, one in enumerate((ada, ben, eve))]
+    )
+    assert [(each.outcome, each.code) for each in receipts] == [
+        (CONFIRMED, ""),
+        (Outcome.ALREADY, "not_ours"),
+        (Outcome.ALREADY, ""),
+    ]
+    assert hubspot.contact(ben)["leadup_tier"] == "called us"
+    assert (hubspot.contact(ada).get("leadup_tier") or None, calls(server, UPDATE)) == (None, writes + 1)
+    assert destination.deliver(remote, [clear(4, gone, leadup_tier=["hot"])])[0].code == "contact_missing"
+
+
+def test_a_value_that_follows_in_the_same_batch_is_written_and_not_looked_at(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(TIER)
+    reads = calls(server, READ)
+    destination.deliver(remote, [clear(1, ada, leadup_tier=["hot"]), upsert(2, ada, leadup_tier="warm")])
+    assert (hubspot.contact(ada)["leadup_tier"], calls(server, READ)) == ("warm", reads)
+
+
+def test_to_clear_a_hundred_is_one_look_and_one_write(server: Server, hubspot: HubSpotSandbox) -> None:
+    contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(100)]
+    destination = connect(server)
+    remote = destination.prepare(TIER)
+    destination.deliver(remote, [upsert(n, one, leadup_tier="hot") for n, one in enumerate(contacts)])
+    before = calls(server)
+    destination.deliver(remote, [clear(n, one, leadup_tier=["hot"]) for n, one in enumerate(contacts)])
+    assert calls(server) == before + 2
+    assert not any(hubspot.contact(one).get("leadup_tier") for one in contacts)
 
 
 def test_trap_a_group_or_property_made_meanwhile_is_a_409(server: Server, hubspot: HubSpotSandbox) -> None:
@@ -71,6 +172,13 @@ def test_a_property_made_by_people_is_used(server: Server, hubspot: HubSpotSandb
         (TIER, {"kind": "number"}, "is of type number; the rules write text"),
         (SCORE, {"kind": "enumeration"}, "is of type enumeration; the rules write numbers"),
         (SCORE, {"kind": "number", "read_only": True}, "is read-only"),
+        (SEGMENTS, {"kind": "string"}, "is of type string; the rules write several choices"),
+        (
+            SEGMENTS,
+            {"kind": "enumeration", "options": ["hot"], "field_type": "select"},
+            "is shown as select, which takes one choice",
+        ),
+        (LAST_AT, {"kind": "date"}, "is of type date; the rules write instants"),
     ],
 )
 def test_a_property_that_does_not_fit_needs_a_human(
@@ -96,8 +204,8 @@ def test_trap_all_values_go_as_text(server: Server, hubspot: HubSpotSandbox) -> 
         contact = hubspot.add_contact(f"{text}@example.com")
         assert destination.deliver(remote, [upsert(1, contact, leadup_tier=value)])[0].outcome is CONFIRMED
         assert hubspot.contact(contact)["leadup_tier"] == text
-    destination.deliver(remote, [upsert(1, contact, leadup_tier=None)])
-    assert hubspot.contact(contact)["leadup_tier"] == ""
+    destination.deliver(remote, [clear(1, contact, leadup_tier=["x"])])
+    assert not hubspot.contact(contact).get("leadup_tier")
 
 
 def test_a_batch_has_one_receipt_per_change_and_the_last_value_counts(server: Server, hubspot: HubSpotSandbox) -> None:

@@ -211,7 +211,10 @@ class Vendor:
                 self.conversions.setdefault(change.transaction_id, []).append(stated)
             case Upsert():
                 for each in ids:
-                    self.properties[each].update(change.properties)
+                    there = self.properties[each]
+                    for name, value in change.properties.items():
+                        if value is not None or there.get(name) in change.ours[name]:
+                            there[name] = value
         return Outcome.CONFIRMED
 
 

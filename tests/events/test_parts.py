@@ -64,7 +64,6 @@ def terms() -> Terms:
         click_ids=frozenset({"gclid"}),
         max_age_us=None,
         max_leave=1.0,
-        number=False,
     )
 
 

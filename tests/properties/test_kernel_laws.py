@@ -16,7 +16,7 @@ import histories as h
 import oracle
 from leadup.engine.kernel import judge
 from leadup.rules.program import Program
-from leadup.types import NEVER
+from leadup.types import EVER, NEVER
 
 exactly = settings(
     derandomize=True,
@@ -38,6 +38,9 @@ def test_the_kernel_says_what_the_oracle_says(
         for name in program.scores:
             score = oracle.score(program, human, name, at)
             assert row[f"score:{name}"] == pytest.approx(score, rel=1e-12, abs=1e-12), (name, human)
+        for name in program.properties:
+            last = oracle.last(program, human, name, at)
+            assert (row[f"last:{name}"], row[f"last_at:{name}"]) == (last or (-1, EVER)), (name, human)
 
 
 @settings(exactly, max_examples=100)
@@ -66,6 +69,11 @@ def test_nothing_changes_before_until_and_below_waits(
             was, now = (np.searchsorted(tiers, rows[f"score:{name}"], side="right") for rows in (before, after))
             changed = (before[f"until_score:{name}"] > instant) & (was != now)
             assert not changed.any(), (name, instant, people[int(changed.argmax())])
+        for name in program.properties:
+            stands = before[f"until_last:{name}"] > instant
+            for kind in ("last", "last_at"):
+                changed = stands & (before[f"{kind}:{name}"] != after[f"{kind}:{name}"])
+                assert not changed.any(), (kind, name, instant, people[int(changed.argmax())])
 
 
 @pytest.mark.parametrize("operator", h.LEAVES)

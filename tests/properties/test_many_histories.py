@@ -26,7 +26,7 @@ import lives as lv
 import oracle
 from leadup.engine.kernel import judge
 from leadup.rules.program import Program
-from leadup.types import NEVER
+from leadup.types import EVER, NEVER
 
 ENOUGH = 20_000
 """Lives that `make test` follows, at least."""
@@ -135,7 +135,10 @@ def verdicts(program: Program) -> dict[str, str]:
     of_segments = {
         f"{kind}:{name}": f"until:{name}" for name in program.segments for kind in ("when", "excluded", "in")
     }
-    return of_segments | {f"tier:{name}": f"until_score:{name}" for name in program.scores}
+    of_properties = {
+        f"{kind}:{name}": f"until_last:{name}" for name in program.properties for kind in ("last", "last_at")
+    }
+    return of_segments | of_properties | {f"tier:{name}": f"until_score:{name}" for name in program.scores}
 
 
 def says_what_the_oracle_says(tick: lv.Tick, lives: Sequence[lv.Life], number: int, full: Columns) -> None:
@@ -147,6 +150,10 @@ def says_what_the_oracle_says(tick: lv.Tick, lives: Sequence[lv.Life], number: i
         for name in tick.program.scores:
             mine, score = float(full[f"score:{name}"][row]), oracle.score(tick.program, human, name, tick.at)
             assert abs(mine - score) <= 1e-12 * max(1, abs(score)), f"{name} of {life.number} at tick {number}: {score}"
+        for name in tick.program.properties:
+            told = int(full[f"last:{name}"][row]), int(full[f"last_at:{name}"][row])
+            last = oracle.last(tick.program, human, name, tick.at) or (-1, EVER)
+            assert told == last, f"{name} of {life.number} at tick {number}: {last}"
 
 
 def stands_until(tick: lv.Tick, tables: Tables, lives: Sequence[lv.Life], full: Columns, random: Random) -> None:

@@ -164,6 +164,18 @@ MISTAKES = {
         "verdicts.waits + (settle - self._settle)",
         "verdicts.waits + 2 * (settle - self._settle)",
     ),
+    "dropped tie-break: of two that happened last at one instant the one named last is told": (
+        "",
+        kernel,
+        "later = done.latest(1) > at",
+        "later = done.latest(1) >= at",
+    ),
+    "too late: what is dated ahead is not waited for by what tells of the last": (
+        "",
+        kernel,
+        "until = until if done.wake is None else np.minimum(until, done.wake)",
+        "pass",
+    ),
     "wrong edge: stay_at_least keeps an instant longer": ("", membership, "(ends > at)", "(ends >= at)"),
     "lost condition: stay_at_least keeps the excluded": (
         "",

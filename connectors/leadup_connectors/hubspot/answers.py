@@ -126,8 +126,12 @@ class PropertyInfo:
 
     name: str
     type: str
+    field: str
+    """How it is shown: text, checkbox, select…"""
     unique: bool
     read_only: bool
+    options: tuple[Mapping[str, Any], ...]
+    """As HubSpot gave them: what is left out of a change of them would be lost."""
 
     @classmethod
     def read(cls, answer: Any) -> PropertyInfo:
@@ -135,7 +139,9 @@ class PropertyInfo:
         with reading("look at a property"):
             metadata = answer.get("modificationMetadata") or {}
             unique, read_only = answer.get("hasUniqueValue"), metadata.get("readOnlyValue")
-            return cls(str(answer["name"]), str(answer["type"]), bool(unique), bool(read_only))
+            options = tuple({**option, "value": str(option["value"])} for option in answer.get("options") or ())
+            kind, field_type = str(answer["type"]), str(answer.get("fieldType"))
+            return cls(str(answer["name"]), kind, field_type, bool(unique), bool(read_only), options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,38 @@
-"""Scores and tiers as contact properties, in a group of ours."""
+"""Scores, tiers, segments and what was done last as contact properties, in a group of ours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from leadup.errors import NeedsHuman
-from leadup.types import Change, Json, Receipt, RemoteTarget, Target, Upsert
-from leadup_connectors.hubspot.answers import HubSpotRefused, PropertyInfo
+from leadup.types import Change, Json, Outcome, Receipt, RemoteTarget, Target, Upsert, ValueKind
+from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
-from leadup_connectors.hubspot.receipts import CONFIRMED, LATER, contacts_of, gone, rejected, unanswered
+from leadup_connectors.hubspot.receipts import ALREADY, CONFIRMED, LATER, contacts_of, gone, rejected, unanswered
 
 GROUP: Final = "leadup"
-FITTING: Final = {True: {"number", "string"}, False: {"string", "enumeration"}}
-"""Types of an existing property that take a number, or a text."""
+FITTING: Final[Mapping[ValueKind, Collection[str]]] = {
+    ValueKind.NUMBER: {"number", "string"},
+    ValueKind.TEXT: {"string", "enumeration"},
+    ValueKind.INSTANT: {"datetime", "string"},
+    ValueKind.CHOICES: {"enumeration"},
+}
+"""Types of an existing property that take such values."""
+_WORDS: Final[Mapping[ValueKind, str]] = {
+    ValueKind.NUMBER: "numbers",
+    ValueKind.TEXT: "text",
+    ValueKind.INSTANT: "instants",
+    ValueKind.CHOICES: "several choices",
+}
+_LEFT: Final = Receipt(
+    outcome=Outcome.ALREADY, code="not_ours", detail="Somebody else has written another value there; it is left."
+)
 
 
 class ContactProperties:
@@ -26,40 +42,40 @@ class ContactProperties:
         self._client = client
 
     def prepare(self, target: Target) -> RemoteTarget:
-        """Find the property, or create it in a group of ours."""
-        name = target.name
-        found, created = self._client.properties.find(name), False
+        """Find the property, or create it in a group of ours. Choices that it has not are added; none is taken away."""
+        found, created = self._client.properties.find(target.name), False
         if found is None:
             self._client.properties.ensure_group(GROUP, GROUP)
             try:
-                label = target.remote_name
-                found = self._client.properties.create(name, label=label, group=GROUP, number=target.number)
+                found = self._client.properties.create(
+                    target.name, label=target.remote_name, group=GROUP, values=target.values, options=target.options
+                )
                 created = True
             except HubSpotRefused as refused:
-                found = self._client.properties.find(name) if refused.status == 409 else None
+                found = self._client.properties.find(target.name) if refused.status == 409 else None
                 if found is None:
                     raise
         if fault := unfit(found, target):
-            raise NeedsHuman(f"HubSpot's contact property {name!r} {fault[0]}.", todo=fault[1])
+            raise NeedsHuman(f"HubSpot's contact property {target.name!r} {fault[0]}.", todo=fault[1])
+        if set(target.options) - {option["value"] for option in found.options}:
+            self._client.properties.add_options(found, target.options)
         return RemoteTarget(id=found.name, name=target.remote_name, created=created)
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Mapping[str, Receipt]:
         """Return a receipt per contact. Where changes of one batch meet in a contact, the last value counts."""
-        rows: dict[str, dict[str, str]] = {}
+        rows: dict[str, _Row] = {}
         for change in batch:
             if isinstance(change, Upsert):
-                values = {name: _text(value) for name, value in change.properties.items()}
                 for contact in contacts_of(change):
-                    rows.setdefault(contact, {}).update(values)
+                    rows.setdefault(contact, _Row()).take(change)
+        receipts = self._spare({contact: row for contact, row in rows.items() if row.clears})
+        to_write = {contact: row.values for contact, row in rows.items() if contact not in receipts}
 
-        def still_there() -> None:
-            for name in sorted({name for values in rows.values() for name in values}):
-                if self._client.properties.find(name) is None:
-                    raise gone(f"contact property {name!r}", "restore it in HubSpot, or let leadup create it again")
+        def write(contacts: Sequence[str]) -> Batch:
+            return self._client.contacts.update({contact: to_write[contact] for contact in contacts})
 
-        receipts: dict[str, Receipt] = {}
-        for part in parts(rows, BATCH):
-            sent = sift(part, lambda ids: self._client.contacts.update({i: rows[i] for i in ids}), still_there)
+        for part in parts(to_write, BATCH):
+            sent = sift(part, write, lambda: self._still_there(to_write.values()))
             receipts |= unanswered(sent)
             for asked, answer in sent.answers:
                 for contact in asked:
@@ -70,24 +86,103 @@ class ContactProperties:
                         receipts[contact] = CONFIRMED
         return receipts
 
+    def _still_there(self, rows: Iterable[Mapping[str, str]]) -> None:
+        for name in sorted({name for values in rows for name in values}):
+            if self._client.properties.find(name) is None:
+                raise gone(f"contact property {name!r}", "restore it in HubSpot, or let leadup create it again")
+
+    def _spare(self, rows: Mapping[str, _Row]) -> dict[str, Receipt]:
+        """Look at what is to be cleared: what somebody else wrote stays. Return receipts of contacts that are done."""
+        receipts: dict[str, Receipt] = {}
+        names = sorted({name for row in rows.values() for name in row.clears})
+        for part in parts(rows, BATCH):
+            sent = sift(
+                part,
+                lambda contacts: self._client.contacts.read_records(contacts, names),
+                lambda: self._still_there(row.values for row in rows.values()),
+            )
+            receipts |= unanswered(sent)
+            for _, answer in sent.answers:
+                for contact in answer.records.keys() & rows.keys():
+                    said = rows[contact].spare(answer.records[contact])
+                    if not rows[contact].values:
+                        receipts[contact] = said
+        return receipts
+
+
+@dataclass(slots=True)
+class _Row:
+    """What is to be written to one contact."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    clears: dict[str, list[str]] = field(default_factory=dict)
+    """Of the properties to be cleared, what of ours may stand there."""
+
+    def take(self, change: Upsert) -> None:
+        for name, value in change.properties.items():
+            self.values[name] = text(value)
+            self.clears.pop(name, None)
+            if value is None:
+                self.clears[name] = [text(one) for one in change.ours.get(name, ())]
+
+    def spare(self, there: Mapping[str, str | None]) -> Receipt:
+        """Leave out what is empty already, or not ours; say which it was."""
+        said = ALREADY
+        for name, ours in self.clears.items():
+            stands = there.get(name) or ""
+            if stands and not any(_same(stands, one) for one in ours):
+                said = _LEFT
+            elif stands:
+                continue
+            del self.values[name]
+        return said
+
 
 def unfit(found: PropertyInfo, target: Target) -> tuple[str, str] | None:
     """Why a contact property does not take a target's values, and what to do about it; None: it does."""
-    if not found.read_only and found.type in FITTING[target.number]:
+    kind, several = f"of type {found.type}", target.values is ValueKind.CHOICES
+    if several and found.type == "enumeration" and found.field != "checkbox":
+        kind = f"shown as {found.field}, which takes one choice"
+    elif not found.read_only and found.type in FITTING[target.values]:
         return None
-    what = "read-only" if found.read_only else f"of type {found.type}"
+    as_text = ", or write `as: text` there" if several and found.type == "string" else ""
     return (
-        f"is {what}; the rules write {'numbers' if target.number else 'text'} to it",
-        "give the property another name in the rules, or delete the one in HubSpot",
+        f"is {'read-only' if found.read_only else kind}; the rules write {_WORDS[target.values]} to it",
+        f"give the property another name in the rules{as_text}, or delete the one in HubSpot",
     )
 
 
-def _text(value: Json) -> str:
-    """Return a property value as HubSpot takes it, always text: numbers without exponent, "" to clear."""
+def text(value: Json) -> str:
+    """Return a property value as HubSpot takes it, always text.
+
+    Numbers have no exponent, choices are separated by semicolons, instants are ISO 8601 in UTC, and "" clears (source:
+    CRM API, "Properties").
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return format(Decimal(repr(value)).normalize(), "f")
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return ";".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _same(stands: str, ours: str) -> bool:
+    """Whether two values are one: HubSpot keeps no order of choices, and tells instants in its own way."""
+    if stands == ours or sorted(stands.split(";")) == sorted(ours.split(";")):
+        return True
+    at = _instant(stands)
+    return at is not None and at == _instant(ours)
+
+
+def _instant(value: str) -> datetime | None:
+    """Read ISO 8601, or milliseconds since 1970."""
+    try:
+        if value.isdecimal():
+            return datetime.fromtimestamp(int(value) / 1000, UTC)
+        at = datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return at if at.tzinfo else None

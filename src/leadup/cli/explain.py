@@ -76,6 +76,9 @@ def _show(answer: dict[str, Any]) -> None:
         out.print(f"score {name}: {score}")
     for name, segment in answer["segments"].items():
         _show_segment(name, segment)
+    for one in answer["properties"]:
+        stands = "nothing stands there" if one["stands"] in (None, []) else f"{_told(one['stands'])} stands there"
+        out.print(f"\nproperty {one['target']}: {stands} ({one['sure']}); {one['why']}", markup=False)
     for one in answer["conversions"]:
         out.print(f"\n[bold]conversion {one['conversion']}[/] at {one['at']}, transaction {one['transaction_id']}")
         if episode := one["episode"]:
@@ -87,6 +90,10 @@ def _show(answer: dict[str, Any]) -> None:
     for line in answer["ledger"]:
         tail = " ".join(part for part in (line["code"], line["detail"]) if part)
         out.print(f"  {line['at']}  {line['target']}  {line['verb']} {line['what']}  {tail}")
+
+
+def _told(value: Any) -> str:
+    return ";".join(value) if isinstance(value, list) else str(value)
 
 
 def _standing(stands: dict[str, Any] | None) -> str:

@@ -125,7 +125,7 @@ def _what(one: dict[str, Any]) -> str:
     if "joins" in one:
         said = [(one["joins"], f"{one['joins']} join"), (one["leaves"], f"{one['leaves']} leave")]
     elif "written" in one:
-        said = [(one["written"], f"{one['written']} values written")]
+        said = [(one["written"], f"{one['written']} values written"), (one["cleared"], f"{one['cleared']} cleared")]
     else:
         fresh, again, stopped = one["reported"], one["restated"], one["no_longer_reported"]
         said = [

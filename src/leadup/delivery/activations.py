@@ -44,7 +44,8 @@ def activations(
             use=use,
             name=name,
             remote_name=activation.name or f"leadup: {name}",
-            number=asked.number,
+            values=asked.values,
+            options=asked.options,
         )
         twin = next((t for t in found if (t.connection, t.use, t.remote_name) == (*place, target.remote_name)), None)
         if twin is not None:
@@ -76,7 +77,7 @@ def activations(
             add(Use.CONVERSION, conversion.name, activation, Terms())
     for prop in program.properties.values():
         for activation in prop.activate:
-            add(Use.PROPERTY, prop.name, activation, Terms(number=not prop.tier))
+            add(Use.PROPERTY, prop.name, activation, Terms(values=prop.values, options=prop.options))
     return found
 
 

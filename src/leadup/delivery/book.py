@@ -27,7 +27,7 @@ from leadup.membership import Audience
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, standings, targets
-from leadup.types import NEVER, Consent, Json, Kind, Purpose, Target, Use
+from leadup.types import NEVER, Consent, Json, Kind, Purpose, Target, Use, ValueKind
 
 LIVE = ("held", "pending", "sending")
 WAITING = ("held", "pending")
@@ -73,8 +73,10 @@ class Terms:
     max_leave: float = 1.0
     min_size: int = 0
     """Of an audience: nobody is sent before so many people could be."""
-    number: bool = False
-    """Of a property: a number, not text."""
+    values: ValueKind = ValueKind.TEXT
+    """Of a property: what its values are."""
+    options: tuple[str, ...] = ()
+    """Of a property of choices: all there are."""
     holdout: str | None = None
     """Of an audience: who never gets there, by the holdout's name."""
 
@@ -91,7 +93,8 @@ class Terms:
         """The form that is stored."""
         values = {name: getattr(self, name) for name in self.__slots__}
         plain = {name: sorted(v) if isinstance(v, frozenset) else v for name, v in values.items()}
-        return {**plain, "rates": {currency: str(rate) for currency, rate in sorted(self.rates.items())}}
+        rates = {currency: str(rate) for currency, rate in sorted(self.rates.items())}
+        return {**plain, "rates": rates, "values": str(self.values), "options": list(self.options)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Terms:
@@ -108,7 +111,8 @@ class Terms:
             rates={currency: Decimal(rate) for currency, rate in values.get("rates", {}).items()},
             max_leave=values["max_leave"],
             min_size=values["min_size"],
-            number=values["number"],
+            values=ValueKind(values.get("values") or (ValueKind.NUMBER if values.get("number") else ValueKind.TEXT)),
+            options=tuple(values.get("options", ())),
             holdout=values["holdout"],
         )
 
@@ -140,7 +144,8 @@ def all_targets(connection: Connection) -> list[TargetRow]:
             use=Use(row.use),
             name=row.name,
             remote_name=row.remote_name,
-            number=terms.number,
+            values=terms.values,
+            options=terms.options,
         )
         found.append(
             TargetRow(

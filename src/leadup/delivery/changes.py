@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,12 +12,13 @@ from sqlalchemy import Connection, select
 from leadup.delivery.book import TargetRow
 from leadup.delivery.states import Row
 from leadup.state.store import chunks
-from leadup.state.tables import conversions
+from leadup.state.tables import conversions, outbox
 from leadup.types import (
     Address,
     Change,
     Convert,
     Join,
+    Json,
     Leave,
     Money,
     Purpose,
@@ -31,27 +33,50 @@ from leadup.types import (
 def changes(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> list[Change]:
     """One change per row, in order; of a conversion with the time and click ids of the event that opened it."""
     details: dict[str, Any] = {}
+    if target.target.use is Use.PROPERTY:
+        return _upserts(connection, target, rows)
     if target.target.use is Use.CONVERSION:
         for part in chunks([row["subject"] for row in rows]):
             query = select(conversions).where(conversions.c.transaction_id.in_(part))
             details |= {row["transaction_id"]: row for row in connection.execute(query).mappings()}
-    return [_change(target, row, details.get(row["subject"])) for row in rows]
+    return [_change(row, details.get(row["subject"])) for row in rows]
 
 
-def _change(target: TargetRow, row: Row, conversion: Any) -> Change:
-    common: dict[str, Any] = {
+def _upserts(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> list[Change]:
+    """Values to write. To clear one, a destination is told what of ours may stand there."""
+    name = target.target.name
+    sent: dict[int, list[Json]] = defaultdict(list)
+    for part in chunks(sorted({row["person"] for row in rows if row["want"]["v"] is None})):
+        ours = (outbox.c.target == target.id) & outbox.c.person.in_(part) & outbox.c.sent_us.is_not(None)
+        for person, want in connection.execute(select(outbox.c.person, outbox.c.want).where(ours)):
+            if want["v"] is not None and want["v"] not in sent[person]:
+                sent[person].append(want["v"])
+    return [
+        Upsert(
+            **_common(row),
+            properties={name: row["want"]["v"]},
+            ours={name: sent[row["person"]]} if row["want"]["v"] is None else {},
+        )
+        for row in rows
+    ]
+
+
+def _common(row: Row) -> dict[str, Any]:
+    return {
         "key": row["key"],
         "person": row["person"],
         "to": Address(tuple(RemoteId(kind, value) for kind, value in row["remote"] or [])),
         "consent": {Purpose(name): granted for name, granted in (row["consent"] or {}).items()},
     }
+
+
+def _change(row: Row, conversion: Any) -> Change:
+    common = _common(row)
     match row["verb"]:
         case "join":
             return Join(**common)
         case "leave":
             return Leave(**common)
-        case "upsert":
-            return Upsert(**common, properties={target.target.name: row["want"]["v"]})
     amount = row["want"]
     common |= {
         "transaction_id": row["subject"],

@@ -61,7 +61,12 @@ def _pass_on(connection: Connection, target: TargetRow, row: Row, stays: int, no
     here = and_(standings.c.target == target.id, standings.c.subject == subject)
     found = connection.execute(select(standings).where(here)).mappings().first()
     mine = dict(found) if found else None
-    after = {**(mine or row), "subject": subject, "person": stays, **(_together(mine, row) if mine else {})}
+    after = {
+        **(mine or row),
+        "subject": subject,
+        "person": stays,
+        **(_together(mine, row, target.target.use) if mine else {}),
+    }
     after["open"] = plan.verb(target.target.use, as_row(after, now_us)) is not None
     connection.execute(
         delete(standings).where(standings.c.target == target.id, standings.c.subject.in_([gone, subject]))
@@ -71,14 +76,17 @@ def _pass_on(connection: Connection, target: TargetRow, row: Row, stays: int, no
     hold(connection, target.id, {gone: (pairs(row["remote"]), set()), subject: (before, pairs(after["remote"]))})
 
 
-def _together(mine: Row, other: Row) -> Row:
+def _together(mine: Row, other: Row, use: Use) -> Row:
     """What stands for both. Of two who may be there, one who surely is counts.
 
-    When neither is sure, nothing is taken for granted: who is wanted joins again, and who is not leaves.
+    When neither is sure, nothing is taken for granted: who is wanted joins again, and who is not leaves. Nor is it when
+    two values of a property stand: they may stand at two contacts of the one person.
     """
     known = {"number": max(mine["number"], other["number"])}
     there = [one for one in (mine, other) if one["standing"] != Standing.ABSENT]
     sure = [one for one in there if one["standing"] == Standing.PRESENT]
+    if use is Use.PROPERTY and len(there) == 2 and mine["stands"] != other["stands"]:
+        sure = []
     if len(there) < 2 or sure:
         [chosen, *_] = sure or there or [mine]
         known |= {name: chosen[name] for name in ("standing", "stands", "sent")}

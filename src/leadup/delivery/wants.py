@@ -6,49 +6,26 @@ Works inside the tick's transaction: reads identifiers and consent, asks the pur
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from leadup.delivery import properties
 from leadup.delivery.book import TargetRow, Want, set_wants
 from leadup.delivery.folding import fold
 from leadup.delivery.holdouts import draw
+from leadup.delivery.judged import Judged
 from leadup.delivery.ladders import lapses
 from leadup.delivery.reports import reports
 from leadup.identity import people
 from leadup.identity.bulk import among
 from leadup.membership import Wanted, held_out, wanted
 from leadup.plan import Standing
-from leadup.rules.program import Program, Property
+from leadup.rules.program import Program
 from leadup.state.tables import standings
-from leadup.types import NEVER, Consent, Identifier, Json, Use
-
-DAY_US = 86_400_000_000
-
-
-@dataclass(slots=True, kw_only=True)
-class Judged:
-    """What the tick knows of the persons it judged."""
-
-    persons: Sequence[int]
-    members: Mapping[str, Collection[int]]
-    """By segment."""
-    reasons: Mapping[tuple[str, int], str]
-    """Why somebody entered or left a segment just now, by segment and person."""
-    scores: Mapping[str, Mapping[int, float]]
-    """By score, by person."""
-    fresh: Collection[int]
-    """Persons about whom something is new, as against those whose time had come."""
-    again: dict[int, int] = field(default_factory=dict)
-    """Filled here: persons who are due again, and when: a decaying property, the end of an episode, a young click."""
-
-    def look_again(self, person: int, at_us: int) -> None:
-        """Have a person judged at this instant, if not before."""
-        self.again[person] = min(self.again.get(person, NEVER), at_us)
+from leadup.types import NEVER, Consent, Identifier, Use
 
 
 def want_all(
@@ -66,10 +43,10 @@ def want_all(
     of_person = _standings(connection, [target.id for target in targets], map(str, judged.persons))
     concerned = {person for occurred in happened.values() for person, _ in occurred}
     for target in targets:
-        concerned |= _concerned(program, target, judged, of_person.get(target.id, {}))
+        concerned |= _concerned(connection, program, target, judged, of_person.get(target.id, {}))
     who = people.identifiers_of(connection, concerned)
     consent = people.consent_together(connection, concerned)
-    for target in targets:
+    for target in sorted(targets, key=lambda target: _turn(program, target)):
         name, standing = target.target.name, of_person.get(target.id, {})
         match target.target.use:
             case Use.AUDIENCE:
@@ -77,11 +54,13 @@ def want_all(
                 holdout = program.segments[name].holdout if target.active else None
                 if holdout is not None:
                     able = [person for person, answer in answers.items() if answer.basis is not None]
-                    held = draw(connection, holdout, able, _sent(targets, of_person, holdout.name), at_us)
+                    held = draw(connection, holdout, able, _sent(program, targets, of_person, holdout.name), at_us)
                     answers |= dict.fromkeys(held, held_out(holdout.name))
                 wants = _audience(name, judged, answers)
             case Use.PROPERTY if target.active:
-                wants = _property(program, target, judged, standing, who, consent, at_us)
+                drawn = {of.name for of in properties.holdouts_of(program, program.properties[name])}
+                sent = {one: _sent(program, targets, of_person, one) for one in drawn}
+                wants = properties.wants(connection, program, target, judged, standing, who, consent, sent, at_us)
             case Use.CONVERSION if target.active:
                 ladder = program.conversions[name].ladder
                 cap = ladder.cap if ladder else None
@@ -95,8 +74,19 @@ def want_all(
         set_wants(connection, target, wants, at_us, known)
 
 
+def _turn(program: Program, target: TargetRow) -> int:
+    """Where lots are drawn comes before where they are told."""
+    if target.target.use is not Use.PROPERTY or not target.active:
+        return 0
+    return 1 if program.properties[target.target.name].of == "segments" else 2
+
+
 def _concerned(
-    program: Program, target: TargetRow, judged: Judged, standing: Mapping[str, Mapping[str, Any]]
+    connection: Connection,
+    program: Program,
+    target: TargetRow,
+    judged: Judged,
+    standing: Mapping[str, Mapping[str, Any]],
 ) -> set[int]:
     """Who of those judged stands at a target, or did, or might now; conversions are another matter."""
     use, name = target.target.use, target.target.name
@@ -104,8 +94,7 @@ def _concerned(
     if target.active and use is Use.AUDIENCE:
         found |= set(judged.members.get(name, ()))
     if target.active and use is Use.PROPERTY:
-        prop = program.properties[name]
-        found |= {p for p, score in judged.scores[prop.score].items() if _value(program, prop, score)}
+        found |= properties.concerned(connection, program, program.properties[name], judged)
     return found
 
 
@@ -132,10 +121,20 @@ def _answers(
 
 
 def _sent(
-    targets: Sequence[TargetRow], of_person: Mapping[int, Mapping[str, Mapping[str, Any]]], name: str
+    program: Program,
+    targets: Sequence[TargetRow],
+    of_person: Mapping[int, Mapping[str, Mapping[str, Any]]],
+    name: str,
 ) -> set[int]:
-    """Who, of those judged, was ever sent to an audience of a holdout."""
-    return {
+    """Who, of those judged, was ever sent to an audience of a holdout, or is marked as in one of its segments."""
+    marked = set[int]().union(
+        *(
+            properties.marked(program, program.properties[target.target.name], name, of_person.get(target.id, {}))
+            for target in targets
+            if target.target.use is Use.PROPERTY and target.active
+        )
+    )
+    return marked | {
         int(subject)
         for target in targets
         if target.target.use is Use.AUDIENCE and target.terms.holdout == name
@@ -151,61 +150,6 @@ def _audience(name: str, judged: Judged, answers: Mapping[int, Wanted]) -> list[
         moved = (person in members) == (answer.basis is not None)
         wants.append(Want(str(person), person, answer.basis, reason if moved else answer.reason, answer.urgent))
     return wants
-
-
-# ---------------------------------------------------------------- properties
-
-
-def _property(
-    program: Program,
-    target: TargetRow,
-    judged: Judged,
-    standing: Mapping[str, Mapping[str, Any]],
-    who: Mapping[int, Sequence[Identifier]],
-    consent: Mapping[int, Consent],
-    at_us: int,
-) -> list[Want]:
-    prop = program.properties[target.target.name]
-    tiers = program.scores[prop.score].tiers
-    wants = []
-    for person, score in judged.scores[prop.score].items():
-        before = standing.get(str(person))
-        value = _value(program, prop, score)
-        if before is None and not value:
-            continue
-        if not any(i.kind in target.terms.needs for i in who.get(person, ())):
-            continue
-        allowed = target.terms.permit(consent.get(person, {}))
-        if not allowed.granted:
-            if before is not None:
-                wants.append(Want(str(person), person, None, allowed.because))
-            continue
-        known: Any = before["want"] if before else None
-        decayed = not prop.tier and person not in judged.fresh
-        stays = known is not None and _stays(known, value, score, tiers, at_us, decayed=decayed)
-        if not stays:
-            wants.append(Want(str(person), person, {"v": value, "us": at_us}, f"{prop.score} is {score:.1f}"))
-        if not prop.tier and value:
-            # A value that a day has not changed is looked at again a day later: the next look always lies ahead.
-            again = (known["us"] if known is not None and stays else at_us) + DAY_US
-            judged.look_again(person, again if again > at_us else at_us + DAY_US)
-    return wants
-
-
-def _stays(
-    known: Any, value: Json, score: float, tiers: Sequence[tuple[str, float]], at_us: int, *, decayed: bool
-) -> bool:
-    """Whether what was written last stays: nothing changed, or nothing but decay, within a day and within a tier."""
-    early = decayed and at_us - known["us"] < DAY_US
-    return bool(known["v"] == value or (early and _tier(tiers, score) == _tier(tiers, float(known["v"]))))
-
-
-def _value(program: Program, prop: Property, score: float) -> Json:
-    return _tier(program.scores[prop.score].tiers, score) if prop.tier else math.floor(score)
-
-
-def _tier(tiers: Sequence[tuple[str, float]], score: float) -> str:
-    return next((name for name, threshold in reversed(tiers) if score >= threshold), "")
 
 
 def _standings(

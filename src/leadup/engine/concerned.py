@@ -18,11 +18,11 @@ from leadup.engine.facts import people_table
 from leadup.engine.gather import fact_table
 from leadup.engine.kernel import judge
 from leadup.engine.listed import people_on
-from leadup.rules.program import Program, Segment
+from leadup.rules.program import Program, Property, Segment
 from leadup.rules.signals import leaves, signal_table
 from leadup.rules.visits import VISIT, asks_visits
 from leadup.state.store import chunks
-from leadup.state.tables import dirty, facts, memberships, persons, signals, spans, standings, targets
+from leadup.state.tables import dirty, facts, holdouts, memberships, persons, signals, spans, standings, targets
 from leadup.types import EVER, Json, Use
 
 Scopes: TypeAlias = "dict[str, Json]"
@@ -51,14 +51,12 @@ def scopes(program: Program, terms: Mapping[str, Mapping[str, Json]]) -> Scopes:
         rests = _rests_on(program, [segment])
         on: list[Json] = [*sorted(rests.texts & program.lists.keys())]
         found[f"segment:{name}"] = rests.scope(everyone=unknown[name], segments=[name], lists=on)
-    others: dict[str, Mapping[str, Any]] = {
-        "score": program.scores,
-        "property": program.properties,
-        "conversion": program.conversions,
-    }
+    others: dict[str, Mapping[str, Any]] = {"score": program.scores, "conversion": program.conversions}
     for what, things in others.items():
         for name, thing in things.items():
             found[f"{what}:{name}"] = _rests_on(program, [thing]).scope(everyone=False, segments=[])
+    for name, prop in program.properties.items():
+        found[f"property:{name}"] = _rests_on(program, [prop]).scope(everyone=False, **_told(prop))
     sent: dict[str, Mapping[str, Any]] = {
         Use.AUDIENCE: program.segments,
         Use.CONVERSION: program.conversions,
@@ -69,8 +67,17 @@ def scopes(program: Program, terms: Mapping[str, Mapping[str, Json]]) -> Scopes:
         to_members = use == Use.AUDIENCE
         patterns = frozenset() if to_members else _rests_on(program, [sent[use][name]]).patterns
         read = _Read(repr(sorted(asked.items())), patterns, frozenset())
-        found[f"target:{key}"] = read.scope(everyone=False, segments=[name] if to_members else [])
+        told = _told(program.properties[name]) if use == Use.PROPERTY else {}
+        found[f"target:{key}"] = read.scope(everyone=False, **({"segments": [name] if to_members else []} | told))
     return found
+
+
+def _told(prop: Property) -> dict[str, Json]:
+    """Whom a property tells of, besides those who did what it reads."""
+    return {
+        "segments": list(prop.names) if prop.of == "segments" else [],
+        "holdouts": list(prop.names) if prop.of == "holdout" else [],
+    }
 
 
 def _rests_on(program: Program, things: Sequence[Any]) -> _Read:
@@ -148,6 +155,8 @@ def mark(connection: Connection, before: Scopes | None, after: Scopes) -> None:
         _mark(connection, select(spans.c.person).select_from(told).where(f.trait.in_(traits)).distinct())
     for segments in chunks(_all(changed, "segments")):
         _mark(connection, select(memberships.c.person).where(memberships.c.segment.in_(segments)).distinct())
+    for drawn in chunks(_all(changed, "holdouts")):
+        _mark(connection, select(holdouts.c.person).where(holdouts.c.name.in_(drawn)).distinct())
     if on := _all(changed, "lists"):
         for query in people_on(on):
             _mark(connection, query)

@@ -31,6 +31,7 @@ from leadup.rules.program import (
     Not,
     Person,
     Program,
+    Property,
     Regularly,
     Resumed,
     ScoreIs,
@@ -81,6 +82,9 @@ def judge(
     - ``waits:NAME`` int64: the earliest watermark that may change one of the three, ``NEVER`` if none can. Judge again
       when a watermark passes from before it to it or beyond;
     - of each score ``score:NAME`` float64 and ``until_score:NAME`` int64, when its tier changes by itself;
+    - of each property that tells of the last of some patterns ``last:NAME`` int64, the place among them of the last
+      that happened (of one instant the first; -1 if none did), ``last_at:NAME`` int64, when that was (``EVER``), and
+      ``until_last:NAME`` int64, when the next one dated ahead is;
     - ``due`` and ``waits`` int64: the earliest of all the ``until`` and of all the ``waits``.
 
     ``block`` has no influence on the result.
@@ -301,6 +305,9 @@ class _Judgement:
             for name, values in columns.items():
                 empty = known_from if name.startswith("until") else NEVER if name.startswith("waits") else 0
                 columns[name] = np.where(unseen, empty, values).astype(values.dtype)
+        for prop in self._program.properties.values():
+            if prop.patterns:
+                columns |= self._last(prop)
         columns["due"] = self._earliest(columns, "until")
         columns["waits"] = self._earliest(columns, "waits")
         return columns
@@ -321,6 +328,15 @@ class _Judgement:
             f"until:{name}": until,
             f"waits:{name}": self._never if waits is None else waits,
         }
+
+    def _last(self, prop: Property) -> dict[str, npt.NDArray[np.generic]]:
+        place, at, until = np.full(self._persons, -1), np.full(self._persons, EVER), self._never
+        for index, pattern in enumerate(prop.patterns):
+            done = self._history.of(pattern)
+            later = done.latest(1) > at
+            place[later], at[later] = index, done.latest(1)[later]
+            until = until if done.wake is None else np.minimum(until, done.wake)
+        return {f"last:{prop.name}": place, f"last_at:{prop.name}": at, f"until_last:{prop.name}": until}
 
     def _earlier(self, name: str) -> Iterator[str]:
         for group in self._program.groups:

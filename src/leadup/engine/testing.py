@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from leadup.clock import parse_instant
 from leadup.consent import permission
 from leadup.engine.facts import people_table
 from leadup.engine.kernel import judge
@@ -18,14 +19,15 @@ from leadup.membership import Members, fold
 from leadup.rules.cases import Expect, Test
 from leadup.rules.loader import Case, Rules
 from leadup.rules.names import expectations
-from leadup.rules.program import Program
+from leadup.rules.program import Program, Property
 from leadup.rules.signals import signal_table
 from leadup.rules.source import Document, Path
 from leadup.rules.verdicts import Instants
 from leadup.rules.visits import viewed
 from leadup.rules.where import match, text_and_number
-from leadup.types import Event, Purpose, from_us, to_us
+from leadup.types import Event, Json, Purpose, from_us, to_us
 from leadup.values.occurrences import Happened
+from leadup.values.properties import Known, value
 
 _PERSON = 1
 _Tables = tuple[pa.Table, pa.Table, pa.Table]
@@ -70,20 +72,26 @@ def _run(program: Program, case: Case, purposes: Purposes, unless_denied: Purpos
         at = to_us(case.test.now) + getattr(expect, "after", 0)
         (row,) = judge(program, *story, at=at, watermarks=dict.fromkeys(program.patterns, at)).to_pylist()
         verdicts = {**story[0].to_pylist()[0], **row}
-        sent = None if case.test.consent is None else _sent(program, case.test, story, at, purposes, unless_denied)
+        members = None if case.test.consent is None else _members(program, story, at)
+        sent = None if members is None else _sent(program, case.test, members, purposes, unless_denied)
         failures += _failures(program, case.document, expect, path, verdicts, at, sent)
+        for name, expected in (expect.properties or {}).items():
+            told = value(program, program.properties[name], _known(program, name, case.test, verdicts, members, sent))
+            if not _tells(program.properties[name], told, expected):
+                text = f"At {shown(at)} {name} is {_worded(told)}, not {_worded(expected)}."
+                failures.append(case.document.problem((*path, "properties", name), text))
         failures += _misreported(program, case.document, expect, path, reported, at)
     place = case.document.values[case.path]
     return TestResult(name=case.test.name, file=case.document.file, line=place.line, failures=tuple(failures))
 
 
 def _sent(
-    program: Program, test: Test, story: _Tables, at: int, purposes: Purposes, unless_denied: Purposes
+    program: Program, test: Test, now: Mapping[str, Members], purposes: Purposes, unless_denied: Purposes
 ) -> dict[str, str | None]:
     """Say of each segment why the person would not be sent; None: some destination would get the person."""
     said = {purpose: word == "granted" for purpose, word in (test.consent or {}).items()}
     answers: dict[str, str | None] = {}
-    for name, members in _members(program, story, at).items():
+    for name, members in now.items():
         segment = program.segments[name]
         allowed = [
             permission(
@@ -102,6 +110,50 @@ def _sent(
         else:
             answers[name] = None
     return answers
+
+
+def _known(
+    program: Program,
+    name: str,
+    test: Test,
+    verdicts: Mapping[str, Any],
+    members: Mapping[str, Members] | None,
+    sent: Mapping[str, str | None] | None,
+) -> Known:
+    """What is known of the person, as far as a property tells of it; of a lot, as if it were drawn now."""
+    prop = program.properties[name]
+    inside = {one for one in program.segments if (verdicts[f"in:{one}"] if members is None else members[one].holds[0])}
+    of = {one: segment.holdout.name for one, segment in program.segments.items() if segment.holdout is not None}
+    held = {one for one in inside & of.keys() if sent is not None and of[one] in (test.held_out or ())}
+    mine = {one for one in inside & of.keys() if sent is not None and of[one] in prop.names}
+    lot = "held_out" if mine & held else "sent" if any(sent and sent[one] is None for one in mine) else ""
+    last = (verdicts[f"last:{name}"], verdicts[f"last_at:{name}"]) if prop.patterns else None
+    return Known(
+        score=verdicts[f"score:{prop.names[0]}"] if prop.of in ("score", "tier") else 0.0,
+        segments=inside,
+        held_out=held,
+        last=last if last and last[0] >= 0 else None,
+        lot=lot,
+    )
+
+
+def _tells(prop: Property, told: Json, expected: Json) -> bool:
+    """Whether a property is as a test expects; order does not matter to segments, nor spelling to an instant."""
+    if not told or not expected:
+        return not told and not expected
+    if prop.of == "segments":
+        ours, theirs = (one.split(";") if isinstance(one, str) else one for one in (told, expected))
+        return isinstance(theirs, list) and isinstance(ours, list) and sorted(ours) == sorted(theirs)
+    if prop.of == "last_at":
+        try:
+            return parse_instant(str(told)) == parse_instant(str(expected))
+        except (ValueError, OverflowError):
+            return False
+    return told == expected
+
+
+def _worded(told: Json) -> str:
+    return ", ".join(map(str, told)) if isinstance(told, list) and told else str(told) if told else "nothing"
 
 
 def _members(program: Program, story: _Tables, at: int) -> dict[str, Members]:
@@ -164,7 +216,7 @@ def _failures(
     at: int,
     sent: Mapping[str, str | None] | None,
 ) -> Iterator[Problem]:
-    then = f"At {from_us(at).isoformat().replace('+00:00', 'Z')}"
+    then = f"At {shown(at)}"
     for index, segment in enumerate(expect.in_ or ()):
         if not verdicts[f"in:{segment}"] if sent is None else sent[segment] is not None:
             why = (sent and sent[segment]) or _why_out(program, segment, verdicts)
@@ -204,9 +256,14 @@ def _misreported(
     for name, expected in (expect.value or {}).items():
         actual = worth(program, program.conversions[name], happened, at)
         if actual != expected and (actual is not None or expected.minor):
-            then = f"At {from_us(at).isoformat().replace('+00:00', 'Z')}"
+            then = f"At {shown(at)}"
             text = f"{then} {name} is worth {actual}, not {expected}." if actual else f"{then} {name} reports nothing."
             yield document.problem((*path, "value", name), text)
+
+
+def shown(at: int) -> str:
+    """An instant as failures have it."""
+    return from_us(at).isoformat().replace("+00:00", "Z")
 
 
 def _why_out(program: Program, segment: str, verdicts: Mapping[str, Any]) -> str:

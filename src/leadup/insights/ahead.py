@@ -55,7 +55,7 @@ def next_change(
 
 
 def only(program: Program, name: str) -> Program:
-    """Return the program with no more segments and scores than the verdict on this one rests on."""
+    """Return the program with no more segments and scores than the verdict on this one rests on, and no properties."""
     needed, scores, waiting = set[str](), set[str](), [name]
     for group in program.groups:
         if name in group.segments:
@@ -74,5 +74,6 @@ def only(program: Program, name: str) -> Program:
         program,
         segments=segments,
         scores={one: score for one, score in program.scores.items() if one in scores},
+        properties={},
         groups=tuple(group for group in groups if group.segments),
     )

@@ -98,7 +98,9 @@ def _target(key: tuple[str, Use], before: _State, after: _State, ticked: Ticked)
         }
         found["no_longer_reported"] = len(was.keys() - now.keys())
     elif use is Use.PROPERTY:
-        found["written"] = len(changed) + len(now.keys() - was.keys())
+        told: list[Any] = [now[subject] for subject in [*changed, *(now.keys() - was.keys())]]
+        found["cleared"] = sum(one["v"] is None for one in told)
+        found["written"] = len(told) - found["cleared"]
     else:
         found |= {"joins": len(now.keys() - was.keys()), "leaves": len(was.keys() - now.keys())}
     trips = [planned.trip.text for planned in ticked.plans if planned.trip and planned.target.target.key == name]

@@ -53,6 +53,7 @@ def explain(
             | {"provisional": _provisional(program, tables, name, at_us, members[name], marks, final)}
             for name in segments
         },
+        "properties": _properties(connection, program, person),
         "conversions": _conversions(connection, program, person),
         "ledger": _ledger(connection, person, segments, program),
     }
@@ -202,6 +203,24 @@ def _waits(connection: Connection, person: int, at_us: int) -> dict[int, dict[st
         one.target: {"until": instant(one.next_us), "code": one.code, "because": one.detail}
         for one in connection.execute(select(row.target, row.next_us, row.code, row.detail).where(*mine))
     }
+
+
+def _properties(connection: Connection, program: Program, person: int) -> list[dict[str, Any]]:
+    """What stands of each property, and should, where anything was ever to tell."""
+    targets = {target.id: target for target in all_targets(connection) if target.target.use is Use.PROPERTY}
+    mine = standings.c.target.in_(targets) & (standings.c.person == person)
+    return [
+        {
+            "target": targets[row["target"]].target.key,
+            "property": targets[row["target"]].target.name,
+            "wanted": row["want"]["v"] if row["want"] else None,
+            "stands": row["stands"]["v"] if row["stands"] else None,
+            "sure": row["standing"],
+            "why": row["reason"],
+        }
+        for row in connection.execute(select(standings).where(mine)).mappings()
+        if targets[row["target"]].target.name in program.properties
+    ]
 
 
 def _conversions(connection: Connection, program: Program, person: int) -> list[dict[str, Any]]:

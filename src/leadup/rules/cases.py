@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, Tag, model_validator
 
 from leadup.rules.suggest import did_you_mean
-from leadup.rules.vocabulary import Ago, Duration, FixedMoney, Given, Instant, Part, Value, Word, wrong
+from leadup.rules.vocabulary import Ago, Duration, FixedMoney, Given, Instant, Part, Value, Word, forms, wrong
 from leadup.types import Purpose
 
 
@@ -49,6 +49,12 @@ class Happened(Part):
         return name, properties
 
 
+_Told: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[float, Tag("<number>")] | Annotated[list[Word], Tag("<list>")],
+    forms("text, a number, an instant, or a list of segments"),
+]
+
+
 class Expect(Part):
     """What must be so."""
 
@@ -62,11 +68,17 @@ class Expect(Part):
     """Scores, compared to the digits written."""
     value: Given[Annotated[dict[Word, FixedMoney], Field(min_length=1, examples=[{"interest": "22 EUR"}])]] = None
     """What the latest report of a conversion is worth; nothing reported is `0 EUR`."""
+    properties: Given[
+        Annotated[
+            dict[Word, _Told], Field(min_length=1, examples=[{"leadup_tier": "ready", "leadup_segments": ["hot"]}])
+        ]
+    ] = None
+    """What properties tell: text, a number, an instant, or a list of segments; nothing to tell is `""`, `[]` or `0`."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.in_ and not self.out and not self.score and not self.value:
-            raise wrong("{} expects nothing.", "write in: […], out: […], score: {…} or value: {…}")
+        if not any((self.in_, self.out, self.score, self.value, self.properties)):
+            raise wrong("{} expects nothing.", "write in: […], out: […], score: {…}, value: {…} or properties: {…}")
         return self
 
 

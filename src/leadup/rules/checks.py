@@ -8,8 +8,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import counts, durations, habits, ladders, model, visits
-from leadup.rules.names import SECTIONS, Declared, Loaded, Use, uses, walk
+from leadup.rules import counts, durations, habits, ladders, model, properties, visits
+from leadup.rules.names import SECTIONS, Declared, Loaded, Use, holdouts_named, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
 from leadup.rules.windows import width_and_lag
@@ -38,6 +38,7 @@ def errors(
     yield from _lists(files, declared)
     patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
     yield from ladders.errors(files, patterns, limits)
+    yield from properties.errors(files)
     for file in files:
         yield from _tiers(file)
         yield from _too_close(file, patterns)
@@ -51,7 +52,9 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
     if any(True for file in files for _ in visits_asked(file)):
         events.update(visits.EVENTS)
     scores = {name: score for file in files for name, score in file.rules.scores.items()}
+    marked = {name for file in files for prop in file.rules.properties.values() for name in prop.segments or ()}
     yield from _too_many_reported(files)
+    yield from properties.warnings(files)
     yield from ladders.warnings(files, {name: pattern for file in files for name, pattern in _patterns(file)})
     for file in files:
         for section in ("micro_conversions", "macro_conversions", "funnels", "lists"):
@@ -67,7 +70,7 @@ def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
                     yield file.document.problem(path, f'No conversion is made of "{name}".', hint, at_key=True)
         yield from _out_of_reach(file, scores)
         for name, segment in file.rules.segments.items():
-            if segment.holdout is not None and not segment.activate:
+            if segment.holdout is not None and not segment.activate and name not in marked:
                 text = f'Segment "{name}" is sent nowhere, so nobody is held out.'
                 yield file.document.problem(("segments", name, "holdout"), text, "give it `activate`", at_key=True)
 
@@ -143,7 +146,7 @@ def _hint(use: Use, known: Collection[str], declared: Declared) -> str:
     if elsewhere:
         return f'"{use.name}" is a {elsewhere[0]}'
     listed = ", ".join(sorted(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
-    several = use.noun.replace(" or ", "s and ") + "s"
+    several = "properties" if use.noun == "property" else use.noun.replace(" or ", "s and ") + "s"
     return did_you_mean(use.name, known) or (f"{several}: {listed}" if known else f"no {use.noun} is declared")
 
 
@@ -219,7 +222,7 @@ def _dropped(file: Loaded, condition: c.DroppedAt, path: Path, steps: Sequence[s
 
 
 def _holdouts(files: Sequence[Loaded]) -> Iterator[Problem]:
-    """Segments that share a holdout and do not agree how large it is; tests that name one that is not there."""
+    """Segments that share a holdout and do not agree how large it is; what names one that is not there."""
     first: dict[str, tuple[str, float]] = {}
     for file in files:
         for name, segment in file.rules.segments.items():
@@ -230,12 +233,10 @@ def _holdouts(files: Sequence[Loaded]) -> Iterator[Problem]:
                     path: Path = ("segments", name, "holdout", "percent")
                     yield file.document.problem(path, text, "segments that share a holdout share its people")
     for file in files:
-        for index, test in enumerate(file.rules.tests):
-            for number, name in enumerate(test.held_out or ()):
-                if name not in first:
-                    hint = did_you_mean(name, first) or "a segment names it: holdout: {name: …, percent: …}"
-                    path = ("tests", index, "held_out", number)
-                    yield file.document.problem(path, f'There is no holdout "{name}".', hint)
+        for name, path in holdouts_named(file):
+            if name not in first:
+                hint = did_you_mean(name, first) or "a segment names it: holdout: {name: …, percent: …}"
+                yield file.document.problem(path, f'There is no holdout "{name}".', hint)
 
 
 def _lists(files: Sequence[Loaded], declared: Declared) -> Iterator[Problem]:

@@ -249,6 +249,5 @@ def _conversion(name: str, it: conversions.Conversion) -> p.Conversion:
 
 
 def _property(name: str, it: model.Property) -> p.Property:
-    return p.Property(
-        name=name, score=it.score or it.tier or "", tier=it.tier is not None, activate=_activate(it.activate)
-    )
+    of, names = it.source
+    return p.Property(name=name, of=of, names=names, text=it.as_ == "text", activate=_activate(it.activate))

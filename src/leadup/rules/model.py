@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -15,6 +15,7 @@ from leadup.rules.conditions import Condition
 from leadup.rules.conversions import Activate, Conversion
 from leadup.rules.counts import Several
 from leadup.rules.filters import Where
+from leadup.rules.program import Told
 from leadup.rules.vocabulary import (
     Amount,
     Duration,
@@ -197,24 +198,49 @@ class PeopleList(Part):
     """The column that holds it; left out: the one called like `match`."""
 
 
+_SOURCES: Final[tuple[Told, ...]] = ("score", "tier", "segments", "last", "last_at", "holdout")
+_Last: TypeAlias = Annotated[list[Word], Field(min_length=1, max_length=100, examples=[["demo_video_75", "guide"]])]
+
+
 class Property(Part):
-    """A fact about a person, kept up to date in a CRM: a score in whole points, or the name of its tier."""
+    """A fact about a person, kept up to date in a CRM."""
 
     called = "a property"
-    model_config = v.one_key_of("score", "tier")
+    model_config = v.one_key_of(*_SOURCES)
 
     score: Given[Word] = None
-    """The score whose points are written."""
+    """The score whose points are written, in whole points."""
     tier: Given[Word] = None
-    """The score whose tier is written."""
+    """The score whose tier is written, by name."""
+    segments: Given[Annotated[list[Word], Field(min_length=1, max_length=100, examples=[["hot", "warm"]])]] = None
+    """Segments, of which those that the person is in are written, without whom a holdout keeps back."""
+    as_: Given[Literal["checkboxes", "text"]] = Field(None, alias="as")
+    """How segments are written: `checkboxes` (several can be ticked), or one `text`. `checkboxes` if left out."""
+    last: Given[_Last] = None
+    """Micro or macro conversions, of which the name of the last one that happened is written."""
+    last_at: Given[_Last] = None
+    """Micro or macro conversions, of which the instant of the last one that happened is written."""
+    holdout: Given[Word] = None
+    """The holdout of which is written whether it keeps the person back: `held_out` or `sent`."""
     activate: Given[Activate] = None
     """Connections that get it."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.score is None) == (self.tier is None):
-            raise wrong("{} takes either `score` or `tier`.", "each names a score", at="tier" if self.tier else "")
+        given = [key for key in _SOURCES if getattr(self, key) is not None]
+        if len(given) != 1:
+            said = f"has {' and '.join(f'`{key}`' for key in given)}" if given else "says nothing of what is written"
+            raise wrong(f"{{}} {said}.", f"it takes one of {', '.join(_SOURCES)}", at=given[-1] if given else "")
+        if self.as_ is not None and self.segments is None:
+            raise wrong("`as` goes with `segments` alone.", "leave it out", at="as", at_key=True)
         return self
+
+    @property
+    def source(self) -> tuple[Told, tuple[str, ...]]:
+        """The key that says what is written, and the names it gives."""
+        (key,) = (key for key in _SOURCES if getattr(self, key) is not None)
+        names = getattr(self, key)
+        return key, (names,) if isinstance(names, str) else tuple(names)
 
 
 # ---------------------------------------------------------------- the file

@@ -17,7 +17,7 @@ from leadup.rules.model import RuleFile
 from leadup.rules.source import Document, Path
 
 Noun: TypeAlias = Literal[
-    "conversion", "funnel", "score", "tier", "segment", "list", "segment or list", "reported conversion"
+    "conversion", "funnel", "score", "tier", "segment", "list", "segment or list", "property", "reported conversion"
 ]
 SECTIONS = {
     "micro_conversions": "conversion",
@@ -115,8 +115,8 @@ def _in_sections(document: Document, rules: RuleFile) -> Iterator[Use]:
     for name, members in rules.groups.items():
         yield from _listed("segment", members, document, ("groups", name))
     for name, it in rules.properties.items():
-        for key in ("score", "tier"):
-            yield from _listed("score", getattr(it, key), document, ("properties", name, key))
+        for key, noun in _WRITTEN.items():
+            yield from _listed(noun, getattr(it, key), document, ("properties", name, key))
     for name, conversion in rules.conversions.items():
         for key in ("on", "ladder", "lost"):
             yield from _listed("conversion", getattr(conversion, key), document, ("conversions", name, key))
@@ -131,6 +131,18 @@ def _in_test(document: Document, test: Test, path: Path) -> Iterator[Use]:
             yield Use("score", score, document, (*at, "score", score))
         for conversion in expect.value or ():
             yield Use("reported conversion", conversion, document, (*at, "value", conversion))
+        for prop in expect.properties or ():
+            yield Use("property", prop, document, (*at, "properties", prop))
+
+
+def holdouts_named(loaded: Loaded) -> Iterator[tuple[str, Path]]:
+    """Yield the holdouts that a file speaks of, but for the segments that have them."""
+    for name, prop in loaded.rules.properties.items():
+        if prop.holdout is not None:
+            yield prop.holdout, ("properties", name, "holdout")
+    for index, test in enumerate(loaded.rules.tests):
+        for number, held in enumerate(test.held_out or ()):
+            yield held, ("tests", index, "held_out", number)
 
 
 def expectations(test: Test, path: Path) -> Iterator[tuple[Expect, Path]]:
@@ -141,6 +153,14 @@ def expectations(test: Test, path: Path) -> Iterator[tuple[Expect, Path]]:
         yield later, (*path, "later", index)
 
 
+_WRITTEN: Mapping[str, Noun] = {
+    "score": "score",
+    "tier": "score",
+    "segments": "segment",
+    "last": "conversion",
+    "last_at": "conversion",
+}
+"""What a property names, by its key; for holdouts see :func:`holdouts_named`."""
 _KEYS: Mapping[type[BaseModel], tuple[tuple[Noun, str], ...]] = {
     counts.Did: (("conversion", "did"),),
     counts.DidNot: (("conversion", "did_not"),),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from leadup.types import Kind, Money, Purpose
+from leadup.types import Kind, Money, Purpose, ValueKind
 
 Scalar: TypeAlias = "str | int | float | bool"
 Op = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "contains", "starts_with", "matches", "exists"]
@@ -392,14 +392,45 @@ class Conversion:
         return (*self.ladder.steps, *filter(None, (self.ladder.lost,)))
 
 
+Told = Literal["score", "tier", "segments", "last", "last_at", "holdout"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A fact written to a CRM: a score in whole points, or the tier's name."""
+    """A fact written to a CRM (:mod:`leadup.values.properties`)."""
 
     name: str
-    score: str
-    tier: bool = False
+    of: Told
+    """A score in whole points, or the name of its tier; the segments that the person is in; the name of the last of
+    some patterns that happened, or its instant; whether a holdout keeps the person back."""
+    names: tuple[str, ...]
+    """What it tells of: the score, the segments, the patterns or the holdout."""
+    text: bool = False
+    """Segments are written as text, and not as choices."""
     activate: tuple[Activation, ...] = ()
+
+    @property
+    def values(self) -> ValueKind:
+        """What its values are."""
+        match self.of:
+            case "score":
+                return ValueKind.NUMBER
+            case "last_at":
+                return ValueKind.INSTANT
+            case "segments" if not self.text:
+                return ValueKind.CHOICES
+            case _:
+                return ValueKind.TEXT
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Of choices: all there are."""
+        return self.names if self.values is ValueKind.CHOICES else ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of which it tells the last."""
+        return self.names if self.of in ("last", "last_at") else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

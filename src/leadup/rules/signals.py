@@ -59,7 +59,7 @@ def properties_by_pattern(program: Program) -> dict[str, frozenset[str]]:
 
 
 def patterns_read(program: Program) -> list[str]:
-    """Return the patterns that conditions and scores read, in order of their names."""
+    """Return the patterns that conditions, scores and properties read, in order of their names."""
     read: set[str] = set()
     for condition in _conditions(program):
         if asks_visits(condition):
@@ -73,6 +73,8 @@ def patterns_read(program: Program) -> list[str]:
                 read.update(condition.steps, condition.broken_by)
     for score in program.scores.values():
         read.update(points.pattern for points in score.points)
+    for prop in program.properties.values():
+        read.update(prop.patterns)
     return sorted(read)
 
 

@@ -167,7 +167,7 @@ def _must_be(fault: Fault) -> tuple[str, str]:
         hint = f"write [{_short(fault.value)}]"
     elif fault.type == "string_type" and kind(fault.value) in ("number", "truth"):
         hint = f'put it in quotes: "{_shown(fault.value)}"'
-    elif fault.type == "enum" and isinstance(fault.value, str):
+    elif fault.type in ("enum", "literal_error") and isinstance(fault.value, str):
         hint = did_you_mean(
             fault.value, str(fault.details["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         )

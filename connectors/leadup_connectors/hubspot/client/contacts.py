@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from leadup.types import Json
+from leadup.types import Json, ValueKind
 from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.routes import Call
@@ -24,6 +24,12 @@ class Contacts:
         """Look contacts up by a unique property. ``failed`` is by key."""
         inputs = [{"id": key} for key in keys]
         wanted = {"idProperty": by, "properties": list(properties), "propertiesWithHistory": []}
+        return Batch.read(self._caller.ask(Call.READ_CONTACTS, {**wanted, "inputs": inputs}))
+
+    def read_records(self, contacts: Sequence[str], properties: Sequence[str]) -> Batch:
+        """Read contacts by their record ids. ``failed`` is by contact id."""
+        wanted = {"properties": list(properties), "propertiesWithHistory": []}
+        inputs: Json = [{"id": contact} for contact in contacts]
         return Batch.read(self._caller.ask(Call.READ_CONTACTS, {**wanted, "inputs": inputs}))
 
     def update(self, rows: Mapping[str, Mapping[str, str]]) -> Batch:
@@ -51,8 +57,38 @@ class Properties:
             if refused.status != 409:
                 raise
 
-    def create(self, name: str, *, label: str, group: str, number: bool) -> PropertyInfo:
-        """Create a contact property for numbers or for text."""
-        kind, field_type = ("number", "number") if number else ("string", "text")
-        body = {"name": name, "label": label, "groupName": group, "type": kind, "fieldType": field_type}
+    def create(
+        self, name: str, *, label: str, group: str, values: ValueKind, options: Sequence[str] = ()
+    ) -> PropertyInfo:
+        """Create a contact property for such values."""
+        kind, field_type = _MADE_AS[values]
+        body: dict[str, Json] = {"name": name, "label": label, "groupName": group}
+        body |= {"type": kind, "fieldType": field_type}
+        if options:
+            body["options"] = _options((), options)
         return PropertyInfo.read(self._caller.ask(Call.CREATE_PROPERTY, body))
+
+    def add_options(self, to: PropertyInfo, options: Sequence[str]) -> None:
+        """Give an enumeration those of these options that it has not. All that it has go along, or they would go."""
+        self._caller.ask(Call.UPDATE_PROPERTY, {"options": _options(to.options, options)}, name=to.name)
+
+
+_MADE_AS: Final[Mapping[ValueKind, tuple[str, str]]] = {
+    ValueKind.NUMBER: ("number", "number"),
+    ValueKind.TEXT: ("string", "text"),
+    ValueKind.INSTANT: ("datetime", "date"),
+    ValueKind.CHOICES: ("enumeration", "checkbox"),
+}
+"""HubSpot's ``type`` and ``fieldType`` (source: CRM API, "Properties")."""
+
+
+def _options(there: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> list[Json]:
+    """Return the options that are there, and after them those that are missing."""
+    known = {option["value"] for option in there}
+    last = max((int(option.get("displayOrder") or 0) for option in there), default=-1)
+    fresh = [name for name in wanted if name not in known]
+    added: list[Json] = [
+        {"label": name, "value": name, "displayOrder": place, "hidden": False}
+        for place, name in enumerate(fresh, start=last + 1)
+    ]
+    return [*map(dict, there), *added]

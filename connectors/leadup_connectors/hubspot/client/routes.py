@@ -79,6 +79,7 @@ class Call(enum.Enum):
 
     FIND_PROPERTY = Route("find a property", "GET", f"{_PROPERTIES}/{{name}}", f"{_PROPERTIES_DATED}/{{name}}")
     CREATE_PROPERTY = Route("create a property", "POST", _PROPERTIES, _PROPERTIES_DATED, repeat=False)
+    UPDATE_PROPERTY = Route("change a property", "PATCH", f"{_PROPERTIES}/{{name}}", f"{_PROPERTIES_DATED}/{{name}}")
     CREATE_GROUP = Route(
         "create a property group", "POST", f"{_PROPERTIES}/groups", f"{_PROPERTIES_DATED}/groups", repeat=False
     )

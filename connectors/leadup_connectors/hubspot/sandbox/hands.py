@@ -60,6 +60,11 @@ class Hands:
         with self._lock:
             self._contacts.properties.define(name, kind, **how)
 
+    def contact_property(self, name: str) -> Mapping[str, Any]:
+        """Return a copy of the definition of a contact property."""
+        with self._lock:
+            return dict(self._contacts.properties.known[name])
+
     def delete_property(self, name: str) -> None:
         """Delete a contact property."""
         with self._lock:
