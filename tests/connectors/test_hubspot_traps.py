@@ -72,9 +72,12 @@ def test_trap_upsert_by_email_is_done_whole_or_not_at_all(api: Api, *, traced: b
 
 def test_trap_a_gdpr_deletion_of_a_stranger_bars_the_address_for_ever(api: Api) -> None:
     ada = api.hubspot.add_contact("ada@example.com")
+    api.create_list("a")
+    api.hubspot.put("a", ada)
     for body in ({"objectId": ada}, {"objectId": "bob@example.com", "idProperty": "email"}):
         assert api.ask("POST", "contacts", "/gdpr-delete", body).status_code == 204
     assert api.hubspot.state()["contacts"] == {}
+    assert api.members("1") == []
     api.later(days=365)
     row = {"id": "bob@example.com", "idProperty": "email", "properties": {}}
     assert category(api.batch("upsert", [row])) == INVALID
@@ -153,9 +156,11 @@ def test_trap_create_tells_failures_apart_only_with_trace_ids(api: Api) -> None:
 
 
 def test_trap_a_merged_contact_vanishes_and_the_survivor_has_its_address(api: Api) -> None:
-    keep, gone = api.hubspot.add_contact("new@example.com"), api.hubspot.add_contact("old@example.com")
+    keep = api.hubspot.add_contact("new@example.com", firstname="Ada")
+    gone = api.hubspot.add_contact("old@example.com", firstname="A.", phone="1")
     api.create_list("a")
     api.hubspot.merge(keep, gone)
+    assert {"firstname": "Ada", "phone": "1"}.items() <= api.hubspot.contact(keep).items()
     answer = api.ask("PUT", "lists", "/1/memberships/add", [gone, keep]).json()
     assert (answer["recordsIdsAdded"], answer["recordIdsMissing"]) == ([keep], [gone])
     assert api.batch("read", [gone]).status_code == 207

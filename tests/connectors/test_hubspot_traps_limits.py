@@ -40,6 +40,17 @@ def test_trap_memberships_need_the_right_to_read_as_well(stage: Stage, style: st
     assert answer.json()["errors"][0]["context"] == {"requiredGranularScopes": ["crm.lists.read"]}
 
 
+def test_trap_memberships_may_need_the_right_to_write_contacts_as_well(api: Api) -> None:
+    """RudderStack's page says so, HubSpot's OpenAPI file does not."""
+    api.create_list("a")
+    api.hubspot.scopes.remove("crm.objects.contacts.write")
+    assert api.ask("PUT", "lists", "/1/memberships/add", []).status_code == 200
+    api.hubspot.also_needs["/memberships/"] = "crm.objects.contacts.write"
+    answer = api.ask("PUT", "lists", "/1/memberships/add", [])
+    assert category(answer) == (403, "MISSING_SCOPES")
+    assert answer.json()["errors"][0]["context"] == {"requiredGranularScopes": ["crm.objects.contacts.write"]}
+
+
 def test_trap_the_day_ends_at_midnight_of_the_account(stage: Stage, style: str) -> None:
     api = Api(stage, style, daily=2, time_zone="Africa/Johannesburg")
     assert api.get("account", "/details")["utcOffsetMilliseconds"] == 7_200_000

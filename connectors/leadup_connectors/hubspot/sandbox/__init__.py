@@ -78,6 +78,8 @@ class HubSpotSandbox(Hands, Sandbox):
         super().__init__()
         self.clock: Now = clock or (lambda: datetime.now(UTC))
         self.token, self.scopes, self.retry_after = token, set(scopes), retry_after
+        self.also_needs: dict[str, str] = {}
+        """Scopes that calls need besides the documented ones, by a part of their paths."""
         each_burst, each_day = TIERS.get(tier, AMPLE)
         burst, daily = each_burst if burst is None else burst, each_day if daily is None else daily
         self.limits = Limits(self._now, burst, interval, daily, time_zone)
@@ -90,6 +92,7 @@ class HubSpotSandbox(Hands, Sandbox):
         self._lists = Lists(self._contacts, self._refused, max_lists, self._now)
         enterprise = tier in ("", "enterprise")
         self._events = Events(portal_id, self._contacts, self._now, enterprise=enterprise)
+        self._contacts.vanished = self._lists.drop
         self._forms, self._owners = Forms(self._contacts, self._now), Owners(self._now)
         self._correlations = itertools.count(1)
         self._lock = threading.RLock()
@@ -166,7 +169,8 @@ class HubSpotSandbox(Hands, Sandbox):
                     check_token(request, self.token)
                     objects = self._objects(request.path_params.get("object", "contacts"))
                     places = {**request.path_params, "object": objects.name}
-                    check_scopes((scope.format_map(places) for scope in call.scopes), self.scopes)
+                    also = [scope for part, scope in self.also_needs.items() if part in request.url.path]
+                    check_scopes([*(scope.format_map(places) for scope in call.scopes), *also], self.scopes)
                     self.limits.take(search=search)
                     answer = self._handler(call, objects)(request, _parse(raw))
                 except Problem as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "company": {},
     "hubspot_owner_id": {},
     "lifecyclestage": {"kind": "enumeration", "options": STAGES, "field_type": "radio"},
-    "hs_email_optout": {"kind": "bool"},
+    "hs_email_optout": {"kind": "bool", "read_only": True},
     "hs_marketable_status": {"kind": "bool", "read_only": True},
     "hs_google_click_id": {},
     "hs_additional_emails": {"read_only": True},
@@ -40,6 +40,8 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "recent_conversion_date": {"kind": "datetime", "read_only": True},
 }
 """Some of the properties that HubSpot defines itself, besides those of all records."""
+MERGED = {"email", "hs_object_id", "hs_additional_emails", "hs_merged_object_ids"}
+"""Properties for which a merge has rules of its own."""
 SHOWN = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname")
 
 
@@ -57,6 +59,8 @@ class Contacts(Objects):
             label="Contact information",
             modified="lastmodifieddate",
         )
+        self.vanished: Callable[[str], None] = lambda _contact: None
+        """Told of each contact that a call deletes."""
         self.blocked: set[str] = set()
         """Addresses that a GDPR deletion has barred for ever."""
         self.properties.define("email", unique=True)
@@ -70,8 +74,8 @@ class Contacts(Objects):
 
     def write(self, record: str, values: Mapping[str, str], at: datetime | None = None) -> None:
         """Set properties. The lifecycle stage does not move backward unless it was cleared before."""
-        now, then = self.values[record].get("lifecyclestage"), values.get("lifecyclestage")
-        if now and then and STAGES.index(then) < STAGES.index(now):
+        now, then = self.values[record].get("lifecyclestage", ""), values.get("lifecyclestage", "")
+        if {now, then} <= {*STAGES} and STAGES.index(then) < STAGES.index(now):
             values = {**values, "lifecyclestage": now}
         super().write(record, values, at)
 
@@ -79,8 +83,13 @@ class Contacts(Objects):
         return self.values[record].get("hs_additional_emails", "").split(";") if by == "email" else []
 
     def merge(self, keep: str, gone: str) -> None:
-        """``gone`` vanishes; its addresses become additional ones of ``keep``."""
+        """``gone`` vanishes; its addresses become additional ones of ``keep``, its values fill what is empty there."""
         addresses = [self.values[gone].get("email", ""), *self.aliases("email", gone)]
+        theirs_alone = {
+            name: value
+            for name, value in self.values[gone].items()
+            if not self.values[keep].get(name) and name in self.properties.known and name not in MERGED
+        }
         self.remove(gone)
         theirs = [*self.aliases("email", keep), *addresses]
         for address in filter(None, addresses):
@@ -88,7 +97,8 @@ class Contacts(Objects):
         merged = (self.values[keep].get("hs_merged_object_ids", ""), gone)
         self.write(
             keep,
-            {
+            theirs_alone
+            | {
                 "hs_additional_emails": ";".join(filter(None, theirs)),
                 "hs_merged_object_ids": ";".join(filter(None, merged)),
             },
@@ -106,6 +116,7 @@ class Contacts(Objects):
         holder = self.find(by, key)
         if holder:
             self.remove(holder)
+            self.vanished(holder)
         elif by == "email":
             self.blocked.add(key.strip().lower())
         return Response(status_code=204)

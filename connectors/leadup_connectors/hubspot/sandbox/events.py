@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from leadup.types import Json
 from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, not_found, number, require, stamp
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
-from leadup_connectors.hubspot.sandbox.properties import parse_time
+from leadup_connectors.hubspot.sandbox.properties import FIELD_TYPES, parse_time
 
 BATCH = 500
 PROPERTIES, NAME_LENGTH, VALUE_LENGTH, URL_LENGTH = 50, 50, 256, 1024
@@ -152,7 +152,7 @@ class Events:
             "id": str(number_),
             "name": name,
             "fullyQualifiedName": f"{self._prefix}{name}",
-            "labels": {"singular": body["label"], "plural": None},
+            "labels": {"singular": body["label"]},
             "description": body.get("description", ""),
             "primaryObject": body.get("primaryObject", "CONTACT"),
             "objectTypeId": f"6-{number_}",
@@ -198,8 +198,16 @@ class Events:
         name = body.get("name") or re.sub(r"\W+", "_", body["label"].lower())
         if body["type"] not in TYPES or not _NAME.fullmatch(name) or len(name) > NAME_LENGTH:
             raise invalid("The property's type or name is not allowed.")
-        options = body.get("options", [])
-        return {"name": name, "label": body["label"], "type": body["type"], "options": options, "archived": False}
+        return {
+            "name": name,
+            "label": body["label"],
+            "type": body["type"],
+            "fieldType": FIELD_TYPES[body["type"]][0],
+            "groupName": "eventproperties",
+            "description": body.get("description", ""),
+            "options": body.get("options", []),
+            "archived": False,
+        }
 
     def _bare(self, name: str) -> str:
         return name.removeprefix(self._prefix)

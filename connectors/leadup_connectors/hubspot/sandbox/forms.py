@@ -23,6 +23,28 @@ from leadup_connectors.hubspot.sandbox.contacts import Contacts
 FORMS, MOST_FORMS = 20, 100
 SUBMISSIONS, MOST_SUBMISSIONS = 20, 50
 """Length of a page, and the most that may be asked for."""
+CONFIGURATION = {
+    "language": "en",
+    "cloneable": True,
+    "editable": True,
+    "archivable": True,
+    "recaptchaEnabled": False,
+    "notifyContactOwner": False,
+    "notifyRecipients": [],
+    "createNewContactForNewEmail": False,
+    "prePopulateKnownValues": True,
+    "allowLinkToResetKnownValues": False,
+    "postSubmitAction": {"type": "thank_you", "value": ""},
+    "lifecycleStages": [],
+}
+_SIZES = {f"{what}Size": "12px" for what in ("labelText", "helpText", "legalConsentText", "submit")}
+_COLOURS = {f"{what}Color": "#000000" for what in ("labelText", "helpText", "legalConsentText", "submit", "submitFont")}
+DISPLAY = {
+    "renderRawHtml": False,
+    "theme": "default_style",
+    "submitButtonText": "Send",
+    "style": {"fontFamily": "arial", "backgroundWidth": "100%", "submitAlignment": "left", **_SIZES, **_COLOURS},
+}
 _NAMES = uuid.UUID("6f1c3f0e-4f0d-4d39-8f5c-6d1f0f0c9b1e")
 
 
@@ -139,7 +161,7 @@ def _wire(form: Form) -> dict[str, Any]:
         "updatedAt": stamp(form.created),
         "archived": False,
         "fieldGroups": [],
-        "configuration": {},
-        "displayOptions": {},
+        "configuration": CONFIGURATION,
+        "displayOptions": DISPLAY,
         "legalConsentOptions": {"type": "none"},
     }

@@ -283,6 +283,8 @@ def _refuse_twice(keys: Counter[str]) -> None:
 def _rows(body: Any, most: int = BATCH) -> list[dict[str, Any]]:
     require(body, "inputs")
     inputs: list[dict[str, Any]] = body["inputs"]
+    if not isinstance(inputs, list) or not all(isinstance(each, dict) for each in inputs):
+        raise invalid("Invalid input JSON: an array of objects is expected")
     if len(inputs) > most:
         raise invalid(f"The batch has {len(inputs)} inputs; {most} are allowed.")
     return inputs
