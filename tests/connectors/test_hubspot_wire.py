@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, SCORE, TIER, Stage, connect, join, leave, person, upsert
+from hubspot_account import APIS, AUDIENCE, SCORE, TIER, TOKEN, Stage, connect, join, leave, person, upsert
+from pydantic import SecretStr
 
 from leadup.sandbox import Server
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+from leadup_connectors.hubspot.settings import HubSpotSettings
+from leadup_connectors.hubspot.source import HubSpotSource
 
 GOLDEN = Path(__file__).parent / "golden" / "hubspot"
 """A folder for each version of the API."""
@@ -56,7 +61,23 @@ def properties(server: Server, hubspot: HubSpotSandbox) -> None:
     destination.deliver(destination.prepare(TIER), [upsert(1, ada, leadup_tier="ready")])
 
 
-SESSIONS = [check, audience, external_id, properties]
+def reads(server: Server, hubspot: HubSpotSandbox) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    hubspot.clock = lambda: now
+    hubspot.add_property("plan")
+    ada = hubspot.add_contact("ada@example.com", plan="pro")
+    hubspot.add_deal(stage="closedwon", amount="12400", contacts=[ada])
+    hubspot.submit_form(hubspot.add_form("Ask for a demo"), {"email": "ada@example.com"})
+    how: dict[str, Any] = {"read": ("contacts", "forms", "deals"), "traits": ("plan",), "base_url": server.url}
+    if isinstance(server, Stage):
+        how["api"] = server.api
+    source = HubSpotSource("hubspot", HubSpotSettings(access_token=SecretStr(TOKEN), **how), Path())
+    source.check()
+    *_, last = source.pull(None, now)
+    list(source.pull(last.cursor, now + timedelta(hours=7)))
+
+
+SESSIONS = [check, audience, external_id, properties, reads]
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.__name__)

@@ -100,6 +100,11 @@ class Limits:
         """Calls in one window, by HubSpot's word: all that the app may make; None: it has not told."""
         return self._most
 
+    def searches(self, most: int) -> None:
+        """Make so many searches in a second, of those that the account may make with all its apps."""
+        with self._lock:
+            self._searches.room = most
+
     def belongs_to(self, account: str, zone: tzinfo) -> None:
         """Note whose limits these are, and whose midnight ends their day."""
         with self._lock:

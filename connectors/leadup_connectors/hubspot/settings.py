@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -11,6 +13,8 @@ from leadup.kit import ConnectionSettings, is_loopback
 from leadup.types import Kind
 
 EMAIL = "email"
+Stream = Literal["contacts", "forms", "deals"]
+PropertyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 
 
 class HubSpotSettings(ConnectionSettings):
@@ -32,6 +36,26 @@ class HubSpotSettings(ConnectionSettings):
     """Contacts per call that changes a list."""
     daily_reserve: float = Field(default=0.1, ge=0, le=0.9)
     """Share of the account's calls of a day that is left to its other apps; what does not fit waits until midnight."""
+    read: tuple[Stream, ...] = ()
+    """What is read of the account: ``contacts``, ``forms``, ``deals``; nothing unless set."""
+    traits: tuple[PropertyName, ...] = Field(default=(), max_length=100)
+    """Contact properties that rules ask for as traits of a person, besides lifecycle_stage and owner."""
+    identifiers: Mapping[Literal["user_id", "client_id", "hutk"], PropertyName] = Field(default_factory=dict)
+    """Where HubSpot has further identifiers: by kind, the contact property or the (hidden) field of forms."""
+    forms: tuple[str, ...] = ()
+    """Ids of the forms that are read; all unless set. Each costs a call each time."""
+    form_fields: tuple[PropertyName, ...] = ()
+    """Fields of forms whose answers rules may ask for; the others are left out."""
+    start: date | None = None
+    """Deals and submissions that did not change since that day (UTC) are not read."""
+    index_lag: float = Field(default=60, ge=0, le=3600)
+    """Seconds after which HubSpot's search knows of a change for certain."""
+    deletions_every: float = Field(default=6, ge=0)
+    """Hours between two looks at what was deleted."""
+    page_size: int = Field(default=200, ge=1, le=200)
+    """Most records of a call that reads; HubSpot allows 200 for searches, 100 for lists, 50 for submissions."""
+    searches_per_second: int = Field(default=4, ge=1)
+    """HubSpot allows an account 5, all its apps together."""
     connect_timeout: float = Field(default=5, gt=0)
     """Seconds to wait for a connection."""
     read_timeout: float = Field(default=20, gt=0)
@@ -56,6 +80,11 @@ class HubSpotSettings(ConnectionSettings):
         if self.match == EMAIL and self.match_with not in (None, Kind.EMAIL):
             raise ValueError('match_with needs match: name the property that holds it, e.g. match = "external_id"')
         return self
+
+    @property
+    def is_read(self) -> bool:
+        """See :attr:`leadup.kit.ConnectionSettings.is_read`."""
+        return bool(self.read)
 
     @property
     def kind(self) -> Kind:

@@ -13,7 +13,9 @@ from leadup.types import Budget
 from leadup_connectors.hubspot.answers import Account
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.contacts import BATCH, Contacts, Properties
+from leadup_connectors.hubspot.client.forms import Forms
 from leadup_connectors.hubspot.client.lists import Lists
+from leadup_connectors.hubspot.client.objects import Objects
 from leadup_connectors.hubspot.client.rights import Rights
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Wire
@@ -32,6 +34,8 @@ class HubSpotClient:
         self.lists = Lists(self._caller)
         self.contacts = Contacts(self._caller)
         self.properties = Properties(self._caller)
+        self.objects = Objects(self._caller)
+        self.forms = Forms(self._caller)
         self.rights = Rights(self._caller)
 
     def account(self) -> Account:

@@ -31,6 +31,7 @@ class Caller:
     def __init__(self, connection: str, settings: HubSpotSettings, wire: Wire) -> None:
         self._connection, self._settings, self._wire = connection, settings, wire
         self.limits = limits(settings.base_url, settings.access_token.get_secret_value())
+        self.limits.searches(settings.searches_per_second)
 
     def ask(self, call: Call, body: Json = None, /, **place: str) -> Any:
         """Send until answered; ``place`` fills the path. Returns the answer's data, as JSON."""

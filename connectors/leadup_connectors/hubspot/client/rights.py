@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from leadup.types import Json
 from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.lists import CONTACTS
@@ -19,15 +20,20 @@ LISTS_WRITE: Final = "crm.lists.write"
 CONTACTS_READ: Final = "crm.objects.contacts.read"
 CONTACTS_WRITE: Final = "crm.objects.contacts.write"
 SCHEMAS_WRITE: Final = "crm.schemas.contacts.write"
+DEALS_READ: Final = "crm.objects.deals.read"
+FORMS: Final = "forms"
 
 _NO_LIST: Final = "0"
 """No list has this id: it is that of the root of folders."""
+_NOBODY: Final[Mapping[str, Json]] = {"inputs": [], "properties": [], "propertiesWithHistory": []}
 _ASKS: Final[Mapping[str, Request]] = {
     LISTS_READ: Request(Call.FIND_LIST, {"name": "leadup", "type": CONTACTS}),
     LISTS_WRITE: Request(Call.LEAVE, {"list": _NO_LIST}, body=[]),
-    CONTACTS_READ: Request(Call.READ_CONTACTS, body={"inputs": [], "properties": [], "propertiesWithHistory": []}),
+    CONTACTS_READ: Request(Call.READ_CONTACTS, body=_NOBODY),
     CONTACTS_WRITE: Request(Call.UPDATE_CONTACTS, body={"inputs": []}),
     SCHEMAS_WRITE: Request(Call.CREATE_PROPERTY, body={}),
+    DEALS_READ: Request(Call.READ_RECORDS, {"objects": "deals"}, body=_NOBODY),
+    FORMS: Request(Call.LIST_FORMS, query={"limit": 1}),
 }
 
 

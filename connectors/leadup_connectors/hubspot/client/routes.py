@@ -41,6 +41,8 @@ class Route:
 
 _LISTS, _LISTS_DATED = "/crm/v3/lists", "/crm/lists/{version}"
 _CONTACTS, _CONTACTS_DATED = "/crm/v3/objects/contacts", "/crm/objects/{version}/contacts"
+_OBJECTS, _OBJECTS_DATED = "/crm/v3/objects/{objects}", "/crm/objects/{version}/{objects}"
+_SUBMISSIONS = "/form-integrations/v1/submissions/forms"
 _PROPERTIES, _PROPERTIES_DATED = "/crm/v3/properties/contacts", "/crm/properties/{version}/contacts"
 
 
@@ -83,6 +85,20 @@ class Call(enum.Enum):
     CREATE_GROUP = Route(
         "create a property group", "POST", f"{_PROPERTIES}/groups", f"{_PROPERTIES_DATED}/groups", repeat=False
     )
+
+    LIST_RECORDS = Route("list records", "GET", _OBJECTS, _OBJECTS_DATED)
+    SEARCH_RECORDS = Route("search for records", "POST", f"{_OBJECTS}/search", f"{_OBJECTS_DATED}/search", search=True)
+    READ_RECORDS = Route("read records", "POST", f"{_OBJECTS}/batch/read", f"{_OBJECTS_DATED}/batch/read")
+    READ_ASSOCIATIONS = Route(
+        "read who belongs to deals",
+        "POST",
+        "/crm/v4/associations/{from}/{to}/batch/read",
+        "/crm/associations/{version}/{from}/{to}/batch/read",
+    )
+    PIPELINES = Route("read the pipelines", "GET", "/crm/v3/pipelines/{objects}", "/crm/pipelines/{version}/{objects}")
+    # Of forms there is no dated version before 2026-09, which is a beta, and of submissions none at all.
+    LIST_FORMS = Route("list the forms", "GET", "/marketing/v3/forms", "/marketing/v3/forms")
+    LIST_SUBMISSIONS = Route("read what forms brought", "GET", f"{_SUBMISSIONS}/{{form}}", f"{_SUBMISSIONS}/{{form}}")
 
     @property
     def what(self) -> str:

@@ -85,7 +85,7 @@ class SdkWire:
             body=request.body,
             response_types_map=_JSON,
             auth_settings=["oauth2"],
-            collection_formats=dict.fromkeys(request.query, "multi"),
+            collection_formats={name: "multi" for name, value in request.query.items() if isinstance(value, list)},
             **how,
         )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from leadup.types import Json
 from leadup_connectors.hubspot.client.routes import Call
+
+Query: TypeAlias = "Mapping[str, str | int | bool | Sequence[str]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Request:
     call: Call
     place: Mapping[str, str] = field(default_factory=dict)
     """What fills the ``{names}`` of the path."""
-    query: Mapping[str, str | int | bool | Sequence[str]] = field(default_factory=dict)
+    query: Query = field(default_factory=dict)
     body: Json = None
 
 

@@ -22,6 +22,8 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "hs_deal_stage_probability": {"kind": "number", "read_only": True},
 }
 """Some of the properties that HubSpot defines itself, besides those of all records."""
+ENTERED = "hs_v2_date_entered_"
+"""With a stage's id: when the deal entered it last (source: "Use stage calculated properties")."""
 SHOWN = (
     "amount",
     "closedate",
@@ -56,6 +58,8 @@ class Deals(Objects):
     def know_stages(self) -> None:
         """Let ``pipeline`` and ``dealstage`` hold what the pipelines have."""
         self.properties.define("pipeline", "enumeration", options=self.pipelines.all)
+        for stage in self.pipelines.stages():
+            self.properties.define(f"{ENTERED}{stage}", "datetime", read_only=True)
         self.properties.define("dealstage", "enumeration", options=self.pipelines.stages(), field_type="radio")
 
     def add(self, values: Mapping[str, str], at: datetime | None = None) -> str:
@@ -77,6 +81,8 @@ class Deals(Objects):
             "hs_is_closed_won": str(stage.won).lower(),
             "hs_deal_stage_probability": str(stage.probability),
         }
+        if stage.id != before:
+            told[f"{ENTERED}{stage.id}"] = stamp(at or self.now())
         if stage.closed and stage.id != before and "closedate" not in values:
             told["closedate"] = stamp(at or self.now())
         return told

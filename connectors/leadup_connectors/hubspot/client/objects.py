@@ -1,0 +1,98 @@
+"""Contacts and deals as records, and what belongs to them.
+
+Source: CRM API, objects, search, associations and pipelines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from leadup.types import Json
+from leadup_connectors.hubspot.batches import parts
+from leadup_connectors.hubspot.client.caller import Caller
+from leadup_connectors.hubspot.client.contacts import BATCH
+from leadup_connectors.hubspot.client.routes import Call
+from leadup_connectors.hubspot.client.wire import Query, Request
+from leadup_connectors.hubspot.records import Found, Linked, Record, Stage
+
+LIST_PAGE: Final = 100
+"""Most records of a page of a list."""
+SEARCH_PAGE: Final = 200
+"""Most records of a page of a search."""
+
+
+class Objects:
+    """Calls about the records of a type: ``contacts`` or ``deals``."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def page(
+        self, of: str, properties: Sequence[str], after: str, *, limit: int = LIST_PAGE, archived: bool = False
+    ) -> Found:
+        """Return a page of all records, in the order of their ids; ``archived``: of those deleted in 90 days.
+
+        ``after``: the page before told it; "" for the first page.
+        """
+        query: Query = {
+            "limit": min(limit, LIST_PAGE),
+            "properties": list(properties),
+            "archived": str(archived).lower(),
+        }
+        where: Query = {"after": after} if after else {}
+        return Found.read(self._caller.send(Request(Call.LIST_RECORDS, {"objects": of}, {**query, **where}))[0])
+
+    def search(
+        self, of: str, filters: Iterable[tuple[str, str, str]], by: str, properties: Sequence[str], limit: int
+    ) -> Sequence[Record]:
+        """Return the first records, in the ascending order of a property, that pass all filters.
+
+        Args:
+            of: the type.
+            filters: property, operator (``GTE``) and value of each.
+            by: the property to sort by.
+            properties: those that are wanted.
+            limit: most records.
+        """
+        asked = [{"propertyName": name, "operator": operator, "value": value} for name, operator, value in filters]
+        body: Json = {
+            "filterGroups": [{"filters": asked}],
+            "sorts": [{"propertyName": by, "direction": "ASCENDING"}],
+            "properties": list(properties),
+            "limit": min(limit, SEARCH_PAGE),
+            "after": "0",
+        }
+        return Found.read(self._caller.ask(Call.SEARCH_RECORDS, body, objects=of)).records
+
+    def read(self, of: str, ids: Iterable[str], properties: Sequence[str]) -> dict[str, Record]:
+        """Return records by their ids; one that is not there is left out."""
+        return self._read(of, ids, {"properties": list(properties), "propertiesWithHistory": []})
+
+    def read_by(self, of: str, by: str, keys: Iterable[str]) -> set[str]:
+        """Return those values of a unique property, in lower case, by which a record is found."""
+        wanted = {"idProperty": by, "properties": [by], "propertiesWithHistory": []}
+        found = self._read(of, keys, wanted).values()
+        return {record.properties.get(by, "").lower() for record in found}
+
+    def _read(self, of: str, ids: Iterable[str], wanted: Mapping[str, Json]) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for part in parts(dict.fromkeys(ids), BATCH):
+            body = {**wanted, "inputs": [{"id": one} for one in part]}
+            found.update(
+                (one.id, one) for one in Found.read(self._caller.ask(Call.READ_RECORDS, body, objects=of)).records
+            )
+        return found
+
+    def contacts_of(self, deals: Iterable[str]) -> Mapping[str, Sequence[Linked]]:
+        """Return the contacts that deals are associated with; a deal without any is left out."""
+        found: dict[str, list[Linked]] = {}
+        for part in parts(deals, BATCH):
+            body: Json = {"inputs": [{"id": deal} for deal in part]}
+            answer = self._caller.ask(Call.READ_ASSOCIATIONS, body, **{"from": "deals", "to": "contacts"})
+            found |= Linked.all(answer)
+        return found
+
+    def stages(self) -> Mapping[str, Stage]:
+        """Return the stages of all pipelines of deals, by id."""
+        return Stage.all(self._caller.ask(Call.PIPELINES, objects="deals"))

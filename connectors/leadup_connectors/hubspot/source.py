@@ -1,0 +1,181 @@
+"""Reads a HubSpot account: contacts as facts, what forms brought and deals as events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from leadup.errors import NeedsHuman
+from leadup.types import Cursor, Json, Page
+from leadup_connectors.hubspot.client import HubSpotClient
+from leadup_connectors.hubspot.client.rights import CONTACTS_READ, DEALS_READ, FORMS
+from leadup_connectors.hubspot.reading import contacts, deals, forms, scan
+from leadup_connectors.hubspot.reading.brought import Brought
+from leadup_connectors.hubspot.reading.contacts import Contacts
+from leadup_connectors.hubspot.reading.deals import Deals
+from leadup_connectors.hubspot.reading.forms import Forms
+from leadup_connectors.hubspot.reading.scan import Scan
+from leadup_connectors.hubspot.records import milliseconds
+from leadup_connectors.hubspot.settings import HubSpotSettings
+
+SCOPES: Final = {
+    "contacts": (CONTACTS_READ,),
+    "forms": (FORMS,),
+    "deals": (DEALS_READ, CONTACTS_READ),
+}
+"""What a token must have, by what is read."""
+
+
+@dataclass(slots=True)
+class Stand:
+    """How far the account is read."""
+
+    contacts: scan.Stand
+    deals: scan.Stand
+    waiting: list[str]
+    """Deals without a contact."""
+    forms: dict[str, forms.Stand] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, since: Cursor | None) -> Stand:
+        """Return what a cursor says."""
+        said: Any = since or {}
+        return cls(
+            scan.Stand.of(said.get("contacts")),
+            scan.Stand.of(said.get("deals")),
+            list(said.get("waiting", ())),
+            {form: forms.Stand.of(one) for form, one in said.get("forms", {}).items()},
+        )
+
+    def cursor(self) -> dict[str, Json]:
+        """Return the cursor that says all this."""
+        return {
+            "contacts": self.contacts.said(),
+            "deals": self.deals.said(),
+            "waiting": list(self.waiting),
+            "forms": {form: one.said() for form, one in self.forms.items()},
+        }
+
+
+class HubSpotSource:
+    """A ``leadup.kit.Source`` over one account."""
+
+    def __init__(self, connection: str, settings: HubSpotSettings, folder: Path) -> None:
+        self._connection, self._settings = connection, settings
+        self._lag = timedelta(seconds=settings.index_lag)
+        self._every = timedelta(hours=settings.deletions_every)
+
+    def check(self) -> None:
+        """See :meth:`leadup.kit.Source.check`: the account, the traits, and the scopes, all missing ones at once."""
+        self._look_at_account()
+        needed = dict.fromkeys(scope for what in self._settings.read for scope in SCOPES[what])
+        missing = [scope for scope in needed if not self._client.rights.has(scope)]
+        if missing:
+            raise NeedsHuman(
+                f"The access token of connection {self._connection!r} lacks what reading "
+                f"{', '.join(self._settings.read)} needs.",
+                todo=f"give its service key or private app these scopes: {', '.join(missing)}",
+            )
+        if "contacts" in self._settings.read:
+            _ = self._contacts.kinds
+
+    def pull(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
+        """Yield what changed since the cursor.
+
+        The last page carries ``complete_until``: the index of HubSpot's search knew of all that had changed by then,
+        when the reading began.
+
+        Raises:
+            TryLater: HubSpot does not answer, or its limits are met.
+            NeedsHuman: a scope or a property is missing, or it is another account.
+        """
+        self._look_at_account()
+        stand, now = Stand.of(since), milliseconds(until)
+        complete: list[int] = []
+        reads: dict[str, Callable[[Stand, int, list[int]], Iterator[Brought]]] = {
+            "contacts": self._read_contacts,
+            "forms": self._read_forms,
+            "deals": self._read_deals,
+        }
+        for what, read in reads.items():
+            for brought in read(stand, now, complete) if what in self._settings.read else ():
+                if brought:
+                    yield Page(
+                        records=brought.records,
+                        rejected=brought.rejected,
+                        taken_back=brought.taken_back,
+                        cursor=stand.cursor(),
+                        more=True,
+                    )
+        read_up_to = min([now - self._lag // timedelta(milliseconds=1), *complete])
+        yield Page(
+            records=[],
+            cursor=stand.cursor(),
+            complete_until=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=read_up_to),
+            progress=1.0,
+        )
+
+    def _read_contacts(self, stand: Stand, now: int, complete: list[int]) -> Iterator[Brought]:
+        of = self._scan("contacts", contacts.CHANGED, self._contacts.properties)
+        for found in of.changes(stand.contacts, now):
+            yield self._contacts.facts(found)
+        for found in of.deletions(stand.contacts, now, self._every, self._contacts.identifying):
+            yield self._contacts.endings(found)
+        complete.append(stand.contacts.done or 0)
+
+    def _read_forms(self, stand: Stand, now: int, complete: list[int]) -> Iterator[Brought]:
+        for form in self._forms.wanted():
+            of = stand.forms.setdefault(form.id, forms.Stand())
+            yield from self._forms.submissions(form, of, now, self._start)
+            if of.done is not None:
+                complete.append(of.done)
+
+    def _read_deals(self, stand: Stand, now: int, complete: list[int]) -> Iterator[Brought]:
+        self._deals.look_up_stages()
+        of = self._scan("deals", deals.CHANGED, self._deals.properties, self._start or 0)
+        for found in of.changes(stand.deals, now):
+            yield self._deals.events(found, stand.waiting)
+        yield self._deals.found(stand.waiting)
+        for found in of.deletions(stand.deals, now, self._every, deals.KEPT):
+            yield self._deals.endings(found, stand.waiting)
+        complete.append(stand.deals.done or 0)
+
+    def _scan(self, of: str, changed: str, properties: list[str], start: int | None = None) -> Scan:
+        return Scan(self._client.objects, of, changed, properties, self._lag, self._settings.page_size, start)
+
+    def _look_at_account(self) -> None:
+        wanted = self._settings.portal_id
+        if wanted is not None and (found := self._portal) != wanted:
+            raise NeedsHuman(
+                f"The access token of connection {self._connection!r} belongs to account {found}, not {wanted}.",
+                todo="use that account's token, or correct portal_id",
+            )
+
+    @property
+    def _start(self) -> int | None:
+        start = self._settings.start
+        return None if start is None else milliseconds(datetime.combine(start, time(), UTC))
+
+    @cached_property
+    def _portal(self) -> int:
+        return self._client.account().portal
+
+    @cached_property
+    def _client(self) -> HubSpotClient:
+        return HubSpotClient(self._connection, self._settings)
+
+    @cached_property
+    def _contacts(self) -> Contacts:
+        return Contacts(self._connection, self._settings, self._client)
+
+    @cached_property
+    def _forms(self) -> Forms:
+        return Forms(self._connection, self._settings, self._client)
+
+    @cached_property
+    def _deals(self) -> Deals:
+        return Deals(self._connection, self._settings, self._client, self._contacts)
