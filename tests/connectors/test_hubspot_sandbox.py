@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -13,6 +14,7 @@ from hubspot_account import TOKEN, Stage
 
 from leadup.sandbox import Server
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+from leadup_connectors.hubspot.sandbox.routes import CALLS
 
 LISTS, CONTACTS, PROPERTIES = "/crm/v3/lists", "/crm/v3/objects/contacts/batch", "/crm/v3/properties/contacts"
 
@@ -379,6 +381,25 @@ def test_the_state_is_json(server: Server, hubspot: HubSpotSandbox) -> None:
     ]
     assert state["contacts"] == {ada: {"email": "ada@example.com", "plan": "team", "hs_object_id": ada}}
     assert state["memberships"] == [{"list": "a", "contact": ada, "verb": "join", "times": 1}]
+
+
+# ---------------------------------------------------------------- every call
+
+
+def filled(path: str) -> str:
+    names = {"object": "contacts", "from": "deals", "to": "contacts", "type": "0-1"}
+    return re.sub(r"{(\w+)(?::path)?}", lambda found: names.get(found[1], "1"), path)
+
+
+CALLED = [(call.verb, filled(path)) for call in CALLS for path, _ in call.paths()]
+
+
+@pytest.mark.parametrize(("verb", "path"), CALLED, ids=lambda each: each)
+def test_every_call_looks_at_the_token_and_stands_any_body(server: Server, verb: str, path: str) -> None:
+    server.sandbox.limits.searches = 100
+    assert ask(server, verb, path, token="wrong").status == 401
+    for body in ({}, [], [1], "x", 1, {"inputs": [1]}, {"inputs": "x"}, {"inputs": [{}]}, {"listIds": 1}):
+        assert ask(server, verb, path, body).status in (200, 201, 204, 207, 400, 404), body
 
 
 # ---------------------------------------------------------------- seeds

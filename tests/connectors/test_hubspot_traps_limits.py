@@ -159,3 +159,15 @@ def test_trap_an_expired_token_is_told_apart_from_a_wrong_one(api: Api) -> None:
     assert category(api.ask("GET", "account", "/details")) == (401, "EXPIRED_AUTHENTICATION")
     api.line.headers["Authorization"] = "Bearer wrong"
     assert category(api.ask("GET", "account", "/details")) == (401, "INVALID_AUTHENTICATION")
+
+
+def test_trap_apps_with_oauth_are_not_told_of_the_day(api: Api) -> None:
+    api.hubspot.limits.tells_day = False
+    told = {name.lower() for name in api.ask("GET", "account", "/details").headers}
+    assert "x-hubspot-ratelimit-remaining" in told
+    assert not [name for name in told if "daily" in name]
+
+
+@pytest.mark.parametrize("kind", ["STANDARD", "SANDBOX", "DEVELOPER_TEST"])
+def test_trap_the_account_may_be_one_for_tests(stage: Stage, style: str, kind: str) -> None:
+    assert Api(stage, style, account_type=kind).get("account", "/details")["accountType"] == kind

@@ -236,3 +236,15 @@ def test_trap_the_size_of_a_list_may_lag_behind_its_members(api: Api) -> None:
     assert api.members("1") == ids[1:]
     api.later(minutes=10)
     assert api.get("lists", "/1")["list"]["size"] == 2
+
+
+def test_trap_an_id_of_the_first_version_may_be_another_lists_id_now(api: Api) -> None:
+    for name in ("a", "b"):
+        api.create_list(name)
+    assert api.get("lists", "/idmapping", legacyListId="2") == {"legacyListId": "2", "listId": "1"}
+    assert api.get("lists", "/2")["list"]["name"] == "b"
+    assert category(api.ask("GET", "lists", "/idmapping", legacyListId="9")) == GONE
+    assert api.ask("POST", "lists", "/idmapping", ["2", "9"]).json() == {
+        "legacyListIdsToIdsMapping": [{"legacyListId": "2", "listId": "1"}],
+        "missingLegacyListIds": ["9"],
+    }

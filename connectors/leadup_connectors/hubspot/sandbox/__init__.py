@@ -67,6 +67,7 @@ class HubSpotSandbox(Hands, Sandbox):
         max_lists: int = 1000,
         clock: Now | None = None,
         time_zone: str = "UTC",
+        account_type: str = "STANDARD",
     ) -> None:
         """``burst`` calls per ``interval`` seconds and ``daily`` a day; a ``token`` of "" lets any token in.
 
@@ -83,7 +84,7 @@ class HubSpotSandbox(Hands, Sandbox):
         each_burst, each_day = TIERS.get(tier, AMPLE)
         burst, daily = each_burst if burst is None else burst, each_day if daily is None else daily
         self.limits = Limits(self._now, burst, interval, daily, time_zone)
-        self._account = Account(portal_id, self.limits)
+        self._account = Account(portal_id, account_type, self.limits)
         self._contacts = Contacts(self._now, self._refused)
         self._deals = Deals(self._now, self._refused)
         self._associations = Associations(self._contacts, self._deals, self._now)

@@ -16,10 +16,10 @@ COLLECTED = timedelta(minutes=5)
 
 
 class Account:
-    """The account itself."""
+    """The account itself. ``kind``: STANDARD, SANDBOX, DEVELOPER_TEST or APP_DEVELOPER."""
 
-    def __init__(self, portal_id: int, limits: Limits) -> None:
-        self.portal_id = portal_id
+    def __init__(self, portal_id: int, kind: str, limits: Limits) -> None:
+        self.portal_id, self.kind = portal_id, kind
         self._limits = limits
         self._collected: tuple[datetime, int] | None = None
 
@@ -30,7 +30,7 @@ class Account:
         return JSONResponse(
             {
                 "portalId": self.portal_id,
-                "accountType": "STANDARD",
+                "accountType": self.kind,
                 "timeZone": self._limits.zone.key,
                 "companyCurrency": "EUR",
                 "additionalCurrencies": [],

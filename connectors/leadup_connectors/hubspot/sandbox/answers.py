@@ -85,6 +85,17 @@ def require(body: Any, *names: str) -> None:
         raise invalid(f"Some required fields were not set: {missing}")
 
 
+def rows_of(body: Any, most: int) -> list[dict[str, Any]]:
+    """Return the inputs of a batch; refuse one that has none, or more than ``most``."""
+    require(body, "inputs")
+    inputs: list[dict[str, Any]] = body["inputs"]
+    if not isinstance(inputs, list) or not all(isinstance(each, dict) for each in inputs):
+        raise invalid("Invalid input JSON: an array of objects is expected")
+    if len(inputs) > most:
+        raise invalid(f"The batch has {len(inputs)} inputs; {most} are allowed.")
+    return inputs
+
+
 def number(request: Request, name: str, default: int, most: int) -> int:
     """Return a whole number of the query, refused beyond 1 to ``most``."""
     text = request.query_params.get(name, str(default))

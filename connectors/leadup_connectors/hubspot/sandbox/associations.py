@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from leadup_connectors.hubspot.sandbox.answers import Now, batch, invalid, require
+from leadup_connectors.hubspot.sandbox.answers import Now, batch, invalid, rows_of
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.deals import Deals
 from leadup_connectors.hubspot.sandbox.objects import Objects
@@ -65,12 +65,11 @@ class Associations:
 
     def read(self, request: Request, body: Any) -> Response:
         """Answer who belongs to each of these records."""
-        require(body, "inputs")
         objects, other = (self._objects(request.path_params[name]) for name in ("from", "to"))
-        if objects is other or len(body["inputs"]) > MOST:
-            raise invalid(f"Deals and contacts belong to each other, {MOST} a batch at most.")
+        if objects is other:
+            raise invalid("Deals and contacts belong to each other.")
         results, errors = [], []
-        for each in body["inputs"]:
+        for each in rows_of(body, MOST):
             record, after = str(each.get("id")), int(each.get("after") or 0)
             told = [pair for pair in self.of(objects, record) if int(pair[0]) > after]
             if not told:

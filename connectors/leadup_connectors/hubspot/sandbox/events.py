@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from leadup.types import Json
-from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, not_found, number, require, stamp
+from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, not_found, number, require, rows_of, stamp
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.properties import FIELD_TYPES, parse_time
 
@@ -70,10 +70,7 @@ class Events:
         return self._accept([body])
 
     def send_batch(self, _request: Request, body: Any) -> Response:
-        require(body, "inputs")
-        if len(body["inputs"]) > BATCH:
-            raise invalid(f"The batch has {len(body['inputs'])} inputs; {BATCH} are allowed.")
-        return self._accept(body["inputs"])
+        return self._accept(rows_of(body, BATCH))
 
     def _accept(self, rows: list[Any]) -> Response:
         """Take all rows or none; the answer does not say whose an event is, nor that it is known already."""

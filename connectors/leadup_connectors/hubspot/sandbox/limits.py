@@ -36,6 +36,8 @@ class Limits:
         self.zone = ZoneInfo(zone)
         """Of the account, whose midnight ends the day."""
         self.searches = SEARCHES
+        self.tells_day = True
+        """Whether answers tell of the day; those to apps with OAuth do not."""
         self._now = now
         self._day = self._today()
         self._calls: deque[float] = deque()
@@ -73,9 +75,7 @@ class Limits:
             "Max": self.burst,
             "Remaining": max(0, self.burst - len(self._calls)),
             "Interval-Milliseconds": int(self.interval * 1000),
-            "Daily": self.daily,
-            "Daily-Remaining": self.left,
-        }
+        } | ({"Daily": self.daily, "Daily-Remaining": self.left} if self.tells_day else {})
         for name, value in headers.items():
             answer.headers[f"X-HubSpot-RateLimit-{name}"] = str(value)
         return answer

@@ -130,6 +130,26 @@ class Lists(Memberships):
             }
         )
 
+    def mapping(self, request: Request, _body: Any) -> Response:
+        """Answer which list an id of the first version meant."""
+        found = self._mapped(request.query_params.get("legacyListId", ""))
+        if found is None:
+            raise not_found("List")
+        return JSONResponse(found)
+
+    def mappings(self, _request: Request, body: Any) -> Response:
+        """Answer which lists these ids of the first version meant."""
+        if not isinstance(body, list) or not all(isinstance(each, str) for each in body):
+            raise invalid("Invalid input JSON: an array of strings is expected")
+        found = [self._mapped(each) for each in body]
+        missing = [each for each, known in zip(body, found, strict=True) if known is None]
+        told = [each for each in found if each]
+        return JSONResponse({"legacyListIdsToIdsMapping": told, "missingLegacyListIds": missing})
+
+    def _mapped(self, legacy: str) -> dict[str, str] | None:
+        known = {each.legacy_id: each.id for each in self.all.values() if not each.deleted}
+        return {"legacyListId": legacy, "listId": known[legacy]} if legacy in known else None
+
     def rename(self, request: Request, _body: Any) -> Response:
         each, name = self._one(request), request.query_params.get("listName", "")
         if not name:

@@ -46,6 +46,11 @@ class List:
     """How many members there were, after each of the last changes."""
     _order: tuple[tuple[int, int], list[int], list[str]] = ((0, 0), [], [])
 
+    @property
+    def legacy_id(self) -> str:
+        """Its id in the first version of the API, which may be another list's id now."""
+        return str(int(self.id) + 1)
+
     def changed(self, at: datetime) -> None:
         """Note that the members have changed."""
         self.version += 1

@@ -19,7 +19,7 @@ from leadup_connectors.hubspot.sandbox.answers import (
     invalid,
     not_found,
     number,
-    require,
+    rows_of,
     stamp,
     unknown,
 )
@@ -111,7 +111,7 @@ class Objects(Records):
         return batch(done, errors, self.now())
 
     def create(self, _request: Request, body: Any) -> Response:
-        rows = _rows(body)
+        rows = rows_of(body, BATCH)
         traced = _are_traced(rows)
         created, errors = [], []
         for row in rows if traced else ():
@@ -266,7 +266,7 @@ class Objects(Records):
 
 
 def _inputs(body: Any, most: int = BATCH) -> list[dict[str, Any]]:
-    inputs = _rows(body, most)
+    inputs = rows_of(body, most)
     if not all(isinstance(each.get("id"), str) for each in inputs):
         raise invalid("Each input needs an id.")
     _refuse_twice(Counter(each["id"].lower() for each in inputs))
@@ -278,16 +278,6 @@ def _refuse_twice(keys: Counter[str]) -> None:
     if twice:
         message = f"Duplicate IDs found in batch input: [{', '.join(twice)}]. IDs must be unique"
         raise invalid(message, context={"ids": twice})
-
-
-def _rows(body: Any, most: int = BATCH) -> list[dict[str, Any]]:
-    require(body, "inputs")
-    inputs: list[dict[str, Any]] = body["inputs"]
-    if not isinstance(inputs, list) or not all(isinstance(each, dict) for each in inputs):
-        raise invalid("Invalid input JSON: an array of objects is expected")
-    if len(inputs) > most:
-        raise invalid(f"The batch has {len(inputs)} inputs; {most} are allowed.")
-    return inputs
 
 
 def _names(request: Request, name: str) -> list[str]:

@@ -62,6 +62,8 @@ CALLS = (
     Call("PUT", "lists", "/folders/{folder}/rename", "folders.rename", WRITE),
     Call("PUT", "lists", "/folders/{folder}/move/{parent}", "folders.move", WRITE),
     Call("DELETE", "lists", "/folders/{folder}", "folders.delete", WRITE),
+    Call("GET", "lists", "/idmapping", "lists.mapping", READ),
+    Call("POST", "lists", "/idmapping", "lists.mappings", READ),
     Call("GET", "lists", "/object-type-id/{type}/name/{name:path}", "lists.by_name", READ),
     Call("GET", "lists", "/records/{type}/{record}/memberships", "lists.of_record", READ),
     Call("GET", "lists", "/{id}", "lists.by_id", READ),
