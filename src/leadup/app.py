@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from leadup import registry
 from leadup.delivery.activations import activations
+from leadup.delivery.adopting import recreate
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import Planned, accept
@@ -41,6 +42,8 @@ from leadup.types import Page, to_us
 
 CLOCK = "clock"
 """What ``leadup sync --accept`` calls the rule that nobody is judged at an instant before an earlier one."""
+RECREATE = "recreate"
+"""What ``leadup sync --accept`` calls the rule that an audience which somebody deleted is not made anew."""
 Tell = Callable[[str, float | None], None]
 """Progress: what is being done, and how far it is (0 to 1) when that is known."""
 
@@ -57,6 +60,8 @@ class Synced:
     ticked: Ticked | None = None
     released: int = 0
     delivered: list[Delivered] = field(default_factory=list)
+    recreated: list[str] = field(default_factory=list)
+    """Audiences that somebody had deleted, and that were made anew."""
     settled: int = 0
     errors: dict[str, str] = field(default_factory=dict)
     """By connection or target."""
@@ -308,7 +313,8 @@ class App:
     ) -> Synced:
         """Pull, judge, plan, deliver and poll once, now. ``only`` names a segment, conversion, property or connection.
 
-        ``accepted`` names a guard whose held plan is released, by ``who``, or says :data:`CLOCK`: that it may go back.
+        ``accepted`` names a guard whose held plan is released, by ``who``, or says :data:`CLOCK`: that it may go back,
+        or :data:`RECREATE`: that audiences which somebody deleted are made anew.
 
         Raises:
             SettingsError: ``only`` names nothing that the rules send anywhere.
@@ -322,6 +328,8 @@ class App:
             self.pipeline.set_back(now)
         result.ticked = self.tick(now, tell)
         now = result.ticked.at
+        if accepted == RECREATE:
+            result.recreated = [t.target.key for t in chosen if self._recreate(t, now, who)]
         if accepted in GUARDS:
             with self.sending, self.store.write() as connection:
                 fresh = {target.id: target for target in all_targets(connection)}
@@ -336,6 +344,10 @@ class App:
             result.postponed = postponed(connection, chosen, to_us(now))
         self.pipeline.extend_files()
         return result
+
+    def _recreate(self, target: TargetRow, now: datetime, who: str) -> bool:
+        with self.sending:
+            return recreate(self.store, self.destinations[target.target.connection], target, who, now)
 
     def _waiting(self, chosen: Sequence[TargetRow], tried: Collection[str]) -> dict[str, str]:
         """Say of targets that were left alone, since they failed lately, until when and why."""
@@ -391,6 +403,7 @@ def as_json(result: Synced) -> dict[str, Any]:
             {"target": d.target.key, "sent": d.sent, "outcomes": dict(d.outcomes), "error": d.error}
             for d in result.delivered
         ],
+        "recreated": result.recreated,
         "settled": result.settled,
         "postponed": result.postponed,
         "errors": result.errors,

@@ -40,6 +40,7 @@ from leadup.types import (
     Cursor,
     Event,
     Fact,
+    Found,
     Incoming,
     Json,
     Page,
@@ -57,6 +58,7 @@ from leadup.types import (
 
 __all__ = [
     "LINE_LIMIT",
+    "Adopting",
     "Budgeted",
     "Checkup",
     "ConnectionSettings",
@@ -270,7 +272,7 @@ class Destination(Protocol):
         """
 
     def prepare(self, target: Target) -> RemoteTarget:
-        """Find the target by its remote name, or create it. Idempotent.
+        """Find the target by its known id; it has none yet: by its remote name, or create it. Idempotent.
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.
@@ -285,6 +287,9 @@ class Destination(Protocol):
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
         """Send changes of one verb, at most ``can.batch[verb]``; return one receipt per change, in order.
+
+        Of the verbs in ``can.together`` a batch may have several: where they are about the same identifier, the last
+        one counts.
 
         Sending the same batch again must do no harm: after a crash or a lost answer that is what happens.
 
@@ -342,6 +347,21 @@ class Readable(Protocol):
         """Yield all members, whoever put them there, by the kind of identifier that changes of members go by.
 
         The audience may change meanwhile; who is in it all the time is told.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A destination whose audiences people make, rename and delete as well.
+
+    What is there already and has members is written to only when a person has said so.
+    """
+
+    def look(self, target: Target) -> Found | None:
+        """Find an audience as ``prepare`` would, and change nothing; None: it is not there, or not any more.
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.

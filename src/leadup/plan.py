@@ -26,7 +26,7 @@ class Standing(enum.StrEnum):
     """A leave was accepted, and the vendor has not said yet that it is done."""
 
 
-GUARDS = ("max_leave", "min_size")
+GUARDS = ("max_leave", "min_size", "adopt")
 
 MIN_LEAVES = 20
 """A guard on shares does not look at fewer leaves than this."""

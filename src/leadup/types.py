@@ -276,6 +276,8 @@ class Target:
     """Of a property: what its values are."""
     options: tuple[str, ...] = ()
     """Of a property of choices: all there are."""
+    known_id: str | None = field(default=None, compare=False)
+    """The id it was prepared with before: it stays that one, whatever people call it by now."""
 
     @property
     def key(self) -> str:
@@ -469,6 +471,27 @@ class Size:
     """How long a member stays without being sent again."""
     keyed_by: str = ""
     """The kind of identifier it takes."""
+    name: str = ""
+    """What it is called there now; empty: the vendor does not say."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What else a person should know before something is written to it: ``{"folder": "leadup"}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An audience that is there, as it was found, with nothing changed."""
+
+    id: str
+    size: Size
+
+    @property
+    def members(self) -> int:
+        """The largest count of members that the vendor tells."""
+        return max(self.size.members.values(), default=0)
+
+    def __str__(self) -> str:
+        details = "".join(f", {name} {value}" for name, value in self.size.details.items())
+        return f"{self.size.name!r} (id {self.id}, {self.members:,} members{details})"
 
 
 class Grade(enum.StrEnum):
@@ -536,6 +559,8 @@ class Capabilities:
     """Most changes a call takes, by verb."""
     needs: Mapping[Use, frozenset[Kind]]
     """Kinds of identifier, by use, of which a person must have at least one to be found there."""
+    together: frozenset[str] = frozenset()
+    """Verbs that one call may carry beside each other, together as many changes as ``batch`` says for each."""
     click_ids: frozenset[str] = frozenset()
     """Click ids that serve a conversion in place of an identifier."""
     purposes: Mapping[Use, frozenset[Purpose]] = field(default_factory=dict)

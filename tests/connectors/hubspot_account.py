@@ -40,8 +40,8 @@ SCORE = Target(
     values=ValueKind.NUMBER,
 )
 TIER = Target(connection="hubspot", use=Use.PROPERTY, name="leadup_tier", remote_name="leadup: leadup_tier")
-ADD, REMOVE, READ, UPDATE = "/memberships/add", "/memberships/remove", "/batch/read", "/batch/update"
-APIS = ("v3",)
+CHANGE, READ, UPDATE = "/memberships/add-and-remove", "/batch/read", "/batch/update"
+APIS = ("v3", "2026-03")
 """The versions of the API that every test of the connector is put to."""
 
 

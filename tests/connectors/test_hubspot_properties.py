@@ -217,7 +217,7 @@ def test_a_batch_has_one_receipt_per_change_and_the_last_value_counts(server: Se
     receipts = destination.deliver(remote, batch)
     assert [(r.outcome, r.code) for r in receipts] == [
         (CONFIRMED, ""),
-        (REJECTED, "contact_missing"),
+        (LATER, "contact_missing"),
         (CONFIRMED, ""),
         (CONFIRMED, ""),
     ]

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hubspot_account import ADD, APIS, AUDIENCE, READ, SCORE, TOKEN, Stage, calls, connect, join, person, upsert
+from hubspot_account import APIS, AUDIENCE, CHANGE, READ, SCORE, TOKEN, Stage, calls, connect, join, person, upsert
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
@@ -270,7 +270,7 @@ def test_trap_a_search_refused_for_a_second_waits_a_second() -> None:
 def test_trap_a_post_that_creates_is_not_repeated(server: Stage, hubspot: HubSpotSandbox) -> None:
     hubspot.weather.add(kind="fail", status=503, path=server.path(Call.CREATE_LIST), after=1, times=-1)
     with pytest.raises(TryLater):
-        connect(server).prepare(AUDIENCE)
+        connect(server, folder="").prepare(AUDIENCE)
     assert calls(server, method="POST") == 1
 
 
@@ -352,7 +352,7 @@ def test_no_error_and_no_log_tells_an_address_or_the_token(
 
 def test_a_repeated_call_is_logged(server: Server, hubspot: HubSpotSandbox, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    hubspot.weather.add(kind="fail", status=503, path=ADD)
+    hubspot.weather.add(kind="fail", status=503, path=CHANGE)
     ada, destination = hubspot.add_contact(EMAIL), connect(server)
     destination.deliver(destination.prepare(AUDIENCE), [join(1, ada)])
-    assert "HubSpot answered 503 (INTERNAL_ERROR) when asked to put contacts into a list" in caplog.text
+    assert "HubSpot answered 503 (INTERNAL_ERROR) when asked to change who is in a list" in caplog.text

@@ -24,7 +24,7 @@ from crash_victim import DEAD  # noqa: E402
 LOST = (
     ("hubspot", "memberships/add"),
     ("google", "audienceMembers:ingest"),
-    ("hubspot", "memberships/remove"),
+    ("hubspot", "memberships/add-and-remove"),
     ("google", "events:ingest"),
     ("hubspot", "batch/update"),
     ("google", "audienceMembers:remove"),

@@ -153,7 +153,7 @@ def test_what_is_read_again_stays_out(site: Installation) -> None:
 
 
 def test_a_vendor_that_can_not_answer_is_waited_for_in_sight(site: Installation) -> None:
-    site.hubspot.weather.add(kind="fail", path="memberships/remove", times=-1, status=500)
+    site.hubspot.weather.add(kind="fail", path="memberships/add-and-remove", times=-1, status=500)
     asked = site.cli("people", "erase", "-", "--kind", "email", "--yes", now=AFTER)
     assert asked.exit_code == 1, "nothing came on standard input"
     asked = site.cli("people", "erase", "user-ada", "--yes", "--json", now=AFTER)

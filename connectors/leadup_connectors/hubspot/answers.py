@@ -156,7 +156,7 @@ class Memberships:
 
     @classmethod
     def read(cls, answer: Any, *, repeated: bool = False) -> Memberships:
-        """Read the answer to ``memberships/add`` or ``/remove``. The spelling ``recordsIdsAdded`` is HubSpot's."""
+        """Read the answer to ``memberships/add-and-remove``. The spelling ``recordsIdsAdded`` is HubSpot's."""
         with reading("change a list"):
             arrays = [answer.get(name) for name in ("recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing")]
             if all(array is None for array in arrays):  # misread, every change would look as if it had been so before

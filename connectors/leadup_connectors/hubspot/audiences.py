@@ -1,47 +1,109 @@
-"""Audiences as MANUAL lists of contacts."""
+"""Audiences as MANUAL lists of contacts, in a folder of ours.
+
+A list is found by its name once, and known by its id from then on: people rename and move lists.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
-from leadup.errors import NeedsHuman
-from leadup.types import Change, Leave, Receipt, RemoteId, RemoteTarget, Target
-from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo, Memberships
+from leadup.errors import NeedsHuman, Refused
+from leadup.types import Change, Found, Join, Leave, Receipt, RemoteId, RemoteTarget, Size, Target
+from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.people import CONTACT
-from leadup_connectors.hubspot.receipts import ALREADY, CONFIRMED, MISSING, contacts_of, gone, unanswered
+from leadup_connectors.hubspot.receipts import ALREADY, CONFIRMED, VANISHED, contacts_of, gone, together, unanswered
 from leadup_connectors.hubspot.settings import HubSpotSettings
+
+RESTORABLE: Final = "restore it in HubSpot, which can be done for 90 days after it was deleted (CRM > Segments)"
+"""Source: Lists API, "Restore a list"."""
 
 
 class Audiences:
     """Finds and creates lists, and changes who is in them."""
 
-    def __init__(self, settings: HubSpotSettings, client: HubSpotClient) -> None:
-        self._settings, self._client = settings, client
+    def __init__(self, connection: str, settings: HubSpotSettings, client: HubSpotClient) -> None:
+        self._connection, self._settings, self._client = connection, settings, client
+
+    # ------------------------------------------------------------ the list
 
     def prepare(self, target: Target) -> RemoteTarget:
-        """Find the list of that name, or create it."""
-        name = target.remote_name
-        found, created = self._client.lists.find(name), False
+        """Find the list of an audience, or create it."""
+        found, created = self._find(target), False
+        if found is None and target.known_id:
+            todo = f"{RESTORABLE}; or have a new one made: `leadup sync {target.key} --accept recreate`"
+            raise gone(f"list {target.remote_name!r} (id {target.known_id})", todo)
         if found is None:
-            try:
-                found, created = self._client.lists.create(name), True
-            except HubSpotRefused as refused:
-                found = self._client.lists.find(name)  # another process may have been faster
-                if found is None:
-                    raise NeedsHuman(
-                        f"{refused} So there is no list {name!r}.",
-                        todo="see in HubSpot (CRM > Segments) whether the account has all the lists it may have",
-                    ) from None
+            found, created = self._create(target.remote_name)
         _must_take_members(found)
         return RemoteTarget(id=found.id, name=found.name, created=created)
 
-    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Mapping[str, Receipt]:
-        """Put contacts into a list, or take them out; return a receipt per contact."""
-        if isinstance(batch[0], Leave):
-            return self._change(to, batch, self._client.lists.leave, ALREADY)
-        return self._change(to, batch, self._client.lists.join, MISSING)
+    def look(self, target: Target) -> Found | None:
+        """Find the list and tell of it; None: it is not there, or not any more."""
+        found = self._find(target)
+        if found is None:
+            return None
+        _must_take_members(found)
+        info = self._described(found)
+        if not info.size:
+            info = replace(info, size=0 if self._client.lists.is_empty(info.id) else 1)
+        return Found(id=info.id, size=_size(info))
+
+    def size(self, of: RemoteTarget) -> Size:
+        """Tell how many contacts are in a list, by HubSpot's count, and what else it tells of it."""
+        found = self._client.lists.get(of.id)
+        if found is None:
+            raise Refused(f"HubSpot's list {of.name!r} (id {of.id}) is gone.", code="list_gone")
+        return _size(self._described(found))
+
+    def _find(self, target: Target) -> ListInfo | None:
+        lists, known, chosen = self._client.lists, target.known_id, self._settings.lists.get(target.name)
+        place = f"lists.{target.name} of connection {self._connection!r}"
+        by_id = known or chosen
+        found = lists.get(by_id) if by_id else lists.find(target.remote_name)
+        if found is not None and known and chosen not in (None, known):
+            raise NeedsHuman(
+                f"The audience {target.name!r} is kept in HubSpot's list {known}, and {place} names {chosen}.",
+                todo=f"correct {place}; or delete list {known} in HubSpot, then `leadup sync {target.key} "
+                "--accept recreate`",
+            )
+        if found is None and chosen and not known:
+            raise NeedsHuman(
+                f"HubSpot has no list with the id {chosen}, which {place} names.",
+                todo="write the id from the address of the list's page (…/objectLists/ID); ids of the old v1 API are "
+                "others",
+            )
+        return found
+
+    def _described(self, found: ListInfo) -> ListInfo:
+        """Add what only a search tells, where the search knows the list already."""
+        told = self._client.lists.described([found.id]).get(found.id, found)
+        return replace(told, name=found.name, size=told.size if found.size is None else found.size)
+
+    def _create(self, name: str) -> tuple[ListInfo, bool]:
+        folder = self._folder()
+        try:
+            return self._client.lists.create(name, folder), True
+        except HubSpotRefused as refused:
+            found = self._client.lists.find(name)  # another process may have been faster
+            if found is None:
+                raise NeedsHuman(
+                    f"{refused} So there is no list {name!r}.",
+                    todo="see in HubSpot (CRM > Segments) whether the account has all the lists it may have",
+                ) from None
+            return found, False
+
+    def _folder(self) -> str | None:
+        name = self._settings.folder
+        if not name:
+            return None
+        found = [folder for folder, called in self._client.lists.folders() if called == name]
+        return min(found, key=int) if found else self._client.lists.create_folder(name)
+
+    # ------------------------------------------------------------ who is in it
 
     def members(self, of: RemoteTarget) -> Iterator[RemoteId]:
         """Yield who is in a list, whoever put them there."""
@@ -50,34 +112,60 @@ class Audiences:
         except HubSpotRefused as refused:
             if refused.status != 404:
                 raise
-            raise gone(f"list {of.name!r}", "restore it in HubSpot within 90 days") from None
+            raise gone(f"list {of.name!r} (id {of.id})", RESTORABLE) from None
 
-    def _change(
-        self,
-        to: RemoteTarget,
-        batch: Sequence[Change],
-        send: Callable[[str, Sequence[str]], Memberships],
-        missing: Receipt,
-    ) -> Mapping[str, Receipt]:
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> list[Receipt]:
+        """Put contacts into a list and take others out, in one call where that is possible."""
+        joins = _contacts(change for change in batch if isinstance(change, Join))
+        leaves = _contacts(change for change in batch if isinstance(change, Leave))
+        told = self._change(to, joins | leaves, joins)
+        # Nothing says what becomes of a contact that one call names twice.
+        out = told | self._change(to, joins.keys() & leaves.keys(), ())
+        return [
+            together([(out if isinstance(change, Leave) else told)[contact] for contact in contacts_of(change)])
+            for change in batch
+        ]
+
+    def _change(self, to: RemoteTarget, contacts: Collection[str], joins: Collection[str]) -> dict[str, Receipt]:
+        """Put those of these contacts in that are among ``joins``, take the others out; return a receipt for each."""
+
         def still_there() -> None:
             found = self._client.lists.get(to.id)
             if found is None:
-                raise gone(f"list {to.name!r}", "restore it in HubSpot within 90 days, or let leadup create a new one")
+                raise gone(f"list {to.name!r} (id {to.id})", RESTORABLE)
             _must_take_members(found)
 
         receipts: dict[str, Receipt] = {}
-        contacts = dict.fromkeys(contact for change in batch for contact in contacts_of(change))
         for part in parts(contacts, self._settings.chunk_size):
-            sent = sift(part, lambda ids: send(to.id, ids), still_there)
+            sent = sift(
+                part,
+                lambda ids: self._client.lists.change(
+                    to.id, [i for i in ids if i in joins], [i for i in ids if i not in joins]
+                ),
+                still_there,
+            )
             receipts |= unanswered(sent)
             for asked, answer in sent.answers:
                 for contact in asked:
                     receipts[contact] = ALREADY
                     if contact in answer.missing:
-                        receipts[contact] = missing
+                        receipts[contact] = VANISHED if contact in joins else ALREADY
                     elif contact in answer.changed or answer.repeated:
                         receipts[contact] = CONFIRMED
         return receipts
+
+
+def _contacts(changes: Iterable[Change]) -> dict[str, None]:
+    return dict.fromkeys(contact for change in changes for contact in contacts_of(change))
+
+
+def _size(info: ListInfo) -> Size:
+    details = {"kind": info.processing}
+    if info.folder:
+        details["folder"] = info.folder
+    if info.references is not None:
+        details["used in"] = f"{info.references} places"
+    return Size(members={} if info.size is None else {"contacts": info.size}, name=info.name, details=details)
 
 
 def _must_take_members(found: ListInfo) -> None:

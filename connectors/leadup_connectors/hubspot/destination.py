@@ -15,11 +15,13 @@ from leadup.types import (
     Capabilities,
     Change,
     Contact,
+    Found,
     Join,
     Leave,
     Receipt,
     RemoteId,
     RemoteTarget,
+    Size,
     Target,
     Unreachable,
     Upsert,
@@ -30,7 +32,6 @@ from leadup_connectors.hubspot.audiences import Audiences
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.people import People
 from leadup_connectors.hubspot.properties import ContactProperties
-from leadup_connectors.hubspot.receipts import contacts_of, together
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
 
@@ -41,7 +42,7 @@ class HubSpotDestination:
         self._connection, self._settings = connection, settings
         self._client = HubSpotClient(connection, settings)
         self._people = People(self._client, settings, self._check_match)
-        self._audiences = Audiences(settings, self._client)
+        self._audiences = Audiences(connection, settings, self._client)
         self._properties = ContactProperties(self._client)
         self._right_account = False
         self.reserve = settings.daily_reserve
@@ -50,6 +51,7 @@ class HubSpotDestination:
             uses=uses,
             needs=dict.fromkeys(uses, frozenset({settings.kind})),
             unless_denied=connector.unless_denied,
+            together=frozenset({Join.verb, Leave.verb}),
             batch={Join.verb: settings.chunk_size, Leave.verb: settings.chunk_size, Upsert.verb: BATCH},
         )
 
@@ -67,6 +69,15 @@ class HubSpotDestination:
         self._check_account()
         way = self._audiences if target.use is Use.AUDIENCE else self._properties
         return way.prepare(target)
+
+    def look(self, target: Target) -> Found | None:
+        """See :meth:`leadup.kit.Adopting.look`."""
+        self._check_account()
+        return self._audiences.look(target)
+
+    def size(self, of: RemoteTarget) -> Size:
+        """See :meth:`leadup.kit.Sized.size`."""
+        return self._audiences.size(of)
 
     def _check_account(self) -> None:
         """Look, once, whether the token belongs to the account that may be written to."""
@@ -106,7 +117,8 @@ class HubSpotDestination:
 
     def calls(self, target: Target, changes: Mapping[str, int]) -> int:
         """See :meth:`leadup.kit.Budgeted.calls`."""
-        return sum(ceil(count / self.can.batch[verb]) for verb, count in changes.items() if verb in self.can.batch)
+        members = sum(changes.get(verb, 0) for verb in self.can.together)
+        return ceil(members / self._settings.chunk_size) + ceil(changes.get(Upsert.verb, 0) / BATCH)
 
     def look_ups(self, people: int) -> int:
         """See :meth:`leadup.kit.Budgeted.look_ups`."""
@@ -123,9 +135,7 @@ class HubSpotDestination:
             return []
         self._check_account()
         if isinstance(batch[0], Join | Leave):
-            receipts = self._audiences.deliver(to, batch)
-        elif isinstance(batch[0], Upsert):
-            receipts = self._properties.deliver(to, batch)
-        else:
-            raise Refused(f"HubSpot takes no {batch[0].verb}.", code="not_supported")
-        return [together([receipts[contact] for contact in contacts_of(change)]) for change in batch]
+            return self._audiences.deliver(to, batch)
+        if isinstance(batch[0], Upsert):
+            return self._properties.deliver(to, batch)
+        raise Refused(f"HubSpot takes no {batch[0].verb}.", code="not_supported")

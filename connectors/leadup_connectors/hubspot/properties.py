@@ -14,7 +14,16 @@ from leadup.types import Change, Json, Outcome, Receipt, RemoteTarget, Target, U
 from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
-from leadup_connectors.hubspot.receipts import ALREADY, CONFIRMED, LATER, contacts_of, gone, rejected, unanswered
+from leadup_connectors.hubspot.receipts import (
+    ALREADY,
+    CONFIRMED,
+    LATER,
+    contacts_of,
+    gone,
+    rejected,
+    together,
+    unanswered,
+)
 
 GROUP: Final = "leadup"
 FITTING: Final[Mapping[ValueKind, Collection[str]]] = {
@@ -61,8 +70,8 @@ class ContactProperties:
             self._client.properties.add_options(found, target.options)
         return RemoteTarget(id=found.name, name=target.remote_name, created=created)
 
-    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Mapping[str, Receipt]:
-        """Return a receipt per contact. Where changes of one batch meet in a contact, the last value counts."""
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> list[Receipt]:
+        """Write values. Where changes of one batch meet in a contact, the last value counts."""
         rows: dict[str, _Row] = {}
         for change in batch:
             if isinstance(change, Upsert):
@@ -84,7 +93,7 @@ class ContactProperties:
                         receipts[contact] = rejected(answer.failed[contact])
                     elif contact in answer.records or answer.complete:
                         receipts[contact] = CONFIRMED
-        return receipts
+        return [together([receipts[contact] for contact in contacts_of(change)]) for change in batch]
 
     def _still_there(self, rows: Iterable[Mapping[str, str]]) -> None:
         for name in sorted({name for values in rows for name in values}):

@@ -13,11 +13,12 @@ from leadup_connectors.hubspot.people import CONTACT, SOON
 CONFIRMED: Final = Receipt(outcome=Outcome.CONFIRMED)
 ALREADY: Final = Receipt(outcome=Outcome.ALREADY)
 LATER: Final = Receipt(outcome=Outcome.LATER, detail="HubSpot has not said what became of it.", retry_after=SOON)
-MISSING: Final = Receipt(
-    outcome=Outcome.REJECTED, code="contact_missing", detail="HubSpot has no such contact, or not any more."
+VANISHED: Final = Receipt(
+    outcome=Outcome.LATER, code="contact_missing", detail="This contact was merged or deleted: it is looked for again."
 )
+"""An id that was good a moment ago. The next try looks the person up again: by e-mail, a merged contact is found."""
 NOBODY: Final = Receipt(outcome=Outcome.REJECTED, code="no_contact", detail="The change names no contact.")
-_RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED)
+_RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, VANISHED, Outcome.REJECTED)
 
 
 def contacts_of(change: Change) -> list[str]:
@@ -27,7 +28,11 @@ def contacts_of(change: Change) -> list[str]:
 
 def together(receipts: Sequence[Receipt]) -> Receipt:
     """Return one receipt for all the contacts of a change: it is done where one of them is."""
-    return min(receipts, key=lambda receipt: _RANK.index(receipt.outcome), default=NOBODY)
+    return min(receipts, key=_rank, default=NOBODY)
+
+
+def _rank(receipt: Receipt) -> int:
+    return _RANK.index(receipt if receipt is VANISHED else receipt.outcome)
 
 
 def unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:
@@ -38,7 +43,7 @@ def unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:
 def rejected(code: str) -> Receipt:
     """The receipt of a row that HubSpot refuses for this reason."""
     if code == "object_not_found":
-        return MISSING
+        return VANISHED
     return Receipt(outcome=Outcome.REJECTED, code=code, detail="HubSpot refuses this row.")
 
 

@@ -32,6 +32,10 @@ class HubSpotSettings(ConnectionSettings):
     """The contact property that people are found by: ``email``, or one that HubSpot keeps unique (``external_id``)."""
     match_with: Kind | None = None
     """The identifier whose value that property holds; ``user_id`` unless set. Not for ``match = "email"``."""
+    folder: str = "leadup"
+    """The folder that new lists are put into, by its name; made when it is not there. Empty: none."""
+    lists: dict[str, str] = Field(default_factory=dict)
+    """By audience of the rules, the id of the list it is kept in, where it is not to be found by its name."""
     chunk_size: int = Field(default=500, ge=1, le=100_000)
     """Contacts per call that changes a list."""
     daily_reserve: float = Field(default=0.1, ge=0, le=0.9)

@@ -127,12 +127,17 @@ def _show(answer: dict[str, Any]) -> None:
             *(a["size"][name] for name in ("keyed_by", "kept_days", "match_rate")),
             ", ".join(f"{count} {network}" for network, count in a["size"]["members"].items()) or "not said",
             a["size"]["serves"],
+            a["there"],
         )
         for a in answer["audiences"]
         if a["size"]
     ]
     if sized:
-        table("at the vendor", ("target", "keyed by", "#days kept", "#% matched", "members", "serves"), sized)
+        table(
+            "at the vendor",
+            ("target", "keyed by", "#days kept", "#% matched", "members", "serves", "what it is there"),
+            sized,
+        )
     for one in answer["audiences"]:
         if far := one["replacing"]:
             out.print(

@@ -10,15 +10,16 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from leadup.app import CLOCK, App, Rehearsed, as_json
+from leadup.app import CLOCK, RECREATE, App, Rehearsed, as_json
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
 from leadup.delivery.book import LIVE, TargetRow
 from leadup.delivery.replacing import begin, ours
+from leadup.delivery.sizes import there
 from leadup.errors import LeadupError, SettingsError
 from leadup.insights.budget import forecast_in_words
 from leadup.insights.words import instant
-from leadup.kit import Replaceable, Sized
+from leadup.kit import Adopting, Replaceable, Sized
 from leadup.plan import GUARDS
 from leadup.state.lease import lease
 from leadup.state.tables import outbox
@@ -35,7 +36,8 @@ HELD = 9
 @click.option(
     "--accept",
     metavar="GUARD",
-    help="Send the plan that this guard holds, exactly as it was shown; `clock`: go on after the clock was set back.",
+    help="Send the plan that this guard holds, exactly as it was shown; `clock`: go on after the clock was set back; "
+    "`recreate`: make an audience anew that somebody deleted at the vendor.",
 )
 @click.option(
     "--replace",
@@ -54,14 +56,15 @@ def sync(
     --accept; the command then ends with exit code 9 while something is held.
     """
     app = app_of(ctx)
-    if accept not in (None, *GUARDS, CLOCK):
-        raise SettingsError(f"There is no guard {accept!r}. There are: {', '.join((*GUARDS, CLOCK))}.")
+    known = (*GUARDS, CLOCK, RECREATE)
+    if accept not in (None, *known):
+        raise SettingsError(f"There is no guard {accept!r}. There are: {', '.join(known)}.")
     if replace:
         _begin_replacing(app, only, yes=yes, dry_run=dry_run)
     if dry_run:
         with progress(not as_json) as tell:
             rehearsed = app.rehearse(now(), only, tell)
-        _show_plans(rehearsed, as_json)
+        _show_plans(rehearsed, [_looked_at(app, planned.target) for planned in rehearsed.plans], as_json)
         return
     answer = _handed_over(app, only, accept) if daemon_lives(app) else _done_here(app, only, accept)
     if as_json:
@@ -153,6 +156,8 @@ def _show(answer: dict[str, Any]) -> None:
             f"{taken['facts']} facts, {taken['rejected']} rejected"
         )
     out.print(f"judged {answer['judged']} people: {answer['entered']} entered, {answer['left']} left a segment")
+    for name in answer["recreated"]:
+        out.print(f"{name}: made anew, since somebody had deleted it")
     if answer["released"]:
         out.print(f"released {answer['released']} held changes")
     rows = [
@@ -165,24 +170,44 @@ def _show(answer: dict[str, Any]) -> None:
         out.print(f"{name}: {one['changes']} changes wait until {one['until']}: {one['because']}")
 
 
-def _show_plans(rehearsed: Rehearsed, as_json_: bool) -> None:
+def _looked_at(app: App, target: TargetRow) -> str | None:
+    """What there is at the vendor for an audience, looked at now; None: the vendor does not say."""
+    destination = app.destinations[target.target.connection]
+    if target.target.use is not Use.AUDIENCE or not isinstance(destination, Adopting):
+        return None
+    try:
+        found = destination.look(target.target)
+    except LeadupError as error:
+        return str(error)
+    if found is not None:
+        return str(found)
+    return "not there any more" if target.target.known_id else "nothing; it is made"
+
+
+def _show_plans(rehearsed: Rehearsed, there: list[str | None], as_json_: bool) -> None:
     shown: list[dict[str, Any]] = [
         {
             "target": planned.target.target.key,
             "remote_name": planned.target.target.remote_name,
+            "there": found,
             "changes": dict(planned.changes),
             "guard": planned.trip.text if planned.trip else planned.target.guard_text,
         }
-        for planned in rehearsed.plans
+        for planned, found in zip(rehearsed.plans, there, strict=True)
     ]
     if as_json_:
         emit({"dry_run": True, "plan": shown, "calls": rehearsed.calls})
         return
     rows = [
-        (one["target"], ", ".join(f"{n} {verb}" for verb, n in sorted(one["changes"].items())), one["guard"])
+        (
+            one["target"],
+            one["there"],
+            ", ".join(f"{n} {verb}" for verb, n in sorted(one["changes"].items())),
+            one["guard"],
+        )
         for one in shown
     ]
-    table("would be sent (nothing was)", ("target", "changes", "held by"), rows)
+    table("would be sent (nothing was)", ("target", "there now", "changes", "held by"), rows)
     _show_calls(rehearsed.calls)
 
 
@@ -213,6 +238,7 @@ def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> Non
             answer.append(
                 {
                     "target": target.target.key,
+                    "there": there(connection, target),
                     "guard": target.guard,
                     "guard_text": target.guard_text,
                     "plan": target.plan,
@@ -234,7 +260,8 @@ def plan(ctx: click.Context, only: str | None, limit: int, as_json: bool) -> Non
         emit({"targets": answer, "calls": calls})
         return
     for one in answer:
-        title = one["target"] + (f"  HELD by {one['guard']}: {one['guard_text']}" if one["guard"] else "")
+        title = one["target"] + (f": {one['there']}" if one["there"] else "")
+        title += f"  HELD by {one['guard']}: {one['guard_text']}" if one["guard"] else ""
         rows_ = [(f"p{r['person']}", r["verb"], r["state"], r["because"], r["last_answer"]) for r in one["rows"]]
         if rows_ or one["guard"]:
             table(title, ("person", "verb", "state", "because", "last answer"), rows_)

@@ -146,6 +146,7 @@ def all_targets(connection: Connection) -> list[TargetRow]:
             remote_name=row.remote_name,
             values=terms.values,
             options=terms.options,
+            known_id=row.remote_id,
         )
         found.append(
             TargetRow(

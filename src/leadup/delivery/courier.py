@@ -14,44 +14,37 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from leadup.delivery.adopting import is_ours, note_name
 from leadup.delivery.ahead import foresee
-from leadup.delivery.answers import note_status, note_warnings, with_clicks
+from leadup.delivery.answers import note_warnings
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.budgets import CODE, LEAVE, Budgets
 from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
-from leadup.delivery.fates import End, fates
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.replacing import finish
+from leadup.delivery.settling import opened, settle
 from leadup.delivery.sizes import measure
 from leadup.delivery.states import Row, States, rows_of
 from leadup.delivery.trouble import trouble
 from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
-from leadup.identity.seal import redact
 from leadup.identity.vault import Vault
-from leadup.kit import Destination, Pollable
+from leadup.kit import Destination
 from leadup.state import Store
-from leadup.state.store import chunks
 from leadup.state.tables import outbox, targets
-from leadup.types import Address, Progress, RemoteTarget, Status, Target, Unreachable, to_us
-
-log = structlog.get_logger("leadup.delivery")
+from leadup.types import Address, RemoteTarget, Target, Unreachable, to_us
 
 ORDER = ("join", "upsert", "convert", "restate", LEAVE)
 """Joins before leaves: what a join has just sent, a leave must spare. Where a vendor's day is too short for both, the
 leaves have their calls all the same (:meth:`leadup.delivery.budgets.Budgets.allows`)."""
-
-_MICROSECOND = timedelta(microseconds=1)
-_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -105,60 +98,13 @@ class Courier:
 
     def poll(self, now: datetime, *, force: bool = False) -> int:
         """Ask what became of accepted batches; return how many rows were settled."""
-        now_us, settled = to_us(now), 0
         with self._store.read() as connection:
-            found = {target.id: target for target in all_targets(connection)}
-            where = [outbox.c.state == "accepted"] + ([] if force else [outbox.c.next_us <= now_us])
-            where.append(outbox.c.target.in_(found))  # so that the index serves
-            due = list(connection.execute(select(outbox.c.target, outbox.c.handle).where(*where).distinct()))
-        handles: dict[str, dict[str, int]] = defaultdict(dict)
-        for target_id, handle in due:
-            if found[target_id].target.connection in self._destinations:
-                handles[found[target_id].target.connection][handle] = target_id
-        for name, asked in handles.items():
-            destination = self._destinations[name]
-            if not isinstance(destination, Pollable):
-                continue
-            try:
-                statuses = destination.poll(list(asked))
-            except Exception as error:  # noqa: BLE001 - nor is another vendor left unasked
-                self._not_told(name, asked, error, now)
-                continue
-            for status in statuses:
-                target = found[asked[status.handle]]
-                here = (outbox.c.target == target.id) & (outbox.c.handle == status.handle)
-                with self._states(target, now, here & (outbox.c.state == "accepted")) as (connection, states):
-                    settled += self._settle(connection, target, states, status, now_us)
-        finish(self._store, self._destinations, list(found.values()), now)
-        measure(self._store, self._destinations, list(found.values()), now)
+            found = all_targets(connection)
+        settled = settle(self._store, self._destinations, found, now, force=force)
+        finish(self._store, self._destinations, found, now)
+        measure(self._store, self._destinations, found, now)
         self._budgets.keep(now)
         return settled
-
-    def _settle(self, connection: Connection, target: TargetRow, states: States, status: Status, now_us: int) -> int:
-        """Take in what a vendor says of a batch; return how many rows that settles."""
-        can = self._destinations[target.target.connection].can
-        clicked = with_clicks(connection, states.rows, target.terms.click_ids) if status.unmatched else ()
-        spans = can.poll_after // _MICROSECOND, can.answered_within // _MICROSECOND
-        found = fates(states.rows, status, now_us, *spans, clicked)
-        over = [fate for fate in found if fate.end is not End.WAITS]
-        given_up = bool(over) and status.progress is Progress.PROCESSING
-        note_status(connection, target.id, states.rows, status, now_us, given_up=given_up)
-        states.settle(found)
-        if status.todo:
-            text = f"{', '.join(sorted(status.counts))}\n  What to do: {status.todo}; then `leadup sync`."
-            values = {"error": redact(text), "retry_us": now_us + (status.retry_after or _DAY) // _MICROSECOND}
-            connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
-        return len(over)
-
-    def _not_told(self, connection_name: str, asked: Mapping[str, int], error: Exception, now: datetime) -> None:
-        """The vendor did not say what became of these batches: their rows say why, and it is asked again later."""
-        text, pause = trouble(error)
-        log.warning("poll failed", connection=connection_name, error=text)
-        values = {"next_us": to_us(now + pause), "code": "poll_failed", "detail": text}
-        waiting = (outbox.c.state == "accepted") & outbox.c.target.in_(set(asked.values()))
-        with self._store.write() as connection:
-            for part in chunks(asked):
-                connection.execute(update(outbox).where(waiting, outbox.c.handle.in_(part)).values(**values))
 
     # ------------------------------------------------------------ one target
 
@@ -171,8 +117,11 @@ class Courier:
             while report.sent != before:
                 before = report.sent
                 self._plan(target, now)
-                for verb in self._verbs(target, now, force=force):
-                    for batch in self._claims(target, verb, now, report, force=force):
+                due = self._verbs(target, now, force=force)
+                if due and not self._may_write(target, now):
+                    break
+                for verbs in due:
+                    for batch in self._claims(target, verbs, now, report, force=force):
                         self._send(target, batch, now, report)
                         batch.clear()  # before the next one is there
                 force = False  # what has just been put off is not due again
@@ -206,6 +155,12 @@ class Courier:
             fresh = next(row for row in all_targets(connection) if row.id == target.id)
             plan_all(connection, [fresh], to_us(now))
 
+    def _may_write(self, target: TargetRow, now: datetime) -> bool:
+        """Whether what there is at the vendor is ours, or was looked at before."""
+        if target.target in self._prepared:
+            return True
+        return is_ours(self._store, self._destinations[target.target.connection], target, now)
+
     def _prepare(self, target: TargetRow, now: datetime) -> RemoteTarget:
         """Find or create the target, once a process, and again after an error."""
         if target.target in self._prepared:
@@ -215,66 +170,67 @@ class Courier:
         values = {"remote_id": remote.id, "refresh_us": int(refresh.total_seconds() * 1e6) if refresh else None}
         with self._store.write() as connection:
             connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
+            note_name(connection, target.id, remote.name, to_us(now))
             if remote.created:
                 line = Line(None, "", None, "prepare", "created", detail=f"{remote.name} ({remote.id})")
                 write_ledger(connection, to_us(now), target.id, [line])
         self._prepared[target.target] = remote
         return remote
 
-    @contextmanager
     def _states(
         self, target: TargetRow, now: datetime, rows: Sequence[Row] | ColumnElement[bool]
-    ) -> Iterator[tuple[Connection, States]]:
-        """Open the states of some rows in a transaction of their own, and write them in the end."""
-        poll_after = self._destinations[target.target.connection].can.poll_after
-        with self._store.write() as connection:
-            states = States(
-                connection,
-                target,
-                rows_of(connection, rows) if isinstance(rows, ColumnElement) else rows,
-                to_us(now),
-                refresh_us=connection.scalar(select(targets.c.refresh_us).where(targets.c.id == target.id)),
-                poll_us=poll_after // timedelta(microseconds=1),
-            )
-            yield connection, states
-            states.write()
+    ) -> AbstractContextManager[tuple[Connection, States]]:
+        return opened(self._store, self._destinations, target, now, rows)
 
     # ------------------------------------------------------------ claim
 
-    def _verbs(self, target: TargetRow, now: datetime, *, force: bool) -> list[str]:
-        """What is to be done there now, in the order in which it must be."""
+    def _verbs(self, target: TargetRow, now: datetime, *, force: bool) -> list[list[str]]:
+        """What is to be done there now, in the order in which it must be; together what may go together."""
         with self._store.read() as connection:
             query = select(outbox.c.verb, func.count()).where(*_due(target, now, force=force))
             found = Counter({row[0]: row[1] for row in connection.execute(query.group_by(outbox.c.verb))})
         self._budgets.leaving(target, found[LEAVE])
-        return [verb for verb in ORDER if verb in found]
+        together = self._destinations[target.target.connection].can.together
+        verbs = [verb for verb in ORDER if verb in found]
+        one = [verb for verb in verbs if verb in together]
+        return [[verb] for verb in verbs if verb not in one] + ([one] if one else [])
 
     def _claims(
-        self, target: TargetRow, verb: str, now: datetime, report: Delivered, *, force: bool
+        self, target: TargetRow, verbs: Sequence[str], now: datetime, report: Delivered, *, force: bool
     ) -> Iterator[list[Row]]:
-        """Yield claimed batches of one verb until nothing is due, or the vendor's day has no room for more."""
-        size = self._destinations[target.target.connection].can.batch.get(verb, 0)
-        after = 0
-        while size:
-            due = [*_due(target, now, force=force), outbox.c.verb == verb, outbox.c.id > after]
-            with self._store.read() as connection:
-                rows = rows_of(connection, *due, limit=size)
-            if not rows:
-                return
-            after = rows[-1]["id"]
-            if self._fits(target, verb, len(rows), now):
-                self._prepare(target, now)  # the first answer tells what is left of a day
-            if not self._fits(target, verb, len(rows), now):
-                self._put_off(target, now, report, verb)
-                return
-            addresses = {} if verb == LEAVE else self._addresses(target, rows)
-            # Who was asked about may have changed meanwhile: only what still waits is claimed.
-            still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
-            with self._states(target, now, still) as (connection, states):
-                claimed = claim(connection, states, target, addresses, uuid.uuid4().hex)
-            rows, addresses = [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
-            if claimed:
-                yield claimed
+        """Yield claimed batches until nothing is due, or the vendor's day has no room for more.
+
+        The last batch of a verb is filled up with rows of the next one. So a leave is claimed after all joins: they
+        tell what of it another member still needs.
+        """
+        most = self._destinations[target.target.connection].can.batch
+        batch: list[Row] = []
+        name = uuid.uuid4().hex
+        for verb in verbs:
+            after = 0
+            while (room := most.get(verb, 0) - len(batch)) > 0:
+                due = [*_due(target, now, force=force), outbox.c.verb == verb, outbox.c.id > after]
+                with self._store.read() as connection:
+                    rows = rows_of(connection, *due, limit=room)
+                if not rows:
+                    break
+                after, full = rows[-1]["id"], len(rows) == room
+                if self._fits(target, verb, len(rows), now):
+                    self._prepare(target, now)  # the first answer tells what is left of a day
+                if not self._fits(target, verb, len(rows), now):
+                    self._put_off(target, now, report, verb)
+                    break
+                addresses = {} if verb == LEAVE else self._addresses(target, rows)
+                # Who was asked about may have changed meanwhile: only what still waits is claimed.
+                still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
+                with self._states(target, now, still) as (connection, states):
+                    batch += claim(connection, states, target, addresses, name)
+                rows, addresses = [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
+                if full and batch:
+                    yield batch
+                    batch, name = [], uuid.uuid4().hex
+        if batch:
+            yield batch
 
     def _fits(self, target: TargetRow, verb: str, rows: int, now: datetime) -> bool:
         return self._budgets.allows(target, verb, rows, now, found=target.target.connection in self._ahead)
@@ -293,21 +249,25 @@ class Courier:
     def _resend(self, target: TargetRow, now: datetime, report: Delivered) -> None:
         """Send again what a crash left on its way: the same rows, identifiers and keys, if consent still stands."""
         here = (outbox.c.target == target.id) & (outbox.c.state == "sending")
-        batches: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        batches: dict[tuple[str, bool | str], list[Row]] = defaultdict(list)
+        together = self._destinations[target.target.connection].can.together
         with self._states(target, now, here) as (connection, states):
             states.in_doubt(states.rows)
             allowed = permissions(connection, target, states.rows)
             for row in states.rows:
                 if may_leave(row, states, allowed[row["id"]]):
-                    batches[row["batch"], row["verb"]].append(row)
+                    batches[row["batch"], row["verb"] in together or row["verb"]].append(row)
                 else:
                     states.withheld(row, allowed[row["id"]].because)
-        for (_, verb), batch in batches.items():
-            if self._budgets.allows(target, verb, len(batch), now, found=True):
-                self._send(target, batch, now, report)
-            else:
-                self._no_answer(target, batch, now, BudgetSpent(self._budgets.why(target.target.connection)))
-                self._put_off(target, now, report, verb)
+        for batch in batches.values():
+            counts = Counter(row["verb"] for row in batch)
+            fit = [v for v in ORDER if counts[v] and self._budgets.allows(target, v, counts[v], now, found=True)]
+            if later := [row for row in batch if row["verb"] not in fit]:
+                self._no_answer(target, later, now, BudgetSpent(self._budgets.why(target.target.connection)))
+                for verb in counts.keys() - set(fit):
+                    self._put_off(target, now, report, verb)
+            if rows := [row for verb in fit for row in batch if row["verb"] == verb]:
+                self._send(target, rows, now, report)
 
     def _send(self, target: TargetRow, rows: Sequence[Row], now: datetime, report: Delivered) -> None:
         destination = self._destinations[target.target.connection]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, insert, or_, select, text, update
 
 from leadup import plan
+from leadup.delivery.adopting import adopted
 from leadup.delivery.book import LIVE, TargetRow, as_row
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.state.store import chunks
@@ -77,7 +78,8 @@ def plan_target(connection: Connection, target: TargetRow, now_us: int) -> Plann
     A plan may be of everybody: it is counted first, and then written part by part, so that it is never all in memory.
     """
     subjects, leaves = _differing(connection, target, now_us)
-    if target.guard == "min_size" or (target.terms.min_size and not sent_before(connection, target)):
+    gathers = target.terms.min_size and not target.guard and not sent_before(connection, target)
+    if target.guard == "min_size" or gathers:
         return _gather(connection, target, subjects, now_us)
     held_before = bool(target.guard) and _holds_rows(connection, target.id)
     trip = None
@@ -209,6 +211,8 @@ def accept(connection: Connection, target: TargetRow, guard: str, who: str, now_
     """Release the held plan of a target exactly as it was shown; record who did. Returns the number of rows."""
     if target.guard != guard:
         return 0
+    if guard == "adopt":
+        adopted(connection, target, who, now_us)
     _set_guard(connection, target, None, ())
     return _release(connection, target, now_us, guard, f"accepted by {who}")
 

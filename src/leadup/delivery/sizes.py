@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
+from leadup.delivery.adopting import note_name
 from leadup.delivery.book import TargetRow
 from leadup.errors import unforeseen
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Sized
 from leadup.state import Store
 from leadup.state.tables import targets
-from leadup.types import RemoteTarget, Size, Use, to_us
+from leadup.types import Found, RemoteTarget, Size, Use, to_us
 
 log = structlog.get_logger("leadup.delivery")
 
@@ -32,13 +33,16 @@ def measure(store: Store, destinations: Mapping[str, Destination], found: Sequen
     for target in (able[one] for one in ids):
         destination = destinations[target.target.connection]
         values: dict[str, Any] = {"sized_us": to_us(now)}
+        name = ""
         try:
             if isinstance(destination, Sized):
                 remote = RemoteTarget(id=str(target.remote_id), name=target.target.remote_name)
-                values["size"] = as_json(destination.size(remote))
+                size = destination.size(remote)
+                values["size"], name = as_json(size), size.name
         except Exception as error:  # noqa: BLE001 - a number to look at holds up no delivery
             log.warning("size unknown", target=target.target.key, error=redact(unforeseen(error)))
         with store.write() as connection:
+            note_name(connection, target.id, name, to_us(now))
             connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
 
 
@@ -51,6 +55,15 @@ def _may_be_asked(target: TargetRow, destinations: Mapping[str, Destination]) ->
     )
 
 
+def there(connection: Connection, target: TargetRow) -> str | None:
+    """What there is at the vendor for an audience, as it was told last; None: nobody looked yet."""
+    size = connection.scalar(select(targets.c.size).where(targets.c.id == target.id))
+    if not size or not size.get("name") or target.remote_id is None:
+        return None
+    known = Size(members=size["members"], name=size["name"], details=size["details"])
+    return str(Found(id=target.remote_id, size=known))
+
+
 def as_json(size: Size) -> dict[str, Any]:
     """What is kept of a size."""
     return {
@@ -58,4 +71,6 @@ def as_json(size: Size) -> dict[str, Any]:
         "match_rate": size.match_rate,
         "kept_days": size.kept_for.days if size.kept_for else None,
         "keyed_by": size.keyed_by,
+        "name": size.name,
+        "details": dict(size.details),
     }

@@ -13,6 +13,7 @@ from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.holdouts import lots
 from leadup.delivery.planning import sent_before
 from leadup.delivery.replacing import replacing
+from leadup.delivery.sizes import there
 from leadup.identity import people
 from leadup.insights.words import instant
 from leadup.membership import Wanted, held_out, wanted, waterfall
@@ -71,6 +72,7 @@ def _audience(connection: Connection, target: TargetRow) -> dict[str, Any]:
         "segment": target.target.name,
         "waterfall": {**steps, "accepted": _standing(connection, target)},
         "size": _size(connection, target),
+        "there": there(connection, target),
         "replacing": _replacing(connection, target),
         "warning": f"{could} people, below its min_size of {least}" if small else None,
     }

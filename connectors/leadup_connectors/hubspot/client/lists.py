@@ -52,9 +52,11 @@ class Lists:
             found |= {each.id: each for each in ListInfo.hits(self._caller.ask(Call.SEARCH_LISTS, body))}
         return found
 
-    def create(self, name: str) -> ListInfo:
-        """Create a MANUAL list of contacts."""
-        body = {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"}
+    def create(self, name: str, folder: str | None) -> ListInfo:
+        """Create a MANUAL list of contacts, in the folder with this id."""
+        body: dict[str, Json] = {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"}
+        if folder is not None:
+            body["listFolderId"] = int(folder)
         return ListInfo.read(self._caller.ask(Call.CREATE_LIST, body))
 
     def members(self, list_id: str) -> Iterator[str]:
@@ -74,11 +76,26 @@ class Lists:
                 return
             query["after"] = str(following)
 
-    def join(self, list_id: str, contacts: Sequence[str]) -> Memberships:
-        """Put contacts into a list."""
-        answer, tries = self._caller.send(Request(Call.JOIN, {"list": list_id}, body=list(contacts)))
-        return Memberships.read(answer, repeated=tries > 1)
+    def folders(self) -> list[tuple[str, str]]:
+        """Return id and name of the folders at the top."""
+        answer = self._caller.ask(Call.FOLDERS)
+        with reading(Call.FOLDERS.what):
+            return [(str(each["id"]), str(each["name"])) for each in answer["folder"].get("childNodes") or ()]
 
-    def leave(self, list_id: str, contacts: Sequence[str]) -> Memberships:
-        """Take contacts out of a list."""
-        return Memberships.read(self._caller.ask(Call.LEAVE, list(contacts), list=list_id))
+    def create_folder(self, name: str) -> str:
+        """Create a folder at the top; return its id."""
+        answer = self._caller.ask(Call.CREATE_FOLDER, {"name": name})
+        with reading(Call.CREATE_FOLDER.what):
+            return str(answer["folder"]["id"])
+
+    def is_empty(self, list_id: str) -> bool:
+        """Whether a list has no member now; the size that HubSpot tells lags behind."""
+        answer, _ = self._caller.send(Request(Call.MEMBERS, {"list": list_id}, {"limit": 1}))
+        with reading(Call.MEMBERS.what):
+            return not answer["results"]
+
+    def change(self, list_id: str, joins: Sequence[str], leaves: Sequence[str]) -> Memberships:
+        """Put contacts into a list and take others out; none may be among both."""
+        body: Json = {"recordIdsToAdd": list(joins), "recordIdsToRemove": list(leaves)}
+        answer, tries = self._caller.send(Request(Call.CHANGE_LIST, {"list": list_id}, body=body))
+        return Memberships.read(answer, repeated=tries > 1)

@@ -28,7 +28,7 @@ _NO_LIST: Final = "0"
 _NOBODY: Final[Mapping[str, Json]] = {"inputs": [], "properties": [], "propertiesWithHistory": []}
 _ASKS: Final[Mapping[str, Request]] = {
     LISTS_READ: Request(Call.FIND_LIST, {"name": "leadup", "type": CONTACTS}),
-    LISTS_WRITE: Request(Call.LEAVE, {"list": _NO_LIST}, body=[]),
+    LISTS_WRITE: Request(Call.CHANGE_LIST, {"list": _NO_LIST}, body={"recordIdsToAdd": [], "recordIdsToRemove": []}),
     CONTACTS_READ: Request(Call.READ_CONTACTS, body=_NOBODY),
     CONTACTS_WRITE: Request(Call.UPDATE_CONTACTS, body={"inputs": []}),
     SCHEMAS_WRITE: Request(Call.CREATE_PROPERTY, body={}),

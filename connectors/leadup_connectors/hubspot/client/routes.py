@@ -63,17 +63,15 @@ class Call(enum.Enum):
     MEMBERS = Route(
         "tell who is in a list", "GET", f"{_LISTS}/{{list}}/memberships", f"{_LISTS_DATED}/{{list}}/memberships"
     )
-    JOIN = Route(
-        "put contacts into a list",
+    CHANGE_LIST = Route(
+        "change who is in a list",
         "PUT",
-        f"{_LISTS}/{{list}}/memberships/add",
-        f"{_LISTS_DATED}/{{list}}/memberships/add",
+        f"{_LISTS}/{{list}}/memberships/add-and-remove",
+        f"{_LISTS_DATED}/{{list}}/memberships/add-and-remove",
     )
-    LEAVE = Route(
-        "take contacts out of a list",
-        "PUT",
-        f"{_LISTS}/{{list}}/memberships/remove",
-        f"{_LISTS_DATED}/{{list}}/memberships/remove",
+    FOLDERS = Route("tell the folders of lists", "GET", f"{_LISTS}/folders", f"{_LISTS_DATED}/folders")
+    CREATE_FOLDER = Route(
+        "create a folder of lists", "POST", f"{_LISTS}/folders", f"{_LISTS_DATED}/folders", repeat=False
     )
 
     READ_CONTACTS = Route("look contacts up", "POST", f"{_CONTACTS}/batch/read", f"{_CONTACTS_DATED}/batch/read")

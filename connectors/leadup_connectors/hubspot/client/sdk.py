@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from hubspot import HubSpot
-from hubspot.crm.lists import MembershipsApi
+from hubspot.crm.lists import FoldersApi, MembershipsApi
 from hubspot.crm.properties import GroupsApi
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
@@ -35,7 +35,7 @@ class SdkWire:
         )
         # Each look at an attribute builds new connections, so each is looked at once.
         lists = sdk.crm.lists.lists_api
-        members = MembershipsApi(lists.api_client)
+        members, folders = MembershipsApi(lists.api_client), FoldersApi(lists.api_client)
         contacts = sdk.crm.contacts.batch_api
         properties = sdk.crm.properties.core_api
         groups = GroupsApi(properties.api_client)
@@ -46,8 +46,9 @@ class SdkWire:
             Call.SEARCH_LISTS: _typed(lists.do_search_with_http_info),
             Call.CREATE_LIST: _typed(lists.create_with_http_info),
             Call.MEMBERS: _typed(members.get_page_with_http_info, "list"),
-            Call.JOIN: _typed(members.add_with_http_info, "list"),
-            Call.LEAVE: _typed(members.remove_with_http_info, "list"),
+            Call.CHANGE_LIST: _typed(members.add_and_remove_with_http_info, "list"),
+            Call.FOLDERS: _typed(folders.get_all_with_http_info),
+            Call.CREATE_FOLDER: _typed(folders.create_with_http_info),
             Call.READ_CONTACTS: _typed(contacts.read_with_http_info),
             Call.UPDATE_CONTACTS: _typed(contacts.update_with_http_info),
             Call.FIND_PROPERTY: _typed(properties.get_by_name_with_http_info, "name", of="contacts"),

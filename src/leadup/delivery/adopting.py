@@ -1,0 +1,106 @@
+"""Audiences that people make, rename and delete as well: whose they are, what they are called, and that they are gone.
+
+An audience is known by its id from its first use on. What is there already and has members is held by the guard
+``adopt`` until somebody says that it is the right one; ``targets.plan`` then holds its id, so that what is accepted is
+what was shown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, delete, or_, select, update
+
+from leadup.delivery.book import TargetRow, replace_waiting
+from leadup.delivery.ledger import Line, write_ledger
+from leadup.errors import Refused
+from leadup.identity.seal import redact
+from leadup.kit import Adopting, Destination
+from leadup.plan import Standing
+from leadup.state import Store
+from leadup.state.tables import outbox, remote_ids, standings, targets
+from leadup.types import Found, Use, to_us
+
+
+def is_ours(store: Store, destination: Destination, target: TargetRow, now: datetime) -> bool:
+    """Whether a target may be written to; if not, its guard is set and what waits for it is held.
+
+    An audience without members is taken as it is: a crash between its creation and our note of it leaves such a one.
+    """
+    if target.remote_id is not None or target.target.use is not Use.AUDIENCE or not isinstance(destination, Adopting):
+        return True
+    found = destination.look(target.target)
+    if found is None or not found.members:
+        return True
+    text = f"leadup did not make the audience {found}"
+    values = {"guard": "adopt", "guard_text": redact(text), "plan": found.id}
+    with store.write() as connection:
+        connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
+        here = (outbox.c.target == target.id) & (outbox.c.state == "pending")
+        connection.execute(update(outbox).where(here).values(state="held"))
+        write_ledger(connection, to_us(now), target.id, [Line(None, "", None, "prepare", "held", "adopt", text)])
+    return False
+
+
+def adopted(connection: Connection, target: TargetRow, who: str, now_us: int) -> None:
+    """Somebody says that the audience which was shown is the right one: it is ours from now on, by its id."""
+    connection.execute(update(targets).where(targets.c.id == target.id).values(remote_id=target.plan))
+    line = Line(None, "", None, "prepare", "adopted", detail=f"{target.guard_text}; accepted by {who}")
+    write_ledger(connection, now_us, target.id, [line])
+
+
+def note_name(connection: Connection, target: int, name: str, now_us: int) -> None:
+    """Tell the ledger when an audience is not called any more what it was called when it was looked at last."""
+    size = connection.scalar(select(targets.c.size).where(targets.c.id == target)) or {}
+    known = size.get("name")
+    if not name or not known or name == known:
+        return
+    detail = f"renamed from {known!r} to {name!r} by somebody; still used"
+    write_ledger(connection, now_us, target, [Line(None, "", None, "prepare", "renamed", detail=detail)])
+    connection.execute(update(targets).where(targets.c.id == target).values(size={**size, "name": name}))
+
+
+def recreate(store: Store, destination: Destination, target: TargetRow, who: str, now: datetime) -> bool:
+    """Forget an audience that somebody deleted, so that it is made anew and all who should be in it are sent again.
+
+    Returns:
+        Whether there was one to forget.
+
+    Raises:
+        Refused: it is still there.
+        NeedsHuman, TryLater: it could not be looked at.
+    """
+    if target.remote_id is None or target.target.use is not Use.AUDIENCE or not isinstance(destination, Adopting):
+        return False
+    found = destination.look(target.target)
+    if found is not None:
+        raise Refused(
+            f"{target.target.key} is still there: {_named(found)}. It is not made anew.\n"
+            "  What to do: to send everybody anew, use `leadup sync --replace` where the vendor can do that; to begin "
+            "with an empty one, delete it there first.",
+            code="still_there",
+        )
+    with store.write() as connection:
+        _forget(connection, target, who, to_us(now))
+    return True
+
+
+def _named(found: Found) -> str:
+    return f"{found.size.name!r} (id {found.id})"
+
+
+def _forget(connection: Connection, target: TargetRow, who: str, now_us: int) -> None:
+    """Nobody stands there any more, and nothing that is on its way can arrive."""
+    here = standings.c.target == target.id
+    leaving = connection.scalars(select(standings.c.subject).where(here, standings.c.want.is_(None))).all()
+    on_its_way = and_(outbox.c.target == target.id, or_(outbox.c.state == "sending", outbox.c.state == "accepted"))
+    values = {"state": "pending", "before": None, "remote": None, "batch": None, "handle": None, "next_us": now_us}
+    connection.execute(update(outbox).where(on_its_way).values(**values))
+    replace_waiting(connection, target, leaving, now_us, "the audience is gone")
+    values = {"stands": None, "standing": Standing.ABSENT, "remote": None, "sent": None, "refresh_us": None}
+    connection.execute(update(standings).where(here).values(**values, open=standings.c.want.is_not(None)))
+    connection.execute(delete(remote_ids).where(remote_ids.c.target == target.id))
+    gone = {"remote_id": None, "refresh_us": None, "size": None, "sized_us": None, "error": None, "retry_us": None}
+    connection.execute(update(targets).where(targets.c.id == target.id).values(**gone))
+    detail = f"{target.target.remote_name} ({target.remote_id}) is gone; to be made anew, accepted by {who}"
+    write_ledger(connection, now_us, target.id, [Line(None, "", None, "prepare", "forgotten", detail=detail)])

@@ -1,0 +1,138 @@
+"""Lists that people make, rename, move and delete: which one an audience is kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hubspot_account import APIS, AUDIENCE, Stage, calls, connect, join
+
+from leadup.errors import NeedsHuman, Refused
+from leadup.sandbox import Server
+from leadup.types import Outcome
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+
+FOLDERS = "/folders"
+
+
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
+        yield stage
+
+
+@pytest.fixture
+def server(stage: Stage) -> Server:
+    return stage.play()
+
+
+@pytest.fixture
+def hubspot(server: Server) -> HubSpotSandbox:
+    return server.sandbox
+
+
+def folders(hubspot: HubSpotSandbox) -> dict[str, list[str]]:
+    """The lists in each folder, by its name."""
+    return {each["name"]: each["lists"] for each in hubspot.state()["folders"]}
+
+
+# ---------------------------------------------------------------- folders
+
+
+def test_new_lists_lie_in_one_folder_that_is_made_once(server: Server, hubspot: HubSpotSandbox) -> None:
+    connect(server).prepare(AUDIENCE)
+    connect(server).prepare(replace(AUDIENCE, name="warm", remote_name="leadup: warm"))
+    assert folders(hubspot) == {"leadup": ["leadup: hot", "leadup: warm"]}
+
+
+def test_a_folder_that_people_made_is_used(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_folder("Audiences")
+    connect(server, folder="Audiences").prepare(AUDIENCE)
+    assert folders(hubspot) == {"Audiences": ["leadup: hot"]}
+
+
+def test_nobody_has_to_have_a_folder(server: Server, hubspot: HubSpotSandbox) -> None:
+    connect(server, folder="").prepare(AUDIENCE)
+    assert folders(hubspot) == {}
+    assert calls(server, FOLDERS) == 0
+
+
+# ---------------------------------------------------------------- known by its id
+
+
+def test_trap_a_renamed_list_stays_the_same_list(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada = hubspot.add_contact("ada@example.com")
+    first = connect(server).prepare(AUDIENCE)
+    hubspot.rename_list("leadup: hot", "Hot leads")
+    known = connect(server).prepare(replace(AUDIENCE, known_id=first.id))
+    assert (known.id, known.name, known.created) == (first.id, "Hot leads", False)
+    assert connect(server).deliver(known, [join(1, ada)])[0].outcome is Outcome.CONFIRMED
+    assert hubspot.members("Hot leads") == {ada}
+    assert len(hubspot.state()["lists"]) == 1
+
+
+def test_trap_a_deleted_list_is_not_made_again_unseen(server: Server, hubspot: HubSpotSandbox) -> None:
+    known = replace(AUDIENCE, known_id=connect(server).prepare(AUDIENCE).id)
+    hubspot.delete_list("leadup: hot")
+    with pytest.raises(NeedsHuman, match=r"list 'leadup: hot' \(id 1\) is gone") as caught:
+        connect(server).prepare(known)
+    assert "90 days" in caught.value.todo
+    assert "leadup sync hubspot/audience/hot --accept recreate" in caught.value.todo
+    assert connect(server).look(known) is None
+    with pytest.raises(Refused, match="is gone"):
+        connect(server).size(replace(connect(server).prepare(AUDIENCE), id=str(known.known_id)))
+
+
+# ---------------------------------------------------------------- adopted
+
+
+def test_a_list_is_looked_at_before_anything_is_written(server: Server, hubspot: HubSpotSandbox) -> None:
+    list_id = hubspot.add_list("leadup: hot", used=3)
+    hubspot.put("leadup: hot", hubspot.add_contact("ada@example.com"), hubspot.add_contact("grace@example.com"))
+    found = connect(server).look(AUDIENCE)
+    assert found is not None
+    assert (found.id, found.members, found.size.name) == (list_id, 2, "leadup: hot")
+    assert found.size.details == {"kind": "MANUAL", "used in": "3 places"}
+    assert {each.method for each in hubspot.weather.log} <= {"GET", "POST"}
+    assert connect(server).look(replace(AUDIENCE, remote_name="leadup: other")) is None
+    assert len(hubspot.state()["lists"]) == 1, "a look makes nothing"
+
+
+def test_the_size_of_a_list_is_told_with_what_uses_it(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination, ada = connect(server), hubspot.add_contact("ada@example.com")
+    remote = destination.prepare(AUDIENCE)
+    destination.deliver(remote, [join(1, ada)])
+    size = destination.size(remote)
+    assert (dict(size.members), size.name) == ({"contacts": 1}, "leadup: hot")
+    assert size.details == {"kind": "MANUAL", "folder": "leadup", "used in": "0 places"}
+
+
+def test_a_list_may_be_named_by_its_id(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_list("another")
+    list_id = hubspot.add_list("Customers of today", "SNAPSHOT")
+    destination = connect(server, lists={"hot": list_id})
+    found = destination.look(AUDIENCE)
+    assert found is not None
+    assert found.size.name == "Customers of today"
+    assert destination.prepare(AUDIENCE).id == list_id
+
+
+def test_trap_the_id_of_an_old_list_api_is_no_list_or_another_one(server: Server, hubspot: HubSpotSandbox) -> None:
+    """Such an id may be that of a list all the same: so its name and size are shown before the first write."""
+    with pytest.raises(NeedsHuman, match=r"no list with the id 77, which lists\.hot of connection 'hubspot' names"):
+        connect(server, lists={"hot": "77"}).prepare(AUDIENCE)
+
+
+def test_an_audience_does_not_move_to_another_list_unseen(server: Server, hubspot: HubSpotSandbox) -> None:
+    known = replace(AUDIENCE, known_id=connect(server).prepare(AUDIENCE).id)
+    other = hubspot.add_list("other")
+    with pytest.raises(NeedsHuman, match=rf"kept in HubSpot's list {known.known_id}, and lists\.hot .* names {other}"):
+        connect(server, lists={"hot": other}).prepare(known)
+
+
+def test_trap_a_dynamic_list_is_not_adopted(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_list("leadup: hot", "DYNAMIC")
+    for door in (connect(server).look, connect(server).prepare):
+        with pytest.raises(NeedsHuman, match="active one"):
+            door(AUDIENCE)

@@ -1,0 +1,291 @@
+"""Audiences that people made, renamed or deleted at the vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from delivery.scripted_vendor import Vendor
+from delivery.world import GRANTED, World, email, hashed, program, user
+from leadup.delivery.adopting import recreate
+from leadup.delivery.book import all_targets
+from leadup.errors import NeedsHuman, Refused
+from leadup.insights.status import status
+from leadup.state.tables import ledger, remote_ids
+from leadup.types import Found, RemoteId, RemoteTarget, Size, Target
+
+RULES = """
+version: 1
+segments:
+  club: {when: {person: {member: "yes"}}, activate: [vendor], guard: {max_leave: 100%}}
+"""
+MINE = "leadup: club"
+
+
+class Shared(Vendor):
+    """A vendor whose audiences people touch: kept by id, with a name that may change."""
+
+    def __init__(self, *, together: bool = False) -> None:
+        super().__init__()
+        if together:
+            self.can = replace(self.can, together=frozenset({"join", "leave"}))
+        self.names: dict[str, str] = {}
+        """By id."""
+        self.batches: list[list[str]] = []
+        """The verbs of each call."""
+
+    def _find(self, target: Target) -> str | None:
+        if target.known_id:
+            return target.known_id if target.known_id in self.names else None
+        return next((one for one, name in self.names.items() if name == target.remote_name), None)
+
+    def look(self, target: Target) -> Found | None:
+        found = self._find(target)
+        if found is None:
+            return None
+        size = Size(members={"people": len(self.members[found])}, name=self.names[found], details={"kind": "MANUAL"})
+        return Found(id=found, size=size)
+
+    def size(self, of: RemoteTarget) -> Size:
+        return Size(members={"people": len(self.members[of.id])}, name=self.names[of.id])
+
+    def prepare(self, target: Target) -> RemoteTarget:
+        found = self._find(target)
+        if found is None and target.known_id:
+            raise NeedsHuman("it is gone", todo="restore it")
+        if found is None:
+            found = self.make(target.remote_name)
+            return RemoteTarget(id=found, name=target.remote_name, created=True)
+        return RemoteTarget(id=found, name=self.names[found])
+
+    def make(self, name: str, *members: str) -> str:
+        """Make an audience, as a person does; return its id."""
+        one = f"a{len(self.members)}"
+        self.names[one] = name
+        self.members[one] = {RemoteId("card", member) for member in members}
+        return one
+
+    def deliver(self, to: RemoteTarget, batch: Sequence[Any]) -> Any:
+        self.batches.append([change.verb for change in batch])
+        return super().deliver(to, batch)
+
+
+@pytest.fixture
+def vendor() -> Shared:
+    return Shared()
+
+
+@pytest.fixture
+def world(vendor: Shared) -> Iterator[World]:
+    made = World(vendor, rules=program(RULES))
+    yield made
+    made.close()
+
+
+def tell(world: World, *numbers: int, member: str = "yes") -> None:
+    for number in numbers:
+        world.tell(user(number), email(f"v{number}"), consent=GRANTED, member=member)
+    world.sync()
+    world.later(hours=1)
+
+
+def audience(world: World) -> dict[str, Any]:
+    with world.store.read() as connection:
+        [one] = status(connection)["audiences"]
+    return dict(one)
+
+
+def cards(vendor: Shared, one: str) -> set[str]:
+    return {member.value for member in vendor.members[one]}
+
+
+def card(number: int) -> str:
+    return hashed(email(f"v{number}"))
+
+
+def about_it(world: World) -> list[tuple[str, str]]:
+    """What the ledger says of the audience as a whole."""
+    return [(row["what"], row["detail"]) for row in world.rows(ledger, ledger.c.verb == "prepare")]
+
+
+# ---------------------------------------------------------------- adopted
+
+
+def test_an_audience_with_members_is_not_written_to_before_somebody_says_so(world: World, vendor: Shared) -> None:
+    there = vendor.make(MINE, "by-hand")
+    tell(world, 1, 2)
+    shown = audience(world)
+    text = "leadup did not make the audience 'leadup: club' (id a0, 1 members, kind MANUAL)"
+    assert (shown["guard"], shown["guard_text"], shown["plan"]) == ("adopt", text, there)
+    assert (vendor.sent, shown["remote_id"]) == ([], None)
+    tell(world, 3)
+    assert vendor.sent == [], "held as long as nobody says anything"
+    assert [what for what, _ in about_it(world)] == ["held"], "said once"
+    assert world.accept() == 2
+    tell(world, 4)
+    assert cards(vendor, there) == {"by-hand", *(card(number) for number in (1, 2, 3, 4))}
+    assert about_it(world)[1:] == [("adopted", f"{text}; accepted by ada")]
+    tell(world, 1, member="no")
+    assert "by-hand" in cards(vendor, there)
+
+
+def test_what_is_adopted_is_what_was_shown(world: World, vendor: Shared) -> None:
+    there = vendor.make(MINE, "by-hand")
+    tell(world, 1)
+    vendor.names[there] = "renamed meanwhile"
+    vendor.make(MINE, "somebody else's")
+    world.accept()
+    world.sync()
+    assert cards(vendor, there) == {"by-hand", card(1)}
+
+
+def test_an_audience_without_members_is_taken_as_it_is(world: World, vendor: Shared) -> None:
+    """As a crash leaves it that struck between its creation and our note of it."""
+    there = vendor.make(MINE)
+    tell(world, 1)
+    assert (audience(world)["guard"], cards(vendor, there)) == (None, {card(1)})
+
+
+def test_one_that_leadup_made_is_never_asked_about(world: World, vendor: Shared) -> None:
+    tell(world, 1)
+    world.restart()
+    tell(world, 2)
+    assert (audience(world)["guard"], cards(vendor, "a0")) == (None, {card(1), card(2)})
+
+
+def test_who_leaves_while_it_is_held_is_not_sent(world: World, vendor: Shared) -> None:
+    there = vendor.make(MINE, "by-hand")
+    tell(world, 1, 2)
+    tell(world, 1, 2, member="no")
+    tell(world, 3)
+    world.accept()
+    tell(world, 3)
+    assert cards(vendor, there) == {"by-hand", card(3)}
+
+
+# ---------------------------------------------------------------- renamed
+
+
+def test_a_renamed_audience_is_used_on_and_the_ledger_says_so_once(world: World, vendor: Shared) -> None:
+    tell(world, 1)
+    vendor.names["a0"] = "Our best"
+    for number in (2, 3):
+        world.restart()
+        tell(world, number)
+    assert cards(vendor, "a0") == {card(1), card(2), card(3)}
+    assert len(vendor.names) == 1
+    said = [detail for what, detail in about_it(world) if what == "renamed"]
+    assert said == ["renamed from 'leadup: club' to 'Our best' by somebody; still used"]
+    assert audience(world)["size"]["name"] == "Our best"
+
+
+# ---------------------------------------------------------------- deleted
+
+
+def forget(world: World, vendor: Shared) -> bool:
+    with world.store.read() as connection:
+        [target] = all_targets(connection)
+    done = recreate(world.store, vendor, target, "ada", world.now)
+    world.restart()
+    return done
+
+
+def test_a_deleted_audience_is_made_anew_only_when_told_and_all_are_sent_again(world: World, vendor: Shared) -> None:
+    tell(world, 1, 2, 3)
+    del vendor.names["a0"]
+    world.restart()
+    tell(world, 4)
+    tell(world, 1, member="no")
+    assert (len(vendor.names), audience(world)["error"]) == (0, "it is gone\n  What to do: restore it")
+    assert forget(world, vendor)
+    assert world.rows(remote_ids) == []
+    world.later(hours=2)
+    world.sync()
+    assert cards(vendor, "a1") == {card(2), card(3), card(4)}
+    assert world.changes("leave") == [], "who was to leave is nowhere any more"
+    assert audience(world)["error"] is None
+    tell(world, 2, member="no")
+    assert cards(vendor, "a1") == {card(3), card(4)}
+
+
+def test_a_restored_audience_is_used_on(world: World, vendor: Shared) -> None:
+    tell(world, 1)
+    name = vendor.names.pop("a0")
+    world.restart()
+    tell(world, 2)
+    vendor.names["a0"] = name
+    world.later(hours=2)
+    world.sync()
+    assert cards(vendor, "a0") == {card(1), card(2)}
+
+
+def test_an_audience_that_is_there_is_not_made_anew(world: World, vendor: Shared) -> None:
+    tell(world, 1)
+    with pytest.raises(Refused, match=r"still there: 'leadup: club' \(id a0\)"):
+        forget(world, vendor)
+    assert audience(world)["remote_id"] == "a0"
+
+
+# ---------------------------------------------------------------- one call for both
+
+
+def test_joins_and_leaves_go_together_where_a_call_may_carry_both() -> None:
+    vendor = Shared(together=True)
+    world = World(vendor, rules=program(RULES))
+    tell(world, 1, 2, 3)
+    for number in (4, 5):
+        world.tell(user(number), email(f"v{number}"), consent=GRANTED, member="yes")
+    for number in (1, 2):
+        world.tell(user(number), email(f"v{number}"), consent=GRANTED, member="no")
+    world.sync()
+    assert vendor.batches == [["join"] * 3, ["join", "join", "leave", "leave"]]
+    assert cards(vendor, "a0") == {card(3), card(4), card(5)}
+    world.close()
+
+
+def test_a_full_batch_of_joins_is_followed_by_what_is_left_with_the_leaves() -> None:
+    vendor = Shared(together=True)
+    vendor.can = replace(vendor.can, batch=dict.fromkeys(("join", "leave"), 3))
+    world = World(vendor, rules=program(RULES))
+    tell(world, 1, 2, 3)
+    for number in (4, 5, 6, 7):
+        world.tell(user(number), email(f"v{number}"), consent=GRANTED, member="yes")
+    for number in (1, 2, 3):
+        world.tell(user(number), email(f"v{number}"), consent=GRANTED, member="no")
+    world.sync()
+    assert vendor.batches[1:] == [["join"] * 3, ["join", "leave", "leave"], ["leave"]]
+    assert cards(vendor, "a0") == {card(4), card(5), card(6), card(7)}
+    world.close()
+
+
+@pytest.mark.parametrize("fault", ["crash", "crash after", "lost"])
+def test_a_batch_of_both_is_sent_again_as_it_was(fault: str) -> None:
+    vendor = Shared(together=True)
+    world = World(vendor, rules=program(RULES))
+    tell(world, 1, 2)
+    world.tell(user(3), email("v3"), consent=GRANTED, member="yes")
+    world.tell(user(1), email("v1"), consent=GRANTED, member="no")
+    vendor.faults.append(fault)
+    world.sync()
+    world.later(hours=1)
+    world.sync()
+    assert vendor.batches[1:] == [["join", "leave"]] * 2
+    keys = [change.key for _, change in vendor.sent[2:]]
+    assert keys[:2] == keys[2:]
+    assert cards(vendor, "a0") == {card(2), card(3)}
+    world.close()
+
+
+def test_what_one_joins_by_another_does_not_leave_by(vendor: Shared) -> None:
+    vendor = Shared(together=True)
+    world = World(vendor, rules=program(RULES))
+    vendor.cards |= {card(1): "office", card(2): "office"}
+    tell(world, 1)
+    world.tell(user(2), email("v2"), consent=GRANTED, member="yes")
+    world.tell(user(1), email("v1"), consent=GRANTED, member="no")
+    world.sync()
+    assert (vendor.batches, cards(vendor, "a0")) == ([["join"], ["join"]], {"office"})
+    world.close()
