@@ -158,6 +158,24 @@ def test_each_missing_scope_is_named(running: Installation) -> None:
         assert scope in found[f"scope {scope}"]["todo"]
 
 
+def test_what_is_read_is_looked_at_too(running: Installation) -> None:
+    with_settings(running, 'read = ["contacts", "forms", "deals"]\ntraits = ["industry"]')
+    running.hubspot.add_property("industry")
+    code, found = doctor(running)
+    assert (code, grades(found)) == (0, {})
+    assert found["reading"]["text"] == "contacts, forms, deals can be read"
+    assert {"scope crm.objects.deals.read", "scope forms"} <= found.keys()
+    running.hubspot.scopes.discard("crm.objects.deals.read")
+    _, found = doctor(running)
+    assert grades(found) == {"scope crm.objects.deals.read": "problem", "reading": "problem"}
+    assert found["scope crm.objects.deals.read"]["text"] == "missing: deals are not read"
+    running.hubspot.scopes.add("crm.objects.deals.read")
+    running.hubspot.delete_property("industry")
+    _, found = doctor(running)
+    assert grades(found) == {"reading": "problem"}
+    assert "industry" in found["reading"]["text"] + found["reading"]["todo"]
+
+
 def test_a_property_that_can_not_be_made(hub: Installation) -> None:
     live(hub)
     hub.hubspot.scopes.discard("crm.schemas.contacts.write")

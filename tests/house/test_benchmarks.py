@@ -28,7 +28,6 @@ TICK = ["--persons", "100", "200", "--events", "2", "--rules", "6", "--dirty", "
         ("tick.py", TICK, ["judge everyone again", "tick with 10 dirty persons", "tick with no news"], ["0.050"]),
         ("ingest.py", ["--events", "300"], ["baseline", "the files source reads it", "all the way"], []),
         ("ga4.py", ["300"], ["baseline", "pages to events"], []),
-        ("lists.py", ["--contacts", "200", "--lists", "2"], ["baseline: a script", "leadup, with plan"], []),
         ("delivery.py", ["--rows", "300", "--times", "1"], ["baseline: plain", "build requests of", "plan joins"], []),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Final
 
 from leadup.errors import BudgetSpent, LeadupError, TryLater
@@ -14,6 +15,7 @@ from leadup_connectors.hubspot.client import HubSpotClient, rights
 from leadup_connectors.hubspot.client.routes import SUPPORTED_UNTIL
 from leadup_connectors.hubspot.properties import unfit
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
+from leadup_connectors.hubspot.source import SCOPES, HubSpotSource
 
 NOTICE: Final = timedelta(days=183)
 """How long before a version of the API becomes unsupported that is worth a warning."""
@@ -67,7 +69,7 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
     yield _account(account, settings)
     yield _limits(client, settings)
     lacks: set[str] = set()
-    for scope, without in _scopes(checkup).items():
+    for scope, without in _scopes(checkup, settings).items():
         finding, has = _scope(client, scope, *without)
         yield finding
         if not has:
@@ -76,6 +78,8 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
         yield _match(client, settings)
         for target in _targets(checkup, Use.PROPERTY):
             yield _property(client, target, makes=rights.SCHEMAS_WRITE not in lacks)
+    if settings.read:
+        yield _reading(checkup.connection, settings)
     if rights.LISTS_READ not in lacks:
         yield from _lists(client, {t: remote_id for t, remote_id in checkup.targets if t.use is Use.AUDIENCE})
 
@@ -156,15 +160,19 @@ def _tier(daily: int) -> str:
     return f" (as {TIERS[daily]} has them)" if daily in TIERS else ""
 
 
-def _scopes(checkup: Checkup) -> dict[str, tuple[Grade, str]]:
-    """The scopes that what is sent asks for, each with what it means that one is missing, and what does not work."""
+def _scopes(checkup: Checkup, settings: HubSpotSettings) -> dict[str, tuple[Grade, str]]:
+    """The scopes that what is sent and read asks for, each with how bad it is to lack it, and what does not work."""
     uses = {target.use for target, _ in checkup.targets}
-    found: dict[str, tuple[Grade, str]] = {}
+    asked = [(scope, Grade.PROBLEM, f"{what} are not read") for what in settings.read for scope in SCOPES[what]]
     for grade, table in ((Grade.PROBLEM, _FOR), (Grade.WARNING, _BESIDES)):
         for use in sorted(uses & table.keys()):
-            for scope, without in table[use].items():
-                found.setdefault(scope, (grade, without))
-    return found
+            asked += [(scope, grade, without) for scope, without in table[use].items()]
+    found: dict[str, tuple[Grade, list[str]]] = {}
+    for scope, grade, without in asked:
+        worst, lost = found.setdefault(scope, (grade, []))
+        if worst is grade and without not in lost:
+            lost.append(without)
+    return {scope: (grade, "; ".join(lost)) for scope, (grade, lost) in found.items()}
 
 
 def _scope(client: HubSpotClient, scope: str, grade: Grade, without: str) -> tuple[Finding, bool]:
@@ -214,6 +222,15 @@ def _property(client: HubSpotClient, target: Target, *, makes: bool) -> Finding:
     if fault := unfit(found, target):
         return _found(name, Grade.PROBLEM, *fault)
     return _found(name, Grade.OK, f"is there, of type {found.type}")
+
+
+def _reading(connection: str, settings: HubSpotSettings) -> Finding:
+    """Whether what is to be read can be, and what is named of it is there."""
+    try:
+        HubSpotSource(connection, settings, Path()).check()
+    except LeadupError as error:
+        return _said("reading", error)
+    return _found("reading", Grade.OK, f"{', '.join(settings.read)} can be read")
 
 
 # ---------------------------------------------------------------- lists
