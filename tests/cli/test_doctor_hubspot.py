@@ -98,7 +98,8 @@ def test_all_is_well(running: Installation) -> None:
     }
     assert found["account"]["text"] == "account 4815162; time zone UTC, currency EUR"
     assert found["account"]["todo"].startswith("set portal_id = 4815162")
-    assert found["list watched"]["text"].startswith(f"'{LIST}' (list 1, 1 members")
+    assert found["list watched"]["text"] == f"'{LIST}' (id 1, 1 members, folder leadup) takes members"
+    assert found["folder"]["text"] == "'leadup' is there, with 1 of our 1 lists"
     assert running.hubspot.state() == before, "it changes nothing"
 
 
@@ -107,9 +108,17 @@ def test_before_the_first_sync_it_says_what_will_be_made(hub: Installation) -> N
     _, found = doctor(hub)
     assert found["list watched"]["text"] == f"'{LIST}' is made with the first member"
     assert found["property leadup_score"]["text"] == "is made with the first value"
+    assert found["folder"]["text"] == "'leadup' is made with the next list"
     hub.hubspot.add_list(LIST)
     _, found = doctor(hub)
-    assert "is there before the first sync" in found["list watched"]["text"]
+    assert (
+        found["list watched"]["text"]
+        == f"'{LIST}' (id 1, 0 members, kind MANUAL, used in 0 places) is there, and taken as it is"
+    )
+    hub.hubspot.put(LIST, hub.hubspot.add_contact("eve@example.com"))
+    _, found = doctor(hub)
+    assert found["list watched"]["grade"] == "warning"
+    assert "leadup sync hubspot/audience/watched --accept adopt" in found["list watched"]["todo"]
 
 
 def test_a_token_that_is_not_valid(running: Installation) -> None:
@@ -205,7 +214,16 @@ def test_a_list_that_somebody_deleted(running: Installation) -> None:
     running.hubspot.delete_list(LIST)
     code, found = doctor(running)
     assert (code, found["list watched"]["grade"]) == (1, "problem")
-    assert "within 90 days" in found["list watched"]["todo"]
+    assert "for 90 days" in found["list watched"]["todo"]
+    assert "--accept recreate" in found["list watched"]["todo"]
+
+
+def test_a_list_that_people_renamed_and_use(running: Installation) -> None:
+    running.hubspot.rename_list(LIST, "Watched (sales)")
+    code, found = doctor(running)
+    assert (code, found["list watched"]["grade"]) == (0, "ok")
+    assert found["list watched"]["text"].startswith("'Watched (sales)' (id 1, 1 members")
+    assert f"somebody renamed it from '{LIST}'" in found["list watched"]["text"]
 
 
 def test_a_list_that_picks_its_own_members(hub: Installation) -> None:

@@ -9,8 +9,9 @@ from typing import Final
 
 from leadup.errors import BudgetSpent, LeadupError, TryLater
 from leadup.kit import Checkup
-from leadup.types import Finding, Grade, Target, Use
+from leadup.types import Finding, Found, Grade, Target, Use
 from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
+from leadup_connectors.hubspot.audiences import RESTORABLE, Audiences
 from leadup_connectors.hubspot.client import HubSpotClient, rights
 from leadup_connectors.hubspot.client.routes import SUPPORTED_UNTIL
 from leadup_connectors.hubspot.properties import unfit
@@ -81,7 +82,7 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
     if settings.read:
         yield _reading(checkup.connection, settings)
     if rights.LISTS_READ not in lacks:
-        yield from _lists(client, {t: remote_id for t, remote_id in checkup.targets if t.use is Use.AUDIENCE})
+        yield from _lists(client, checkup)
 
 
 def _found(name: str, grade: Grade, text: str, todo: str = "") -> Finding:
@@ -236,27 +237,53 @@ def _reading(connection: str, settings: HubSpotSettings) -> Finding:
 # ---------------------------------------------------------------- lists
 
 
-def _lists(client: HubSpotClient, audiences: Mapping[Target, str | None]) -> Iterator[Finding]:
+def _lists(client: HubSpotClient, checkup: Checkup) -> Iterator[Finding]:
+    settings: HubSpotSettings = checkup.settings
+    audiences = {target: remote_id for target, remote_id in checkup.targets if target.use is Use.AUDIENCE}
     try:
         known = client.lists.described([remote_id for remote_id in audiences.values() if remote_id is not None])
     except LeadupError as error:
         yield _said("lists", error)
         return
+    if audiences:
+        yield _folder(client, settings.folder, known)
     for target, remote_id in audiences.items():
         name = f"list {target.name}"
         try:
             if remote_id is None:
-                yield _new_list(name, target, client.lists.find(target.remote_name))
+                yield _new_list(name, target, Audiences(checkup.connection, settings, client).look(target))
             else:
                 yield _list(name, target, remote_id, known.get(remote_id) or client.lists.get(remote_id))
         except LeadupError as error:
             yield _said(name, error)
 
 
-def _new_list(name: str, target: Target, found: ListInfo | None) -> Finding:
+def _folder(client: HubSpotClient, folder: str, known: Mapping[str, ListInfo]) -> Finding:
+    if not folder:
+        return _found("folder", Grade.OK, "lists are put into none, as folder says")
+    try:
+        there = folder in {name for _, name in client.lists.folders()}
+    except LeadupError as error:
+        return _said("folder", error)
+    if not there:
+        return _found("folder", Grade.OK, f"{folder!r} is made with the next list")
+    elsewhere = sorted(one.name for one in known.values() if one.folder and one.folder != folder)
+    moved = f"; elsewhere, and used there all the same: {', '.join(elsewhere)}" if elsewhere else ""
+    inside = sum(one.folder == folder for one in known.values())
+    return _found("folder", Grade.OK, f"{folder!r} is there, with {inside} of our {len(known)} lists{moved}")
+
+
+def _new_list(name: str, target: Target, found: Found | None) -> Finding:
     if found is None:
         return _found(name, Grade.OK, f"{target.remote_name!r} is made with the first member")
-    return _takes(name, found, "is there before the first sync, and will be used")
+    if not found.members:
+        return _found(name, Grade.OK, f"{found} is there, and taken as it is")
+    return _found(
+        name,
+        Grade.WARNING,
+        f"{found} is there, and leadup did not make it: nothing is sent there before somebody says so",
+        f"if it is the right one, `leadup sync {target.key} --accept adopt`; else give the audience another name",
+    )
 
 
 def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> Finding:
@@ -265,31 +292,17 @@ def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> 
             name,
             Grade.PROBLEM,
             f"list {remote_id} ({target.remote_name!r}) is gone: somebody deleted it",
-            "restore it in HubSpot within 90 days of that (CRM > Segments), then `leadup sync`",
+            f"{RESTORABLE}; or have a new one made: `leadup sync {target.key} --accept recreate`",
         )
-    finding = _takes(name, found, "takes members")
-    if finding.grade is Grade.OK and found.name != target.remote_name:
-        return _found(
-            name,
-            Grade.WARNING,
-            f"somebody renamed it from {target.remote_name!r}; {finding.text}",
-            "give it that name again, or name it in the rules as it is called now (under activate)",
-        )
-    return finding
-
-
-def _takes(name: str, found: ListInfo, otherwise: str) -> Finding:
+    size = "" if found.size is None else f", {found.size:,} members"
+    text = f"{found.name!r} (id {found.id}{size}{f', folder {found.folder}' if found.folder else ''})"
     if found.is_dynamic:
         return _found(
             name,
             Grade.PROBLEM,
-            f"{_words(found)} is an active one: HubSpot picks its members by filters",
-            "rename that list in HubSpot, or give the audience another name in the rules (under activate)",
+            f"{text} is an active one: HubSpot picks its members by filters",
+            f"make it static again in HubSpot; or delete it, then `leadup sync {target.key} --accept recreate`",
         )
+    renamed = f"; somebody renamed it from {target.remote_name!r}, and it is used all the same"
     uses = f"; used in {found.references} places (workflows, e-mails, ads)" if found.references else ""
-    return _found(name, Grade.OK, f"{_words(found)} {otherwise}{uses}")
-
-
-def _words(found: ListInfo) -> str:
-    size = "" if found.size is None else f", {found.size} members"
-    return f"{found.name!r} (list {found.id}{size}{f', folder {found.folder}' if found.folder else ''})"
+    return _found(name, Grade.OK, f"{text} takes members{uses}{renamed if found.name != target.remote_name else ''}")
