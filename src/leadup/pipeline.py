@@ -37,7 +37,7 @@ from leadup.identity import people, resolve
 from leadup.identity.bulk import among
 from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
-from leadup.identity.snapshots import news
+from leadup.identity.snapshots import news, remember
 from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
@@ -230,6 +230,8 @@ class Pipeline:
                 for trait, value in record.facts.items()
             ],
         )
+        stood = zip(absorbed.anchors[len(fresh) :], facts, strict=True)
+        remember(writing, [(anchor, fact) for anchor, fact in stood if anchor is not None])
         anchors = absorbed.anchors[: len(fresh)]
         items = [(k, event, a) for (k, event), a in zip(fresh, anchors, strict=True) if a is not None]
         derive(writing, self.program, items)

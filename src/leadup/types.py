@@ -137,7 +137,7 @@ class Fact:
     """A trait that is None has no value any more."""
     consent: Consent = field(default_factory=dict)
     snapshot: bool = False
-    """It tells what stands at ``at``, not when that came to be so: of it only what stood differently before is news."""
+    """It tells what stands at ``at``, not when that came to be so: only what its source has not told before is news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

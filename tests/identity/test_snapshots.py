@@ -40,7 +40,7 @@ def _pipeline(folder: Path) -> Pipeline:
     return made
 
 
-def snapshot(hours: int, who: Sequence[Identifier] = ADA, consent: Any = None, **facts: Json) -> Fact:
+def snapshot(hours: int, who: Sequence[Identifier] = ADA, *, consent: Any = None, **facts: Json) -> Fact:
     at = START + timedelta(hours=hours)
     return Fact(source="crm", at=at, identifiers=tuple(who), facts=facts, consent=consent or {}, snapshot=True)
 
@@ -88,6 +88,17 @@ def test_a_value_that_is_gone_is_news_once_and_where_there_was_none_it_is_not(pi
     assert take(pipeline, snapshot(2, stage=None, owner=None)).facts == 1
     assert said(pipeline) == {"stage": None}
     assert take(pipeline, snapshot(3, stage=None, owner=None)).facts == 0
+
+
+def test_what_another_source_said_since_is_not_outdone_by_a_telling_of_no_news(pipeline: Pipeline) -> None:
+    take(pipeline, snapshot(1, stage="lead", owner=None, consent={Purpose.EMAIL_MARKETING: False}))
+    at = START + timedelta(hours=2)
+    yes = {Purpose.EMAIL_MARKETING: True}
+    take(pipeline, Fact(source="erp", at=at, identifiers=ADA, facts={"stage": "customer", "owner": "7"}, consent=yes))
+    assert take(pipeline, snapshot(3, stage="lead", owner=None, consent={Purpose.EMAIL_MARKETING: False})).facts == 0
+    assert said(pipeline) == {"stage": "customer", "owner": "7"}
+    with pipeline.store.read() as connection:
+        assert list(people.consent_of(connection, people.everyone(connection)).values()) == [yes]
 
 
 def test_an_identifier_that_is_new_is_news(pipeline: Pipeline) -> None:

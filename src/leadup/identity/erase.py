@@ -31,12 +31,13 @@ from leadup.state.tables import (
     persons,
     shared,
     signals,
+    snapshots,
     spans,
     vault,
 )
 from leadup.types import Identifier, Kind
 
-BY_ANCHOR: Final = (signals, clicks, facts, consents)
+BY_ANCHOR: Final = (signals, clicks, facts, consents, snapshots)
 """Tables of what was seen of a person, under the strongest identifier of the record."""
 
 

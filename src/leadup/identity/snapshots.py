@@ -1,39 +1,47 @@
 """Leaves out of snapshots what is no news: a CRM tells all of a person again and again, and mostly nothing is new.
 
-What is left out would change no answer at any instant, but it would make its person dirty, and grow with every reading.
+What is left out would make its person dirty, grow with every reading, and outdo by its date what others said since.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, func, select
 
 from leadup.identity.bulk import among
 from leadup.identity.ownership import links_of
-from leadup.state.tables import consents, facts, identifiers, links
+from leadup.state.store import upsert
+from leadup.state.tables import identifiers, links, snapshots
 from leadup.types import Fact, Identifier, Json, to_us
 
 
 def news(connection: Connection, told: Sequence[Fact]) -> list[Fact]:
-    """Return facts without what earlier ones said already; of facts that are no snapshots, all.
+    """Return facts without what their source has told already; of facts that are no snapshots, all.
 
     Args:
         connection: a transaction that may write: what it reads must not change before the facts are stored.
-        told: sealed facts, each with identifiers, none of a person twice.
+        told: sealed facts, each with identifiers; snapshots of one person are not twice among them.
     """
-    snapshots = [fact for fact in told if fact.snapshot]
-    if not snapshots:
+    if not any(fact.snapshot for fact in told):
         return list(told)
-    known = _Known.of(connection, snapshots)
+    known = _Known.of(connection, [fact for fact in told if fact.snapshot])
     fresh = ((fact, known.without(fact) if fact.snapshot else fact) for fact in told)
-    return [
-        left for fact, left in fresh if left is not None and (left.facts or left.consent or not known.together(fact))
+    return [left for fact, left in fresh if left.facts or left.consent or not known.together(fact)]
+
+
+def remember(connection: Connection, told: Sequence[tuple[int, Fact]]) -> None:
+    """Note what snapshots, of which only the news is left, have told; each with the number of its anchor."""
+    rows = [
+        {"source": fact.source, "anchor": anchor, "name": name, "at_us": to_us(fact.at), "value": value}
+        for anchor, fact in told
+        if fact.snapshot
+        for name, value in _told(fact)
     ]
+    upsert(connection, snapshots, rows, update=["at_us", "value"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +52,8 @@ class _Known:
     """Number, and first sight in microseconds."""
     links: Mapping[tuple[int, int], int]
     """When two were seen together first."""
-    traits: Mapping[int, Mapping[str, Sequence[tuple[int, str]]]]
-    """By anchor and trait, what was said when, in order, as JSON."""
-    statements: Mapping[int, Mapping[str, Sequence[tuple[int, str]]]]
-    """By anchor and purpose, likewise."""
+    told: Mapping[tuple[str, int, str], str]
+    """What a source told last of an anchor, by name."""
 
     @classmethod
     def of(cls, connection: Connection, told: Sequence[Fact]) -> _Known:
@@ -55,12 +61,9 @@ class _Known:
         anchors = {numbers[fact.identifiers[0]][0] for fact in told if fact.identifiers[0] in numbers}
         pairs = select(links.c.a, links.c.b, func.min(links.c.first_us)).where(links.c.a.in_(among(anchors)))
         together = {(a, b): first_us for a, b, first_us in connection.execute(pairs.group_by(links.c.a, links.c.b))}
-        return cls(
-            numbers,
-            together,
-            _said(connection, facts, "trait", "value", anchors),
-            _said(connection, consents, "purpose", "granted", anchors),
-        )
+        columns = snapshots.c.source, snapshots.c.anchor, snapshots.c.name, snapshots.c.value
+        before = connection.execute(select(*columns).where(snapshots.c.anchor.in_(among(anchors))))
+        return cls(numbers, together, {(source, anchor, name): value for source, anchor, name, value in before})
 
     def together(self, fact: Fact) -> bool:
         """Whether these identifiers were seen together before, so that the fact tells nothing of who is who."""
@@ -71,14 +74,21 @@ class _Known:
         return all(self.links.get(pair, at_us + 1) <= at_us for pair in pairs)
 
     def without(self, fact: Fact) -> Fact:
-        """Return the fact without the traits and statements that stood at its instant."""
-        anchor, at_us = self.numbers.get(fact.identifiers[0], (0, 0))[0], to_us(fact.at)
-        traits, statements = self.traits.get(anchor, {}), self.statements.get(anchor, {})
+        """Return the fact without what its source told before; where it told nothing, without what has no value."""
+        anchor = self.numbers.get(fact.identifiers[0], (0, 0))[0]
+        fresh = {
+            name for name, value in _told(fact) if self.told.get((fact.source, anchor, name), _text(None)) != value
+        }
         return replace(
             fact,
-            facts={name: value for name, value in fact.facts.items() if not _stands(traits.get(name), at_us, value)},
-            consent={to: yes for to, yes in fact.consent.items() if not _stands(statements.get(to), at_us, yes)},
+            facts={trait: value for trait, value in fact.facts.items() if f"trait:{trait}" in fresh},
+            consent={purpose: yes for purpose, yes in fact.consent.items() if f"purpose:{purpose}" in fresh},
         )
+
+
+def _told(fact: Fact) -> Iterator[tuple[str, str]]:
+    yield from ((f"trait:{trait}", _text(value)) for trait, value in fact.facts.items())
+    yield from ((f"purpose:{purpose}", _text(granted)) for purpose, granted in fact.consent.items())
 
 
 def _numbers(connection: Connection, wanted: Collection[Identifier]) -> dict[Identifier, tuple[int, int]]:
@@ -94,23 +104,5 @@ def _numbers(connection: Connection, wanted: Collection[Identifier]) -> dict[Ide
     return found
 
 
-def _said(
-    connection: Connection, table: Table, what: str, value: str, anchors: Collection[int]
-) -> dict[int, dict[str, list[tuple[int, str]]]]:
-    said: dict[int, dict[str, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
-    columns = table.c.anchor, table.c[what], table.c.at_us, table.c[value]
-    for anchor, name, at_us, one in connection.execute(
-        select(*columns).where(table.c.anchor.in_(among(anchors))).order_by(table.c.at_us)
-    ):
-        said[anchor][name].append((at_us, _text(one)))
-    return said
-
-
-def _stands(said: Sequence[tuple[int, str]] | None, at_us: int, value: Json) -> bool:
-    """Whether a value is what was said last by then; where nothing was, whether there is none."""
-    before = next((text for when, text in reversed(said or ()) if when <= at_us), "null")
-    return before == _text(value)
-
-
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     return json.dumps(value, sort_keys=True)

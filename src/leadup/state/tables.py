@@ -229,6 +229,20 @@ facts = Table(
     sqlite_with_rowid=False,
 )
 
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("anchor", _ID, ForeignKey("identifiers.id"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("value", String, nullable=False),
+    Index("snapshots_anchor", "anchor"),
+    sqlite_with_rowid=False,
+)
+"""What a source that tells of people as they stand has told of each last, as JSON: of the next telling only what
+differs is news. ``name`` is a trait's (``trait:plan``) or a purpose's."""
+
 listed = Table(
     "listed",
     metadata,
