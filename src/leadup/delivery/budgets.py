@@ -24,6 +24,8 @@ from leadup.types import NEW_DAY, Budget, Target, day_of, from_us, to_us
 CODE = "daily_budget"
 """Why a row waits, in one word."""
 LEAVE = "leave"
+PREPARING = 6
+"""Calls that finding a target, or making it, may take: nobody predicts them, since it is done once."""
 
 
 # ---------------------------------------------------------------- what is left
@@ -167,6 +169,9 @@ class Budgets:
 
     def hear(self, now: datetime) -> None:
         """Take in what vendors have said since the last time."""
+        if self._kept is None and self._destinations:
+            with self._store.read() as connection:
+                self._read(connection)
         for name, destination in self._destinations.items():
             budget = destination.budget()
             if budget is None or self._told.get(name) == budget.told:
@@ -177,11 +182,6 @@ class Budgets:
 
     def keep(self, now: datetime) -> None:
         """Write what vendors have said since the last time, whoever asked them."""
-        if not self._destinations:
-            return
-        if self._kept is None:
-            with self._store.read() as connection:
-                self._read(connection)
         self.hear(now)
         changed = [day for name, day in self._days.items() if (self._kept or {}).get(name) != day]
         if changed:
@@ -195,23 +195,41 @@ class Budgets:
         self._kept = days(connection)
         self._days = dict(self._kept)
 
-    def allows(self, target: TargetRow, verb: str, rows: int, now: datetime, *, found: bool = False) -> bool:
+    def allows(
+        self,
+        target: TargetRow,
+        verb: str,
+        rows: int,
+        now: datetime,
+        *,
+        found: bool = False,
+        prepared: bool = True,
+    ) -> bool:
         """Whether so many rows may be sent now. Leaves that wait at the same account have their calls first.
 
-        ``found``: the people have been looked for already. On a new day the first answer tells; until then all may go.
+        ``found``: the people have been looked for already; ``prepared``: so has the target.
         """
+        destination = self._destinations.get(target.target.connection)
+        if destination is None:
+            return True
+        needed = destination.calls(target.target, {verb: rows}) + (0 if prepared else PREPARING)
+        if verb == LEAVE:
+            return self._has(target, needed, now)
+        return self.spares(target, needed + (0 if found else destination.look_ups(rows)), now)
+
+    def spares(self, target: TargetRow, calls: int, now: datetime) -> bool:
+        """Whether so many calls may be made for a target now, without those that waiting leaves take."""
+        self.hear(now)
+        day = self._days.get(target.target.connection)
+        same = self._same(day.account) if day else ()
+        return self._has(target, calls + sum(sum(self._leaves.get(one, {}).values()) for one in same), now)
+
+    def _has(self, target: TargetRow, calls: int, now: datetime) -> bool:
+        """On a new day the first answer tells what there is; until then all may go."""
         name = target.target.connection
         self.hear(now)
-        day = self._days.get(name)
-        room = self._room(name, now)
-        if day is None or room is None or to_us(now) >= day.ends_us:
-            return True
-        destination = self._destinations[name]
-        needed = destination.calls(target.target, {verb: rows})
-        if verb != LEAVE:
-            needed += sum(sum(self._leaves.get(one, {}).values()) for one in self._same(day.account))
-            needed += 0 if found else destination.look_ups(rows)
-        return needed <= room
+        day, room = self._days.get(name), self._room(name, now)
+        return day is None or room is None or to_us(now) >= day.ends_us or calls <= room
 
     def leaving(self, target: TargetRow, leaves: int) -> None:
         """Note how many leaves wait at a target now."""
@@ -224,7 +242,10 @@ class Budgets:
         """How many calls a connection may spend; None: nobody has set it a limit."""
         day = self._days.get(name)
         left = day.left_at(to_us(now)) if day else None
-        return None if day is None or left is None else max(0, left - day.kept(self._destinations[name].reserve))
+        destination = self._destinations.get(name)
+        if day is None or left is None or destination is None:
+            return None
+        return max(0, left - day.kept(destination.reserve))
 
     def _same(self, account: str) -> list[str]:
         return [name for name, day in self._days.items() if day.account == account]

@@ -31,7 +31,7 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.replacing import finish
 from leadup.delivery.settling import opened, settle
-from leadup.delivery.sizes import measure
+from leadup.delivery.sizes import ASKING, measure
 from leadup.delivery.states import Row, States, rows_of
 from leadup.delivery.trouble import trouble
 from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
@@ -102,7 +102,7 @@ class Courier:
             found = all_targets(connection)
         settled = settle(self._store, self._destinations, found, now, force=force)
         finish(self._store, self._destinations, found, now)
-        measure(self._store, self._destinations, found, now)
+        measure(self._store, self._destinations, [one for one in found if self._budgets.spares(one, ASKING, now)], now)
         self._budgets.keep(now)
         return settled
 
@@ -156,8 +156,8 @@ class Courier:
             plan_all(connection, [fresh], to_us(now))
 
     def _may_write(self, target: TargetRow, now: datetime) -> bool:
-        """Whether what there is at the vendor is ours, or was looked at before."""
-        if target.target in self._prepared:
+        """Whether what there is at the vendor is ours, or was looked at before; or may not even be looked at today."""
+        if target.target in self._prepared or not self._budgets.allows(target, LEAVE, 0, now, prepared=False):
             return True
         return is_ours(self._store, self._destinations[target.target.connection], target, now)
 
@@ -233,7 +233,8 @@ class Courier:
             yield batch
 
     def _fits(self, target: TargetRow, verb: str, rows: int, now: datetime) -> bool:
-        return self._budgets.allows(target, verb, rows, now, found=target.target.connection in self._ahead)
+        found, prepared = target.target.connection in self._ahead, target.target in self._prepared
+        return self._budgets.allows(target, verb, rows, now, found=found, prepared=prepared)
 
     def _addresses(self, target: TargetRow, rows: Sequence[Row]) -> dict[int, Address | Unreachable]:
         if late := self._ahead.get(target.target.connection):

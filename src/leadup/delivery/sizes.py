@@ -22,6 +22,8 @@ log = structlog.get_logger("leadup.delivery")
 
 EVERY = timedelta(hours=6)
 """Vendors count anew a few times a day at most."""
+ASKING = 2
+"""Calls that asking for a size may take."""
 
 
 def measure(store: Store, destinations: Mapping[str, Destination], found: Sequence[TargetRow], now: datetime) -> None:
