@@ -27,12 +27,17 @@ class Audiences:
 
     def __init__(self, connection: str, settings: HubSpotSettings, client: HubSpotClient) -> None:
         self._connection, self._settings, self._client = connection, settings, client
+        self._folder_id: str | None = None
+        self._absent: set[str] = set()
+        """Names of lists that were looked for a moment ago, and are about to be created."""
 
     # ------------------------------------------------------------ the list
 
     def prepare(self, target: Target) -> RemoteTarget:
         """Find the list of an audience, or create it."""
-        found, created = self._find(target), False
+        absent = not target.known_id and target.remote_name in self._absent
+        self._absent.discard(target.remote_name)
+        found, created = None if absent else self._find(target), False
         if found is None and target.known_id:
             todo = f"{RESTORABLE}; or have a new one made: `leadup sync {target.key} --accept recreate`"
             raise gone(f"list {target.remote_name!r} (id {target.known_id})", todo)
@@ -45,6 +50,7 @@ class Audiences:
         """Find the list and tell of it; None: it is not there, or not any more."""
         found = self._find(target)
         if found is None:
+            self._absent.add(target.remote_name)
             return None
         _must_take_members(found)
         info = self._described(found)
@@ -88,6 +94,7 @@ class Audiences:
         try:
             return self._client.lists.create(name, folder), True
         except HubSpotRefused as refused:
+            self._folder_id = None  # it may be gone
             found = self._client.lists.find(name)  # another process may have been faster
             if found is None:
                 raise NeedsHuman(
@@ -98,10 +105,10 @@ class Audiences:
 
     def _folder(self) -> str | None:
         name = self._settings.folder
-        if not name:
-            return None
-        found = [folder for folder, called in self._client.lists.folders() if called == name]
-        return min(found, key=int) if found else self._client.lists.create_folder(name)
+        if name and self._folder_id is None:
+            found = [folder for folder, called in self._client.lists.folders() if called == name]
+            self._folder_id = min(found, key=int) if found else self._client.lists.create_folder(name)
+        return self._folder_id
 
     # ------------------------------------------------------------ who is in it
 
