@@ -92,6 +92,13 @@ def test_trap_the_index_lags_behind_what_was_written(stage: Stage, style: str, l
     assert ids(api.search("deals", ("amount", "EQ", "2"))) == [deal]
 
 
+def test_what_is_planted_for_tomorrow_is_not_found_today(api: Api) -> None:
+    deal = api.hubspot.add_deal("a", at="2026-03-02T09:00:00Z")
+    assert ids(api.search("deals")) == []
+    api.later(days=1)
+    assert ids(api.search("deals")) == [deal]
+
+
 def test_trap_a_page_of_results_has_200_at_most(api: Api) -> None:
     deals = [api.hubspot.add_deal(str(n)) for n in range(201)]
     assert category(api.search("deals", limit=201)) == INVALID

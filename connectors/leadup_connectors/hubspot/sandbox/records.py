@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from leadup_connectors.hubspot.sandbox.answers import Now, stamp
 from leadup_connectors.hubspot.sandbox.properties import Properties
@@ -35,8 +35,8 @@ class Records:
         self.properties = Properties(group, label, self._index)
         self.modified = modified
         self.now, self._ids = now, ids
-        self.version = 0
-        """Counts changes."""
+        self.version, self.latest = 0, datetime.min.replace(tzinfo=UTC)
+        """How many changes there were, and when the latest one was or will be."""
         self._found: dict[str, dict[str, str]] = {}
         """Per unique property: its values, and whose they are."""
         self.properties.define("hs_object_id", "number", unique=True, read_only=True)
@@ -52,7 +52,7 @@ class Records:
             self.properties.define(name)
         record, at = str(next(self._ids)), at or self.now()
         self.lives[record] = Life(at, at)
-        self.version += 1
+        self._changed(at)
         self.values[record] = {}
         for name, value in {**values, "hs_object_id": record}.items():
             if value:
@@ -65,7 +65,7 @@ class Records:
         The record counts as changed, even if nothing is different.
         """
         life, at = self.lives[record], at or self.now()
-        self.version += 1
+        self._changed(at)
         for name, value in values.items():
             before = self.values[record].get(name)
             life.replaced.append((at, life.updated, name, before))
@@ -91,7 +91,7 @@ class Records:
 
     def forget(self, record: str) -> None:
         """Let no value find this record any more."""
-        self.version += 1
+        self._changed(self.now())
         for by, found in self._found.items():
             for key in [self.values[record].get(by, ""), *self.aliases(by, record)]:
                 if found.get(key) == record:
@@ -136,6 +136,9 @@ class Records:
         values[name] = value
         if found is not None and value:
             found[value] = record
+
+    def _changed(self, at: datetime) -> None:
+        self.version, self.latest = self.version + 1, max(self.latest, at)
 
     def _index(self, name: str) -> None:
         if name != "hs_object_id":

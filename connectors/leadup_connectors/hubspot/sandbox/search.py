@@ -54,7 +54,7 @@ class Search:
     def _found(self, body: Mapping[str, Any], at: datetime) -> list[str]:
         """Return the ids of all that match, in order. Those of the last query are kept: it is read page by page."""
         query = [body.get(name) for name in ("filterGroups", "sorts", "query")]
-        key = (repr(query), self._records.version, at if self.lag else None)
+        key = (repr(query), self._records.version, at if self._records.latest > at else None)
         if self._last[0] != key:
             matches, sort, backward = self._filter(body), *self._sort(body)
             told = [(i, self._told(i, at)[0]) for i in self._records.values if self._records.as_of(i, at)]
