@@ -427,6 +427,9 @@ class Receipt:
     retry_after: timedelta | None = None
     warning: str = ""
     """What the vendor did not like about a row that it took all the same."""
+    lost: bool = False
+    """Of a leave that was so before: the vendor knows these identifiers no more, and may have merged them into others.
+    The person is looked for anew, and taken out by what he is found by now."""
 
 
 class Progress(enum.StrEnum):

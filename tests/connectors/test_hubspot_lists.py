@@ -332,3 +332,18 @@ def test_the_members_of_a_deleted_list_are_not_told(server: Server, hubspot: Hub
     hubspot.delete_list("leadup: hot")
     with pytest.raises(NeedsHuman, match="somebody deleted it"):
         list(destination.members(remote))
+
+
+def test_trap_a_leave_by_a_merged_contact_s_id_says_that_it_is_lost(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, ada2 = hubspot.add_contact("ada@example.com"), hubspot.add_contact("ada@example.org")
+    bob, destination = hubspot.add_contact("bob@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    destination.deliver(remote, [join(1, ada), join(2, bob)])
+    hubspot.merge(ada2, ada)
+    both, lost = destination.deliver(remote, [leave(2, bob), leave(1, ada)])
+    assert (both.outcome, both.lost) == (CONFIRMED, False)
+    assert (lost.outcome, lost.lost) == (ALREADY, True)
+    [found] = destination.address(AUDIENCE, [person(1, "ada@example.com")])
+    assert found == at(ada2), "the one that is left, who has both addresses"
+    [left] = destination.deliver(remote, [leave(1, ada2)])
+    assert (left.outcome, left.lost, hubspot.members("leadup: hot")) == (CONFIRMED, False, set())

@@ -83,6 +83,8 @@ class Vendor:
         """By e-mail hash, the card it is filed under; several may share one. What is absent has a card of its own."""
         self.unknown: set[str] = set()
         """E-mail hashes the vendor has no card for."""
+        self.vanished: set[RemoteId] = set()
+        """Cards that were merged into others."""
         self.members: dict[str, set[RemoteId]] = defaultdict(set)
         """By audience."""
         self.foreign: set[RemoteId] = set()
@@ -186,10 +188,13 @@ class Vendor:
 
     def _take(self, to: str, changes: Sequence[Change]) -> list[Receipt]:
         if not self.late or any(isinstance(change, Upsert) for change in changes):
-            return [Receipt(outcome=self._do(to, change)) for change in changes]
+            return [Receipt(outcome=self._do(to, change), lost=self._lost(change)) for change in changes]
         handle = f"r{len(self.requests)}"
         self.requests[handle] = Request(to, list(changes), self.fates.pop(0) if self.fates else "processed")
         return [Receipt(outcome=Outcome.ACCEPTED, handle=handle) for _ in changes]
+
+    def _lost(self, change: Change) -> bool:
+        return isinstance(change, Leave) and not self.vanished.isdisjoint(change.to.ids)
 
     def _do(self, to: str, change: Change) -> Outcome:
         ids = set(change.to.ids)

@@ -76,6 +76,7 @@ class Hands:
     def merge(self, name: str, into: str) -> None:
         """Two cards turn out to be one person's: one vanishes, and the other gets its place."""
         gone, stays = self.card(name), self.card(into)
+        self.world.vendor.vanished |= {gone} - {stays}
         for one in NAMES:
             if self.card(one) == gone:
                 self.world.vendor.cards[hashed(email(one))] = stays.value
@@ -237,6 +238,32 @@ def test_one_contact_of_two_persons_is_one_member(world: World) -> None:
     assert (told.members, told.rows, drifts) == (1, {What.THERE: 2}, [])
 
 
+def test_trap_who_was_merged_leaves_by_the_card_that_is_left(world: World) -> None:
+    join(world, "ada", "bob")
+    Hands(world).merge("bob", into="cyd")
+    leave(world, "bob")
+    assert world.members == cards("ada")
+    assert world.said("leave") == ["planned", "sent", "later", "sent", "confirmed"]
+    assert world.standing(standings.c.want.is_(None))["standing"] == Standing.ABSENT
+
+
+def test_who_was_merged_into_another_member_s_card_is_spared(world: World) -> None:
+    join(world, "ada", "bob")
+    Hands(world).merge("bob", into="ada")
+    leave(world, "bob")
+    assert world.members == cards("ada")
+
+
+def test_whose_card_is_gone_altogether_has_left(world: World) -> None:
+    join(world, "ada", "bob")
+    Hands(world).merge("bob", into="cyd")
+    world.vendor.unknown |= cards("bob")
+    leave(world, "bob")
+    assert world.said("leave") == ["planned", "sent", "later", "spared"]
+    assert world.members == cards("ada", "cyd"), "nothing tells that he is cyd"
+    assert look(world)[0].others == 1
+
+
 edits = st.one_of(
     st.tuples(st.just("yes"), st.sampled_from(NAMES)),
     st.tuples(st.just("no"), st.sampled_from(NAMES)),
@@ -247,16 +274,16 @@ edits = st.one_of(
 
 
 @settings(deadline=None, max_examples=40)
-@given(rounds=st.lists(st.lists(edits, max_size=6), min_size=1, max_size=4))
+@given(rounds=st.lists(st.tuples(st.lists(edits, max_size=6), st.booleans()), min_size=1, max_size=4))
 def test_after_a_repair_and_a_sync_the_audience_is_as_wanted_and_strangers_are_still_there(
-    rounds: list[list[tuple[str, Any]]],
+    rounds: list[tuple[list[tuple[str, Any]], bool]],
 ) -> None:
-    """Whatever people do at the vendor's desk between two syncs."""
+    """Whatever people do at the vendor's desk. Without a repair, at least nobody is there who should not be."""
     world = World()
     hands, wanted, strangers = Hands(world), {"ada"}, set[RemoteId]()
     try:
         join(world, "ada")
-        for edited in rounds:
+        for edited, repaired in rounds:
             for what, who in edited:
                 match what:
                     case "yes" | "no":
@@ -273,6 +300,11 @@ def test_after_a_repair_and_a_sync_the_audience_is_as_wanted_and_strangers_are_s
             told, drifts = look(world)
             assert (told.members, told.others) == (len(here), len(strangers))
             assert look(world)[1] == drifts, "looking changes nothing"
+            if not repaired:
+                world.later(minutes=1)
+                world.sync()
+                assert hands.club <= {hands.card(name) for name in wanted} | strangers
+                continue
             assert put_right(world) == {what: told.rows[what] for what in DRIFTS if told.rows[what]}
             assert not [one for one in look(world)[1] if one.what != What.STAYS]
             assert hands.club == here, "a repair sends nothing"

@@ -138,3 +138,16 @@ def test_manual_edits_survive_ten_syncs(site: Installation, api: str) -> None:
     said = site.cli("reconcile", "hubspot", "--json", now="2026-03-08T22:00:00Z").stdout
     assert '"missing": 0' in said
     assert '"others": 2' in said
+
+
+def test_trap_whose_contact_was_merged_leaves_without_a_repair(site: Installation) -> None:
+    site.rules(RULES)
+    portal = Portal(site)
+    for who in ("bob", "bobby", "cyd"):
+        portal.contact(who)
+    portal.watches("bob", timedelta(days=30) - 0.5 * HOUR)
+    portal.watches("cyd", HOUR)
+    assert portal.sync() == {"bob", "cyd"}
+    site.hubspot.merge(portal.ids["bobby"], portal.ids["bob"])
+    assert portal.members == {"bobby", "cyd"}
+    assert portal.sync() == {"cyd"}

@@ -15,7 +15,16 @@ from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.people import CONTACT
-from leadup_connectors.hubspot.receipts import ALREADY, CONFIRMED, VANISHED, contacts_of, gone, together, unanswered
+from leadup_connectors.hubspot.receipts import (
+    ALREADY,
+    CONFIRMED,
+    LOST,
+    VANISHED,
+    contacts_of,
+    gone,
+    together,
+    unanswered,
+)
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
 RESTORABLE: Final = "restore it in HubSpot, which can be done for 90 days after it was deleted (CRM > Segments)"
@@ -156,7 +165,7 @@ class Audiences:
                 for contact in asked:
                     receipts[contact] = ALREADY
                     if contact in answer.missing:
-                        receipts[contact] = VANISHED if contact in joins else ALREADY
+                        receipts[contact] = VANISHED if contact in joins else LOST
                     elif contact in answer.changed or answer.repeated:
                         receipts[contact] = CONFIRMED
         return receipts

@@ -17,8 +17,12 @@ VANISHED: Final = Receipt(
     outcome=Outcome.LATER, code="contact_missing", detail="This contact was merged or deleted: it is looked for again."
 )
 """An id that was good a moment ago. The next try looks the person up again: by e-mail, a merged contact is found."""
+LOST: Final = Receipt(
+    outcome=Outcome.ALREADY, detail="This contact was merged or deleted: it is looked for again.", lost=True
+)
+"""The same of a leave: a deleted contact is out of all lists, one that was merged left its places to another."""
 NOBODY: Final = Receipt(outcome=Outcome.REJECTED, code="no_contact", detail="The change names no contact.")
-_RANK: Final = (Outcome.LATER, Outcome.CONFIRMED, Outcome.ALREADY, VANISHED, Outcome.REJECTED)
+_RANK: Final = (Outcome.LATER, LOST, Outcome.CONFIRMED, Outcome.ALREADY, VANISHED, Outcome.REJECTED)
 
 
 def contacts_of(change: Change) -> list[str]:
@@ -27,12 +31,12 @@ def contacts_of(change: Change) -> list[str]:
 
 
 def together(receipts: Sequence[Receipt]) -> Receipt:
-    """Return one receipt for all the contacts of a change: it is done where one of them is."""
+    """Return one receipt for all the contacts of a change: it is done where one of them is, and none is lost."""
     return min(receipts, key=_rank, default=NOBODY)
 
 
 def _rank(receipt: Receipt) -> int:
-    return _RANK.index(receipt if receipt is VANISHED else receipt.outcome)
+    return _RANK.index(receipt if receipt in (VANISHED, LOST) else receipt.outcome)
 
 
 def unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:

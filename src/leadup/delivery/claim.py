@@ -13,7 +13,7 @@ from leadup.delivery.book import TargetRow
 from leadup.delivery.erase import REASON as ERASED
 from leadup.delivery.erase import being_erased
 from leadup.delivery.remote import Pair, holders
-from leadup.delivery.states import Row, States
+from leadup.delivery.states import LOST, Row, States
 from leadup.identity import people
 from leadup.plan import Standing
 from leadup.state.store import chunks
@@ -36,7 +36,7 @@ def claim(
         connection: a transaction that may write.
         states: rows of one verb, all of them pending.
         target: where they go.
-        addresses: by person; a leave needs none, it goes by the identifiers that were sent.
+        addresses: by person; a leave needs none, it goes by the identifiers that were sent, unless they are lost.
         batch: a name of its own.
 
     Returns:
@@ -44,6 +44,10 @@ def claim(
     """
     leaves = [row for row in states.rows if row["verb"] == "leave"]
     erased = being_erased(connection, {row["person"] for row in states.rows})
+    for row in leaves:
+        if row["code"] == LOST:
+            found = addresses.get(row["person"], _NOBODY)
+            states.found_anew(row, {(i.kind, i.value) for i in found.ids} if isinstance(found, Address) else ())
     to_take_out = _to_take_out(connection, states, target, leaves, erased)
     allowed = permissions(connection, target, states.rows)
     claimed = []
@@ -53,8 +57,7 @@ def claim(
                 states.send(row, ids, {}, batch)
                 claimed.append(row)
             else:
-                shared = bool(states.standing(row)["remote"])
-                states.spared(row, "another member still needs these identifiers" if shared else "was there before us")
+                states.spared(row, _why_spared(row, states))
             continue
         if row["person"] in erased:
             states.withheld(row, ERASED)
@@ -70,6 +73,12 @@ def claim(
             states.send(row, {(i.kind, i.value) for i in address.ids}, statement, batch)
             claimed.append(row)
     return claimed
+
+
+def _why_spared(row: Row, states: States) -> str:
+    if states.standing(row)["remote"]:
+        return "another member still needs these identifiers"
+    return "the vendor knows nobody there any more" if row["code"] == LOST else "was there before us"
 
 
 def may_leave(row: Row, states: States, allowed: Permission) -> bool:

@@ -32,7 +32,7 @@ from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.replacing import finish
 from leadup.delivery.settling import opened, settle
 from leadup.delivery.sizes import ASKING, measure
-from leadup.delivery.states import Row, States, rows_of
+from leadup.delivery.states import LOST, Row, States, rows_of
 from leadup.delivery.trouble import trouble
 from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
 from leadup.identity import people
@@ -220,7 +220,8 @@ class Courier:
                 if not self._fits(target, verb, len(rows), now):
                     self._put_off(target, now, report, verb)
                     break
-                addresses = {} if verb == LEAVE else self._addresses(target, rows)
+                asked = [row for row in rows if verb != LEAVE or row["code"] == LOST]
+                addresses = self._addresses(target, asked) if asked else {}
                 # Who was asked about may have changed meanwhile: only what still waits is claimed.
                 still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
                 with self._states(target, now, still) as (connection, states):

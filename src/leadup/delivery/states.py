@@ -35,6 +35,8 @@ from leadup.state.store import chunks, upsert
 from leadup.state.tables import dirty, outbox, standings
 from leadup.types import Outcome, Receipt, Use
 
+LOST = "lost"
+"""Code of a leave whose identifiers the vendor knows no more."""
 _MINUTE = 60_000_000
 
 _STANDS = ("standing", "stands", "remote", "sent")
@@ -128,6 +130,12 @@ class States:
             standing = self.standing(row)
             row["before"] = {**{name: standing[name] for name in _STANDS}, "unknown": True}
 
+    def found_anew(self, row: Row, now: Collection[Pair]) -> None:
+        """The vendor knows no more what was sent; the person is found there by ``now``, or by nothing."""
+        standing = self.standing(row)
+        standing["remote"] = stored(set(now) - pairs(standing["remote"]))
+        self._touched.add(row["subject"])
+
     # ------------------------------------------------------------ not sent
 
     def spared(self, row: Row, why: str) -> None:
@@ -165,6 +173,9 @@ class States:
             self._disown(strangers, {pair for row in brought for pair in pairs(row["remote"])})
         for row, receipt in answered:
             match receipt.outcome:
+                case Outcome.CONFIRMED | Outcome.ALREADY if receipt.lost and row["verb"] == "leave":
+                    self._restore(row)
+                    self._again(row, timedelta(0), LOST, receipt.detail)
                 case Outcome.CONFIRMED | Outcome.ALREADY:
                     self._stands(row, sure=True)
                     self._end(row, "processed", str(receipt.outcome), receipt.code, receipt.detail)
