@@ -52,17 +52,26 @@ class Metered(Vendor):
         super().__init__(batch=2)
         self.daily, self.reserve = daily, reserve
         self.left = daily
+        self.said: Budget | None = None
         self.told = 0
         self.asked = 0
         """Calls that were made, refused ones among them."""
 
     def midnight(self) -> None:
+        """A new day begins; nobody hears of it before the next call."""
         self.left = self.daily
 
+    def spend(self, calls: int) -> None:
+        """Other apps make calls, and one of ours hears of it."""
+        self.left -= calls
+        self.say()
+
+    def say(self) -> None:
+        self.told += 1
+        self.said = Budget(account="vendor 1", limit=self.daily, left=self.left, zone=BERLIN, told=self.told)
+
     def budget(self) -> Budget | None:
-        if not self.told:
-            return None
-        return Budget(account="vendor 1", limit=self.daily, left=self.left, zone=BERLIN, told=self.told)
+        return self.said
 
     def calls(self, target: Target, changes: Mapping[str, int]) -> int:
         return sum(ceil(count / 2) for count in changes.values())
@@ -84,10 +93,12 @@ class Metered(Vendor):
 
     def _spend(self, calls: int) -> None:
         self.asked += calls
-        self.told += 1
-        if self.left < calls:
-            raise BudgetSpent("The vendor takes no more calls today.", retry_after=timedelta(hours=1))
-        self.left -= calls
+        try:
+            if self.left < calls:
+                raise BudgetSpent("The vendor takes no more calls today.", retry_after=timedelta(hours=1))
+            self.left -= calls
+        finally:
+            self.say()
 
 
 Make = Callable[[Metered], World]
@@ -148,7 +159,7 @@ def test_leaves_have_their_calls_before_joins(make: Make) -> None:
     world = make(vendor)
     tell(world, *range(10), member="yes")
     world.sync()
-    vendor.left = 10 + 8  # above what is kept for others
+    vendor.spend(vendor.left - (10 + 8))  # 10 are kept for others
     tell(world, *range(10), member="no")
     tell(world, *range(100, 120), member="yes")
     tell(world, *range(100, 120), guest="yes")
@@ -163,7 +174,7 @@ def test_leaves_never_spend_what_is_kept_for_other_apps(make: Make) -> None:
     world = make(vendor)
     tell(world, *range(10), member="yes")
     world.sync()
-    vendor.left = 12
+    vendor.spend(vendor.left - 12)
     tell(world, *range(10), member="no")
     world.sync()
     assert vendor.left == 10
@@ -175,7 +186,7 @@ def test_other_apps_spend_from_the_same_day(make: Make) -> None:
     world = make(vendor)
     tell(world, 1, member="yes")
     world.sync()
-    vendor.left -= 880
+    vendor.spend(880)
     tell(world, *range(2, 40), member="yes")
     world.sync()
     assert vendor.left in (100, 101)
@@ -247,7 +258,7 @@ def test_what_a_crash_left_on_its_way_waits_as_well(make: Make) -> None:
     tell(world, 1, 2, member="yes")
     vendor.faults = ["crash after"]
     world.sync()
-    vendor.left, vendor.told = 2, vendor.told + 1
+    vendor.spend(vendor.left - 2)
     world.deliver()
     assert (len(world.changes("join")), {code for _, code, _ in waiting(world)}) == (2, {"daily_budget"})
     vendor.midnight()
@@ -317,7 +328,7 @@ def test_connections_of_one_account_share_its_day(make: Make) -> None:
     tell(world, 1, member="yes")
     world.sync()
     other = Metered(20)
-    other.left, other.told = 7, 1
+    other.spend(13)
     world.courier = Courier(world.store, VAULT, {"vendor": vendor, "second": other})
     world.sync()
     with world.store.read() as connection:
@@ -351,15 +362,13 @@ def test_law_the_reserve_stays_and_in_the_end_all_is_as_wanted_each_change_once(
             tell(world, *sorted(come), member="yes")
             wanted = (wanted | come) - go
             tell(world, *sorted(go), member="no")
-            vendor.left = max(0, vendor.left - others)
-            vendor.told += 1
+            vendor.spend(min(others, vendor.left))
             before = vendor.left
             world.sync()
             assert vendor.left >= min(kept, before)
             world.later(days=1)
         while waiting(world):
             vendor.midnight()
-            vendor.told += 1
             before = vendor.left
             world.sync()
             assert vendor.left < before, "each day brings it on"

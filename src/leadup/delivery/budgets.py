@@ -225,11 +225,9 @@ class Budgets:
         return self._has(target, calls + sum(sum(self._leaves.get(one, {}).values()) for one in same), now)
 
     def _has(self, target: TargetRow, calls: int, now: datetime) -> bool:
-        """On a new day the first answer tells what there is; until then all may go."""
-        name = target.target.connection
         self.hear(now)
-        day, room = self._days.get(name), self._room(name, now)
-        return day is None or room is None or to_us(now) >= day.ends_us or calls <= room
+        room = self._room(target.target.connection, now)
+        return room is None or calls <= room
 
     def leaving(self, target: TargetRow, leaves: int) -> None:
         """Note how many leaves wait at a target now."""
@@ -239,7 +237,7 @@ class Budgets:
             self._leaves.setdefault(target.target.connection, {})[target.id] = calls
 
     def _room(self, name: str, now: datetime) -> int | None:
-        """How many calls a connection may spend; None: nobody has set it a limit."""
+        """How many calls a connection may spend; None: nobody knows. On a new day a whole day's, until it is told."""
         day = self._days.get(name)
         left = day.left_at(to_us(now)) if day else None
         destination = self._destinations.get(name)
