@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import pytest
 from hubspot_account import APIS, AUDIENCE, SCORE, TIER, TOKEN, Stage, connect, join, leave, person, upsert
 from pydantic import SecretStr
 
+from leadup.kit import Checkup
 from leadup.sandbox import Server
+from leadup.types import Grade
+from leadup_connectors.hubspot.checkup import examine
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 from leadup_connectors.hubspot.source import HubSpotSource
@@ -77,7 +81,34 @@ def reads(server: Server, hubspot: HubSpotSandbox) -> None:
     list(source.pull(last.cursor, now + timedelta(hours=7)))
 
 
-SESSIONS = [check, audience, external_id, properties, reads]
+def checkup(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_contact("ada@example.com")
+    destination = connect(server)
+    known = destination.prepare(AUDIENCE).id
+    destination.prepare(SCORE)
+    hubspot.weather.log.clear()
+    how: dict[str, Any] = {"base_url": server.url, "read": ("contacts", "forms", "deals")}
+    if isinstance(server, Stage):
+        how["api"] = server.api
+    settings = HubSpotSettings(access_token=SecretStr(TOKEN), **how)
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    seen = [
+        (AUDIENCE, known),
+        (SCORE, "leadup_score"),
+        (replace(AUDIENCE, name="new", remote_name="leadup: new"), None),
+    ]
+    found = list(examine(Checkup(connection="hubspot", settings=settings, now=now, targets=seen)))
+    assert {one.grade for one in found} == {Grade.OK}
+
+
+def members(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.put(AUDIENCE.remote_name, *(hubspot.add_contact(f"p{number}@example.com") for number in range(251)))
+    assert len(list(destination.members(remote))) == 251
+
+
+SESSIONS = [check, audience, external_id, properties, reads, checkup, members]
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.__name__)
