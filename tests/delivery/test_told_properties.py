@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from delivery.world import GRANTED, World, email, hashed, program, user
+from delivery.world import GRANTED, START, World, email, hashed, program, user
 from leadup.insights.explain import explain
 from leadup.plan import Standing
 from leadup.state.tables import ledger, outbox, standings
@@ -167,19 +167,26 @@ def test_what_somebody_else_wrote_over_ours_is_theirs(world: World) -> None:
     assert (stands(world)["last"], stands(world)["last_at"]) == ("called us", None)
 
 
-def test_a_score_that_fades_to_nothing_within_a_day_is_written_as_0(world: World) -> None:
-    world.did("guide", "g1", *ADA)
-    world.sync()
-    assert (stands(world)["heat"], stands(world)["tier"]) == (1, "warm")
+def test_a_score_that_fades_to_nothing_is_written_as_0_within_a_day() -> None:
+    """Somebody who is judged in between, for another reason, is looked at again all the same."""
+    rules = """
+version: 1
+micro_conversions: {guide: {event: guide}}
+scores: {heat: {half_life: 7d, points: {guide: 1}, tiers: {far: 100}}}
+segments: {just_now: {when: {did: guide, within: 2h}}}
+properties:
+  heat: {score: heat, activate: [vendor]}
+  tier: {tier: heat, activate: [vendor]}
+"""
+    world, seen = World(rules=program(rules)), []
+    world.did("guide", "g1", *ADA, consent=GRANTED)
     for _ in range(3):
-        due = world.pipeline.next_due()
-        assert due is not None
-        world.now = max(due, world.now)
         world.sync()
-        if stands(world)["heat"] == 0:
-            break
-    assert (stands(world)["heat"], stands(world)["tier"]) == (0, None)
-    assert world.now <= world.now.replace(month=3, day=3)
+        seen.append((world.now - START, stands(world)["heat"]))
+        world.now = world.pipeline.next_due() or world.now
+    assert seen == [(timedelta(0), 1), (timedelta(hours=2), 1), (timedelta(days=1), 0)]
+    assert (world.pipeline.next_due(), "tier" in stands(world)) == (None, False)
+    world.close()
 
 
 def test_two_who_turn_out_to_be_one_are_told_alike_wherever_they_are_found(world: World) -> None:

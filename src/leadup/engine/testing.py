@@ -153,7 +153,11 @@ def _tells(prop: Property, told: Json, expected: Json) -> bool:
 
 
 def _worded(told: Json) -> str:
-    return ", ".join(map(str, told)) if isinstance(told, list) and told else str(told) if told else "nothing"
+    if not told:
+        return "nothing"
+    return (
+        ", ".join(map(str, told)) if isinstance(told, list) else f"{told:g}" if isinstance(told, float) else str(told)
+    )
 
 
 def _members(program: Program, story: _Tables, at: int) -> dict[str, Members]:
