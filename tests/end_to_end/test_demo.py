@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from leadup.demo.weather import KILLS_IN_BAD_WEATHER
 from leadup.demo.world import make_world
 from leadup.state.tables import memberships, rejects
 from leadup_connectors.hubspot.sandbox.lists import Lists
+from leadup_connectors.hubspot.sandbox.memberships import List
 
 ROOT = Path(__file__).parents[2]
 FEW = 20
@@ -85,16 +86,15 @@ def test_another_seed_holds_too_and_the_answer_is_data(tmp_path: Path) -> None:
 
 def test_a_vendor_that_does_not_do_what_it_says_ends_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our HubSpot emulator answers that a contact has left, and keeps it."""
-    leave = Lists.leave
+    take = Lists.take
 
-    def pretend(self: Lists, request: Any, body: Any) -> Any:
-        there = self.all[request.path_params["id"]].members
-        kept = dict(there)
-        answer = leave(self, request, body)
-        there |= kept
-        return answer
+    def pretend(self: Lists, to: List, contacts: Sequence[str]) -> list[str]:
+        kept = dict(to.members)
+        gone = take(self, to, contacts)
+        to.members |= kept
+        return gone
 
-    monkeypatch.setattr(Lists, "leave", pretend)
+    monkeypatch.setattr(Lists, "take", pretend)
     done = CliRunner().invoke(main, ["demo", "--visitors", str(FEW)])
     assert done.exit_code == 1, done.output
     assert "WRONG  HubSpot's lists" in done.stdout
