@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,7 @@ from leadup.types import (
     Change,
     Contact,
     Convert,
+    Json,
     Money,
     Outcome,
     RemoteId,
@@ -364,3 +366,18 @@ class PropertyContract(_Laws):
             ]
 
         return Scene(server, destination, property_target, contacts, changes, values, expected)
+
+    def test_what_is_to_be_cleared_is_cleared_only_where_it_is_ours(self, scene: Scene) -> None:
+        remote, written = scene.ready()
+        scene.deliver(remote, written)
+        name = scene.target.name
+
+        def clear(change: Change, ours: Json) -> Change:
+            assert isinstance(change, Upsert)
+            return replace(change, key=f"clear-{change.person}", properties={name: None}, ours={name: [ours]})
+
+        first, *others = (change for change in written if isinstance(change, Upsert))
+        clears = [clear(first, first.properties[name]), *(clear(other, "somebody else's") for other in others)]
+        receipts = scene.deliver(remote, clears)
+        assert {receipt.outcome for receipt in receipts} <= DONE
+        assert sorted(held for held in scene.held() if held[1]) == sorted(scene.expected(others))
