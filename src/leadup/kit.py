@@ -64,6 +64,7 @@ __all__ = [
     "ConnectionSettings",
     "Connector",
     "Counting",
+    "Creating",
     "Desk",
     "Destination",
     "Foreseeing",
@@ -350,6 +351,23 @@ class Readable(Protocol):
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Creating(Protocol):
+    """A destination that can make a person whom it did not find."""
+
+    creates: str
+    """What somebody should know of it, said once in the ledger; empty: it creates nobody."""
+
+    def create(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+        """Create people whom ``address`` called creatable, and who may be sent; answer in order, as ``address`` does.
+
+        Doing it again finds who was created before.
+
+        Raises:
+            NeedsHuman, TryLater: as they say.
         """
 
 

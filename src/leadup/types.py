@@ -339,6 +339,12 @@ class Unreachable:
     code: str
     detail: str
     again: timedelta = timedelta(hours=24)
+    creatable: bool = False
+    """The vendor knows no such person, and could be told of one (:class:`leadup.kit.Creating`)."""
+    at: Address | None = None
+    """Of one who is there and must not be sent: where, so that he can be taken out."""
+    for_good: bool = False
+    """Never to be found there: the row is refused, and the person is not looked for again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

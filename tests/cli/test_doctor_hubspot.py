@@ -266,3 +266,12 @@ def test_no_finding_tells_of_a_person_or_a_secret(running: Installation) -> None
     told = running.cli("doctor", "hubspot", "--json").stdout
     assert "ada@example.com" not in told
     assert "pat-test" not in told
+
+
+def test_trap_made_contacts_may_cost_money(running: Installation) -> None:
+    settings = running.folder / "leadup.toml"
+    settings.write_text(
+        settings.read_text().replace("[connections.hubspot]", "[connections.hubspot]\ncreate_missing = true")
+    )
+    _, found = doctor(running)
+    assert grades(found)["create_missing"] == "warning"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -12,12 +13,14 @@ from leadup.sandbox import Sandbox, Server
 from leadup.types import (
     Address,
     Contact,
+    Convert,
     Email,
     Identifier,
     Join,
     Json,
     Kind,
     Leave,
+    Money,
     RemoteId,
     Target,
     Upsert,
@@ -40,6 +43,7 @@ SCORE = Target(
     values=ValueKind.NUMBER,
 )
 TIER = Target(connection="hubspot", use=Use.PROPERTY, name="leadup_tier", remote_name="leadup: leadup_tier")
+DEMO = Target(connection="hubspot", use=Use.CONVERSION, name="demo", remote_name="leadup: demo")
 CHANGE, READ, UPDATE = "/memberships/add-and-remove", "/batch/read", "/batch/update"
 APIS = ("v3", "2026-03")
 """The versions of the API that every test of the connector is put to."""
@@ -113,6 +117,10 @@ def leave(number: int, *contacts: str) -> Leave:
 
 def upsert(number: int, contact: str, **properties: Json) -> Upsert:
     return Upsert(key=f"upsert-{number}", person=number, to=at(contact), properties=properties)
+
+
+def convert(number: int, to: Address, at: datetime, value: Money | None = None) -> Convert:
+    return Convert(key=f"convert-{number}", person=number, to=to, transaction_id=f"t-{number}", at=at, value=value)
 
 
 def calls(server: Server, path: str = "", method: str = "") -> int:

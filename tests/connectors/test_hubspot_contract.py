@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, SCORE, TOKEN, Stage, connect, person
+from hubspot_account import APIS, AUDIENCE, DEMO, SCORE, TOKEN, Stage, connect, person
 
 from leadup.sandbox import Server
-from leadup.testing.destinations import DestinationContract, PropertyContract
+from leadup.testing.destinations import ConversionContract, DestinationContract, PropertyContract
 from leadup.types import Contact, RemoteId, Target
 from leadup_connectors.hubspot.destination import HubSpotDestination
 
@@ -65,4 +66,18 @@ class TestProperties(_HubSpot, PropertyContract):
             (RemoteId("contact", contact), values[SCORE.name])
             for contact, values in server.sandbox.state()["contacts"].items()
             if SCORE.name in values
+        ]
+
+
+class TestEvents(_HubSpot, ConversionContract):
+    @pytest.fixture
+    def conversion(self) -> Target:
+        return DEMO
+
+    @pytest.fixture
+    def conversions(self, server: Server) -> Callable[[], Sequence[tuple[str, int]]]:
+        return lambda: [
+            (each.properties["transaction_id"], int(Decimal(each.properties["value"]) * 100))
+            for each in server.sandbox.events
+            if each.contact is not None
         ]

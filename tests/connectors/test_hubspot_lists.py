@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from hubspot_account import APIS, AUDIENCE, CHANGE, TOKEN, Stage, at, calls, connect, join, leave, person
@@ -13,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from leadup.errors import NeedsHuman, Refused, TryLater
+from leadup.errors import NeedsHuman, TryLater
 from leadup.sandbox import Server
-from leadup.types import Convert, Join, Outcome, Purpose, Upsert, Use
+from leadup.types import Join, Kind, Outcome, Purpose, Use
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
@@ -295,19 +294,12 @@ def test_a_lost_answer_to_a_put_doubles_nothing(server: Server, hubspot: HubSpot
     assert len(effective) == 1
 
 
-def test_what_hubspot_does_not_take_is_refused_by_name(server: Server) -> None:
-    destination = connect(server)
-    remote = destination.prepare(AUDIENCE)
-    convert = Convert(
-        key="c", person=1, to=at("1"), transaction_id="t", at=datetime(2026, 1, 1, tzinfo=UTC), value=None
-    )
-    with pytest.raises(Refused, match="takes no convert") as caught:
-        destination.deliver(remote, [convert])
-    assert caught.value.code == "not_supported"
-    assert destination.can.uses == {Use.AUDIENCE, Use.PROPERTY}
-    assert Upsert.verb in destination.can.batch
-    assert destination.can.purposes == {}
-    assert destination.can.unless_denied == {Use.AUDIENCE: {Purpose.EMAIL_MARKETING}}, "a score is no message"
+def test_what_it_takes_and_asks_of_a_person(server: Server) -> None:
+    can = connect(server).can
+    assert can.uses == frozenset(Use)
+    assert can.purposes == {}
+    assert can.unless_denied == {Use.AUDIENCE: {Purpose.EMAIL_MARKETING}}, "a score is no message"
+    assert can.needs[Use.AUDIENCE] == can.needs[Use.PROPERTY] == {Kind.EMAIL, Kind.HUBSPOT_ID}
 
 
 # ---------------------------------------------------------------- looking into a list

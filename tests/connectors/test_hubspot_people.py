@@ -57,7 +57,7 @@ def test_the_property_may_hold_another_identifier(server: Server, hubspot: HubSp
     hubspot.add_property("ga_client", unique=True)
     ada = hubspot.add_contact(ga_client="c.1")
     destination = connect(server, match="ga_client", match_with="client_id")
-    assert destination.can.needs[AUDIENCE.use] == {Kind.CLIENT_ID}
+    assert destination.can.needs[AUDIENCE.use] == {Kind.CLIENT_ID, Kind.HUBSPOT_ID}
     assert destination.address(AUDIENCE, [person(1, user_id="u1", client_id="c.1")]) == [at(ada)]
 
 

@@ -14,12 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, SCORE, TIER, TOKEN, Stage, connect, join, leave, person, upsert
+from hubspot_account import (
+    APIS,
+    AUDIENCE,
+    DEMO,
+    SCORE,
+    TIER,
+    TOKEN,
+    Stage,
+    at,
+    connect,
+    convert,
+    join,
+    leave,
+    person,
+    upsert,
+)
 from pydantic import SecretStr
 
 from leadup.kit import Checkup
 from leadup.sandbox import Server
-from leadup.types import Grade
+from leadup.types import Address, Grade, Money, RemoteId
 from leadup_connectors.hubspot.checkup import examine
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
@@ -81,6 +96,25 @@ def reads(server: Server, hubspot: HubSpotSandbox) -> None:
     list(source.pull(last.cursor, now + timedelta(hours=7)))
 
 
+def created(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_contact("ada@example.com")
+    destination = connect(server, create_missing=True)
+    people = [person(1, "ada@example.com"), person(2, "grace@example.com"), person(3, hubspot_id="1501")]
+    destination.address(AUDIENCE, people)
+    destination.create(AUDIENCE, people[1:2])
+
+
+def events(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada = hubspot.add_contact("ada@example.com")
+    hubspot.know_cookie("c00k1e", ada)
+    destination = connect(server)
+    remote = destination.prepare(DEMO)
+    at_noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    by_cookie = Address((RemoteId("utk", "c00k1e"),))
+    destination.deliver(remote, [convert(1, at(ada), at_noon, Money(28_850, "EUR")), convert(2, by_cookie, at_noon)])
+    destination.prepare(DEMO)
+
+
 def checkup(server: Server, hubspot: HubSpotSandbox) -> None:
     hubspot.add_contact("ada@example.com")
     destination = connect(server)
@@ -108,7 +142,7 @@ def members(server: Server, hubspot: HubSpotSandbox) -> None:
     assert len(list(destination.members(remote))) == 251
 
 
-SESSIONS = [check, audience, external_id, properties, reads, checkup, members]
+SESSIONS = [check, audience, external_id, created, events, properties, reads, checkup, members]
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.__name__)

@@ -1,11 +1,11 @@
-"""HubSpot: audiences as lists of contacts, scores and segments as contact properties; contacts, forms, deals read."""
+"""HubSpot: audiences as lists, scores as contact properties, conversions as events; contacts, forms, deals read."""
 
 from leadup.kit import Connector
 from leadup.types import Purpose, Use
 
 connector = Connector(
     name="hubspot",
-    summary="Audiences as HubSpot lists, scores as contact properties; reads contacts, forms and deals",
+    summary="Audiences as lists, scores as contact properties, custom events; reads contacts, forms and deals",
     settings="leadup_connectors.hubspot.settings:HubSpotSettings",
     unless_denied={Use.AUDIENCE: frozenset({Purpose.EMAIL_MARKETING})},
     source="leadup_connectors.hubspot.source:HubSpotSource",

@@ -14,6 +14,7 @@ from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
 from leadup_connectors.hubspot.audiences import RESTORABLE, Audiences
 from leadup_connectors.hubspot.client import HubSpotClient, rights
 from leadup_connectors.hubspot.client.routes import SUPPORTED_UNTIL
+from leadup_connectors.hubspot.people import MARKETING
 from leadup_connectors.hubspot.properties import unfit
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 from leadup_connectors.hubspot.source import SCOPES, HubSpotSource
@@ -79,6 +80,8 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
         yield _match(client, settings)
         for target in _targets(checkup, Use.PROPERTY):
             yield _property(client, target, makes=rights.SCHEMAS_WRITE not in lacks)
+    if settings.create_missing:
+        yield _found("create_missing", Grade.WARNING, MARKETING, "see there; or set create_missing = false")
     if settings.read:
         yield _reading(checkup.connection, settings)
     if rights.LISTS_READ not in lacks:

@@ -1,26 +1,30 @@
 """Keeps HubSpot lists and contact properties as leadup's segments and scores say.
 
-Contacts are found, never created: in HubSpot a new contact can cost money, and whom to create is a person's decision.
+Contacts are found, and created only on request: in HubSpot a new contact can cost money.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from math import ceil
 
-from leadup.errors import NeedsHuman, Refused
+from leadup.errors import NeedsHuman
 from leadup.types import (
     Address,
     Budget,
     Capabilities,
     Change,
     Contact,
+    Convert,
     Found,
     Join,
+    Kind,
     Leave,
     Receipt,
     RemoteId,
     RemoteTarget,
+    Restate,
     Size,
     Target,
     Unreachable,
@@ -30,7 +34,9 @@ from leadup.types import (
 from leadup_connectors.hubspot import connector
 from leadup_connectors.hubspot.audiences import Audiences
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
-from leadup_connectors.hubspot.people import People
+from leadup_connectors.hubspot.client.events import EVENTS
+from leadup_connectors.hubspot.events import TimelineEvents
+from leadup_connectors.hubspot.people import MARKETING, People
 from leadup_connectors.hubspot.properties import ContactProperties
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
@@ -44,15 +50,26 @@ class HubSpotDestination:
         self._people = People(self._client, settings, self._check_match)
         self._audiences = Audiences(connection, settings, self._client)
         self._properties = ContactProperties(self._client)
+        self._events = TimelineEvents(connection, self._client)
         self._right_account = False
         self.reserve = settings.daily_reserve
-        uses = frozenset({Use.AUDIENCE, Use.PROPERTY})
+        self.creates = MARKETING if settings.create_missing else ""
+        known_by = frozenset({settings.kind, Kind.HUBSPOT_ID})
         self.can = Capabilities(
-            uses=uses,
-            needs=dict.fromkeys(uses, frozenset({settings.kind})),
+            uses=frozenset(Use),
+            needs={
+                Use.AUDIENCE: known_by,
+                Use.PROPERTY: known_by,
+                Use.CONVERSION: known_by | {Kind.HUTK},
+            },
+            restates_for=timedelta(0),
             unless_denied=connector.unless_denied,
             together=frozenset({Join.verb, Leave.verb}),
-            batch={Join.verb: settings.chunk_size, Leave.verb: settings.chunk_size, Upsert.verb: BATCH},
+            batch={
+                **dict.fromkeys((Join.verb, Leave.verb), settings.chunk_size),
+                **dict.fromkeys((Convert.verb, Restate.verb), EVENTS),
+                Upsert.verb: BATCH,
+            },
         )
 
     # ------------------------------------------------------------ looking
@@ -67,8 +84,9 @@ class HubSpotDestination:
     def prepare(self, target: Target) -> RemoteTarget:
         """See :meth:`leadup.kit.Destination.prepare`."""
         self._check_account()
-        way = self._audiences if target.use is Use.AUDIENCE else self._properties
-        return way.prepare(target)
+        if target.use is Use.AUDIENCE:
+            return self._audiences.prepare(target)
+        return (self._events if target.use is Use.CONVERSION else self._properties).prepare(target)
 
     def look(self, target: Target) -> Found | None:
         """See :meth:`leadup.kit.Adopting.look`."""
@@ -103,7 +121,13 @@ class HubSpotDestination:
 
     def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
         """See :meth:`leadup.kit.Destination.address`."""
-        return self._people.addresses(people)
+        found = self._people.addresses(people, joining=target.use is Use.AUDIENCE)
+        return self._events.address(people, found) if target.use is Use.CONVERSION else found
+
+    def create(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+        """See :meth:`leadup.kit.Creating.create`: for audiences, if the settings say so."""
+        self._check_account()
+        return self._people.create(people, joining=target.use is Use.AUDIENCE)
 
     def foresee(self, people: Iterator[Contact]) -> None:
         """See :meth:`leadup.kit.Foreseeing.foresee`: who waits for several lists is looked for once."""
@@ -118,7 +142,8 @@ class HubSpotDestination:
     def calls(self, target: Target, changes: Mapping[str, int]) -> int:
         """See :meth:`leadup.kit.Budgeted.calls`."""
         members = sum(changes.get(verb, 0) for verb in self.can.together)
-        return ceil(members / self._settings.chunk_size) + ceil(changes.get(Upsert.verb, 0) / BATCH)
+        others = (ceil(count / self.can.batch[v]) for v, count in changes.items() if v not in self.can.together)
+        return ceil(members / self._settings.chunk_size) + sum(others)
 
     def look_ups(self, people: int) -> int:
         """See :meth:`leadup.kit.Budgeted.look_ups`."""
@@ -138,4 +163,4 @@ class HubSpotDestination:
             return self._audiences.deliver(to, batch)
         if isinstance(batch[0], Upsert):
             return self._properties.deliver(to, batch)
-        raise Refused(f"HubSpot takes no {batch[0].verb}.", code="not_supported")
+        return self._events.deliver(to, batch)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from leadup.types import Address, Contact, RemoteId, Unreachable
+from leadup.types import Address, Contact, Kind, RemoteId, Unreachable
 from leadup_connectors.hubspot.answers import Batch
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
@@ -17,7 +17,14 @@ CONTACT: Final = "contact"
 """Kind of the remote ids: a contact's record id."""
 OTHER_EMAILS: Final = "hs_additional_emails"
 """The property with a contact's further addresses, which merges leave behind; separated by semicolons."""
+OPT_OUT: Final = "hs_email_optout"
+"""The property that says whether a contact opted out of all e-mail."""
 SOON: Final = timedelta(minutes=10)
+MARKETING: Final = (
+    "People whom HubSpot does not know become contacts. Whether these are marketing contacts, which cost money, is set "
+    "in HubSpot: Settings > Integrations > Marketing contacts."
+)
+"""Source: HubSpot's knowledge base, "Manage marketing contacts settings for your integrations"."""
 REMEMBERED: Final = 200_000
 """Most addresses of which it is remembered whose they are: some 40 MB."""
 
@@ -47,14 +54,43 @@ class People:
         self._foreseen = _Found(asked=set(found), contacts=found)
         self._cut_short = False
 
-    def addresses(self, people: Sequence[Contact]) -> list[Address | Unreachable]:
-        """Say of each person, in order, where he is found. A person with several addresses may be several contacts."""
+    def addresses(self, people: Sequence[Contact], *, joining: bool = False) -> list[Address | Unreachable]:
+        """Say of each person, in order, where he is found. A person with several addresses may be several contacts.
+
+        ``joining``: who opted out of e-mail is not to be found. Who is not found by a key may be so by a record id.
+        """
         wanted = [self._keys(person) for person in people]
         found = _Found()
         keys = (key for own in wanted for key in own if key not in self._foreseen.asked)
         for part in parts(sorted(set(keys)), BATCH):
             self._look_up(part, found)
-        return [self._address(own, found) for own in wanted]
+        lost = (person for person, own in zip(people, wanted, strict=True) if not self._contacts(own, found))
+        ids = {record for person in lost for record in person.of(Kind.HUBSPOT_ID) if record.isdecimal()}
+        for part in parts(sorted(ids, key=int), BATCH):
+            self._look_at(part, found)
+        return [
+            self._address(self._contacts(own, found) or found.living(person), own, found, joining=joining)
+            for person, own in zip(people, wanted, strict=True)
+        ]
+
+    def create(self, people: Sequence[Contact], *, joining: bool = False) -> list[Address | Unreachable]:
+        """Create contacts of people who were not found, by their first e-mail address; answer as :meth:`addresses`.
+
+        An address on HubSpot's blocklist is refused for good: its contact was deleted for privacy.
+        """
+        first = [(self._keys(person) or [""])[0] for person in people]
+        refused: dict[str, str] = {}
+        for part in parts(sorted({email for email in first if email}), BATCH):
+            sent = sift(part, self._client.contacts.upsert, _nothing)
+            refused |= sent.refused
+            for _, answer in sent.answers:
+                refused |= answer.failed
+        self._foreseen.asked -= set(first)  # it says that nobody is there
+        answers = self.addresses(people, joining=joining)
+        return [
+            _never(refused[email]) if email in refused and isinstance(answer, Unreachable) else answer
+            for email, answer in zip(first, answers, strict=True)
+        ]
 
     def _keys(self, person: Contact) -> list[str]:
         """Return what HubSpot may be asked for. It knows no hashes, so an e-mail must be held in the clear."""
@@ -64,11 +100,20 @@ class People:
             values = [value.strip() for value in person.of(self._settings.kind)]
         return [value for value in values if value]
 
-    def _address(self, keys: Sequence[str], found: _Found) -> Address | Unreachable:
+    def _contacts(self, keys: Sequence[str], found: _Found) -> set[str]:
         known = [self._foreseen if key in self._foreseen.asked else found for key in keys]
-        contacts = {contact for key, of in zip(keys, known, strict=True) for contact in of.contacts.get(key, ())}
+        return {contact for key, of in zip(keys, known, strict=True) for contact in of.contacts.get(key, ())}
+
+    def _address(
+        self, contacts: Collection[str], keys: Sequence[str], found: _Found, *, joining: bool
+    ) -> Address | Unreachable:
+        known = [self._foreseen if key in self._foreseen.asked else found for key in keys]
+        heeds = joining and self._settings.respect_opt_outs
+        place = Address(tuple(sorted(RemoteId(CONTACT, contact) for contact in contacts)))
+        if heeds and any(contact in self._foreseen.opted_out or contact in found.opted_out for contact in contacts):
+            return Unreachable(code="opted_out", detail="The contact opted out of all e-mail in HubSpot.", at=place)
         if contacts:
-            return Address(tuple(sorted(RemoteId(CONTACT, contact) for contact in contacts)))
+            return place
         name = self._settings.match
         if not keys and name == EMAIL:
             return Unreachable(code="no_email", detail="No e-mail address of this person is known in the clear.")
@@ -78,7 +123,8 @@ class People:
             return Unreachable(code="not_asked", detail="HubSpot refused too much else at once.", again=SOON)
         if any(key in of.refused for key, of in zip(keys, known, strict=True)):
             return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.")
-        return Unreachable(code="contact_not_found", detail=f"HubSpot has no contact with this {name}.")
+        detail = f"HubSpot has no contact with this {name}."
+        return Unreachable(code="contact_not_found", detail=detail, creatable=joining and self._settings.create_missing)
 
     def _look_up(self, keys: Sequence[str], found: _Found) -> None:
         read = sift(keys, self._read, self._check_match)
@@ -92,9 +138,27 @@ class People:
             found.contacts[key] = tuple(alone.records)  # asked alone, the answer can be about nobody else
         found.asked.update(keys)  # only now: what an error cut short was not asked
 
+    def _look_at(self, records: Sequence[str], found: _Found) -> None:
+        """See which of these record ids still are contacts' own."""
+        read = sift(records, lambda ids: self._client.contacts.read_records(ids, [OPT_OUT]), _nothing)
+        for asked, answer in read.answers:
+            found.records |= answer.records.keys() & set(asked)
+            found.note_opt_outs(answer)
+
     def _read(self, keys: Sequence[str]) -> Batch:
         wanted = [EMAIL, OTHER_EMAILS] if self._settings.match == EMAIL else [self._settings.match]
+        if self._settings.respect_opt_outs:
+            wanted.append(OPT_OUT)
         return self._client.contacts.read(self._settings.match, keys, wanted)
+
+
+def _nothing() -> None:
+    """There is nothing else than a row that could be at fault."""
+
+
+def _never(code: str) -> Unreachable:
+    detail = "HubSpot takes no contact with this address: it is not valid, or was deleted there for good (GDPR)."
+    return Unreachable(code=f"not_created_{code}", detail=detail, for_good=True)
 
 
 def _unique(keys: Iterable[str]) -> Iterator[str]:
@@ -114,6 +178,18 @@ class _Found:
     refused: set[str] = field(default_factory=set)
     unasked: set[str] = field(default_factory=set)
     """Still mixed with bad ones when patience ended."""
+    records: set[str] = field(default_factory=set)
+    """Record ids that were asked for, and live."""
+    opted_out: set[str] = field(default_factory=set)
+    """Contacts that want no e-mail."""
+
+    def living(self, person: Contact) -> set[str]:
+        """A person's record ids that are contacts'."""
+        return self.records.intersection(person.of(Kind.HUBSPOT_ID))
+
+    def note_opt_outs(self, answer: Batch) -> None:
+        """Note who wants no e-mail."""
+        self.opted_out |= {one for one, values in answer.records.items() if values.get(OPT_OUT) == "true"}
 
     def take(self, asked: Sequence[str], answer: Batch, match: str) -> set[str]:
         """Note whose contacts these are, by value and never by position; return the keys for which that is not clear.
@@ -121,6 +197,7 @@ class _Found:
         A contact may answer under another address than the one that was asked for: merged contacts have several.
         """
         wanted, strangers = set(asked), False
+        self.note_opt_outs(answer)
         for contact, values in answer.records.items():
             told = [values.get(match) or ""]
             if match == EMAIL:

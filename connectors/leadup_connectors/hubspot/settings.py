@@ -36,6 +36,11 @@ class HubSpotSettings(ConnectionSettings):
     """The folder that new lists are put into, by its name; made when it is not there. Empty: none."""
     lists: dict[str, str] = Field(default_factory=dict)
     """By audience of the rules, the id of the list it is kept in, where it is not to be found by its name."""
+    create_missing: bool = False
+    """Whether people of an audience whom HubSpot does not know become contacts, by their e-mail in the clear. In some
+    accounts such a contact is a marketing contact, which costs money."""
+    respect_opt_outs: bool = True
+    """Whether a contact that opted out of all e-mail in HubSpot stays out of lists."""
     chunk_size: int = Field(default=500, ge=1, le=100_000)
     """Contacts per call that changes a list."""
     daily_reserve: float = Field(default=0.1, ge=0, le=0.9)
@@ -83,6 +88,12 @@ class HubSpotSettings(ConnectionSettings):
     def _email_is_an_email(self) -> Self:
         if self.match == EMAIL and self.match_with not in (None, Kind.EMAIL):
             raise ValueError('match_with needs match: name the property that holds it, e.g. match = "external_id"')
+        return self
+
+    @model_validator(mode="after")
+    def _creates_by_email(self) -> Self:
+        if self.create_missing and self.match != EMAIL:
+            raise ValueError("create_missing needs people matched on e-mail: leave out match")
         return self
 
     @property

@@ -47,7 +47,8 @@ def claim(
     for row in leaves:
         if row["code"] == LOST:
             found = addresses.get(row["person"], _NOBODY)
-            states.found_anew(row, {(i.kind, i.value) for i in found.ids} if isinstance(found, Address) else ())
+            place = found if isinstance(found, Address) else found.at
+            states.found_anew(row, {(i.kind, i.value) for i in place.ids} if place else ())
     to_take_out = _to_take_out(connection, states, target, leaves, erased)
     allowed = permissions(connection, target, states.rows)
     claimed = []
@@ -63,7 +64,9 @@ def claim(
             states.withheld(row, ERASED)
             continue
         address = addresses.get(row["person"], _NOBODY)
-        if isinstance(address, Unreachable):
+        if isinstance(address, Unreachable) and address.for_good:
+            states.unknowable(row, address.code, address.detail)
+        elif isinstance(address, Unreachable):
             wait = address.again // timedelta(microseconds=1)
             states.unreachable(row, address.code, address.detail, wait)
         elif not may_leave(row, states, allowed[row["id"]]):

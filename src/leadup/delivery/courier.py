@@ -27,6 +27,7 @@ from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.budgets import CODE, LEAVE, Budgets
 from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
+from leadup.delivery.creating import create
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.replacing import finish
@@ -222,6 +223,8 @@ class Courier:
                     break
                 asked = [row for row in rows if verb != LEAVE or row["code"] == LOST]
                 addresses = self._addresses(target, asked) if asked else {}
+                if verb != LEAVE:
+                    addresses |= create(self._store, self._vault, self._destinations, target, rows, addresses, now)
                 # Who was asked about may have changed meanwhile: only what still waits is claimed.
                 still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
                 with self._states(target, now, still) as (connection, states):

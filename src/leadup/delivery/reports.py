@@ -100,10 +100,10 @@ def _taken_back(
         return _Answer(None, occurrence.void)
     if isinstance(occurrence, Episode) and stands and stands["minor"] and not allowed.granted:
         return _Answer(None, f"{occurrence.void}, but {allowed.because}", "no_consent")
-    if stands and _is_settled(terms, occurrence, at_us):
-        if not stands["minor"]:
-            return _Answer(stands, occurrence.void)
-        return _Answer(stands, f"{occurrence.void}, but {_too_late(terms)}", "too_late")
+    if (stands or terms.restates_us == 0) and _is_settled(terms, occurrence, at_us):
+        if not last["minor"] and last["currency"]:
+            return _Answer(last, occurrence.void)
+        return _Answer(last, f"{occurrence.void}, but {_too_late(terms)}", "too_late")
     return _Answer(retraction(last["currency"], gone=not occurrence.events), occurrence.void)
 
 
@@ -196,4 +196,6 @@ def _is_settled(terms: Terms, occurrence: Occurrence, at_us: int) -> bool:
 
 
 def _too_late(terms: Terms) -> str:
+    if terms.restates_us == 0:
+        return "what was reported there can not be changed"
     return f"it is more than {(terms.restates_us or 0) // DAY_US} days old, and its value can not be changed there"

@@ -150,6 +150,11 @@ class States:
         row["next_us"] = self._now_us + wait_us
         self._move(row, "" if said else "unreachable", code, detail)
 
+    def unknowable(self, row: Row, code: str, detail: str) -> None:
+        """Nobody will ever be found there: the row ends unsent, and the same intent is not planned again."""
+        self._close(row)
+        self._end(row, "failed", "rejected", code, detail)
+
     def withheld(self, row: Row, because: str) -> None:
         """Consent is missing: the row ends unsent, and nothing is wanted any more until a tick finds it granted."""
         standing = self.standing(row)

@@ -13,6 +13,7 @@ from leadup.types import Budget
 from leadup_connectors.hubspot.answers import Account
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.contacts import BATCH, Contacts, Properties
+from leadup_connectors.hubspot.client.events import Events
 from leadup_connectors.hubspot.client.forms import Forms
 from leadup_connectors.hubspot.client.lists import Lists
 from leadup_connectors.hubspot.client.objects import Objects
@@ -32,6 +33,7 @@ class HubSpotClient:
     def __init__(self, connection: str, settings: HubSpotSettings) -> None:
         self._caller = Caller(connection, settings, _wire(settings))
         self.lists = Lists(self._caller)
+        self.events = Events(self._caller)
         self.contacts = Contacts(self._caller)
         self.properties = Properties(self._caller)
         self.objects = Objects(self._caller)

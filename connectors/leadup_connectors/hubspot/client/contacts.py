@@ -32,6 +32,11 @@ class Contacts:
         inputs: Json = [{"id": contact} for contact in contacts]
         return Batch.read(self._caller.ask(Call.READ_CONTACTS, {**wanted, "inputs": inputs}))
 
+    def upsert(self, emails: Sequence[str]) -> Batch:
+        """Create contacts by e-mail; those that are there are left as they are. ``failed`` is by address."""
+        inputs: Json = [{"id": email, "idProperty": "email", "properties": {"email": email}} for email in emails]
+        return Batch.read(self._caller.ask(Call.UPSERT_CONTACTS, {"inputs": inputs}))
+
     def update(self, rows: Mapping[str, Mapping[str, str]]) -> Batch:
         """Write properties by contact id. ``failed`` is by contact id."""
         inputs: Json = [{"id": contact, "properties": dict(values)} for contact, values in rows.items()]

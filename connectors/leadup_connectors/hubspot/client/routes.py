@@ -45,6 +45,8 @@ _OBJECTS, _OBJECTS_DATED = "/crm/v3/objects/{objects}", "/crm/objects/{version}/
 _SUBMISSIONS = "/form-integrations/v1/submissions/forms"
 _PROPERTIES, _PROPERTIES_DATED = "/crm/v3/properties/contacts", "/crm/properties/{version}/contacts"
 
+_EVENTS, _EVENTS_DATED = "/events/v3/event-definitions", "/events/{version}/event-definitions"
+
 
 class Call(enum.Enum):
     """The calls that leadup makes."""
@@ -75,6 +77,7 @@ class Call(enum.Enum):
     )
 
     READ_CONTACTS = Route("look contacts up", "POST", f"{_CONTACTS}/batch/read", f"{_CONTACTS_DATED}/batch/read")
+    UPSERT_CONTACTS = Route("create contacts", "POST", f"{_CONTACTS}/batch/upsert", f"{_CONTACTS_DATED}/batch/upsert")
     UPDATE_CONTACTS = Route("update contacts", "POST", f"{_CONTACTS}/batch/update", f"{_CONTACTS_DATED}/batch/update")
 
     FIND_PROPERTY = Route("find a property", "GET", f"{_PROPERTIES}/{{name}}", f"{_PROPERTIES_DATED}/{{name}}")
@@ -97,6 +100,17 @@ class Call(enum.Enum):
     # Of forms there is no dated version before 2026-09, which is a beta, and of submissions none at all.
     LIST_FORMS = Route("list the forms", "GET", "/marketing/v3/forms", "/marketing/v3/forms")
     LIST_SUBMISSIONS = Route("read what forms brought", "GET", f"{_SUBMISSIONS}/{{form}}", f"{_SUBMISSIONS}/{{form}}")
+
+    SEND_EVENTS = Route("send events", "POST", "/events/v3/send/batch", "/events/{version}/send/batch")
+    FIND_EVENT = Route("find an event", "GET", f"{_EVENTS}/{{event}}", f"{_EVENTS_DATED}/{{event}}")
+    CREATE_EVENT = Route("define an event", "POST", _EVENTS, _EVENTS_DATED, repeat=False)
+    CREATE_EVENT_PROPERTY = Route(
+        "define a property of an event",
+        "POST",
+        f"{_EVENTS}/{{event}}/property",
+        f"{_EVENTS_DATED}/{{event}}/property",
+        repeat=False,
+    )
 
     @property
     def what(self) -> str:

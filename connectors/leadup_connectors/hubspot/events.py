@@ -1,0 +1,143 @@
+"""Conversions as custom events on the contact's timeline. HubSpot takes them from Enterprise accounts only."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from leadup.errors import Refused
+from leadup.types import (
+    Address,
+    Change,
+    Contact,
+    Convert,
+    Json,
+    Kind,
+    Outcome,
+    Receipt,
+    RemoteId,
+    RemoteTarget,
+    Restate,
+    Target,
+    Unreachable,
+)
+from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
+from leadup_connectors.hubspot.batches import parts, sift
+from leadup_connectors.hubspot.client import HubSpotClient
+from leadup_connectors.hubspot.client.events import EVENTS, EventInfo
+from leadup_connectors.hubspot.people import CONTACT
+from leadup_connectors.hubspot.receipts import CONFIRMED, gone, unanswered
+
+COOKIE: Final = "utk"
+"""Kind of the remote id of somebody who is known by HubSpot's tracking cookie alone."""
+PROPERTIES: Final[Mapping[str, str]] = {"value": "number", "currency": "string", "transaction_id": "string"}
+_NAMESPACE: Final = uuid.UUID("8e9f3c52-6a0e-4d0b-9a0f-5f4f8f6f2b31")
+"""Makes our transaction ids the uuids by which HubSpot tells one occurrence from another."""
+_FIXED: Final = Receipt(
+    outcome=Outcome.REJECTED, code="not_changeable", detail="HubSpot can not change an event that it has taken."
+)
+
+
+class TimelineEvents:
+    """Defines events, and sends occurrences."""
+
+    def __init__(self, connection: str, client: HubSpotClient) -> None:
+        self._connection, self._client = connection, client
+        self._portal = 0
+
+    def prepare(self, target: Target) -> RemoteTarget:
+        """Find the definition of an event, or create it.
+
+        Raises:
+            Refused: the account or the token has no custom events.
+        """
+        name = re.sub(r"[^a-z0-9_]+", "_", target.name.lower())
+        try:
+            found, created = self._client.events.find(self._full(name)), False
+            if found is None:
+                found, created = self._define(name, target.remote_name), True
+            for missing in sorted(PROPERTIES.keys() - found.properties):
+                self._client.events.add_property(found.full_name, missing, PROPERTIES[missing])
+        except Denied as denied:
+            raise self._no_events(denied) from None
+        return RemoteTarget(id=found.full_name, name=found.full_name, created=created)
+
+    def _define(self, name: str, label: str) -> EventInfo:
+        try:
+            return self._client.events.create(name, label, PROPERTIES)
+        except HubSpotRefused as refused:
+            found = self._client.events.find(self._full(name)) if refused.status == 409 else None
+            if found is None:
+                raise
+            return found
+
+    def _full(self, name: str) -> str:
+        self._portal = self._portal or self._client.account().portal
+        return f"pe{self._portal}_{name}"
+
+    def _no_events(self, denied: Denied) -> Denied | Refused:
+        """What to raise: a target that can not be served here is looked at once a day, a bad token more often."""
+        if denied.status != 403:
+            return denied
+        every = ("analytics.behavioral_events.send", "behavioral_events.event_definitions.read_write")
+        return Refused(
+            f"HubSpot takes no custom events from connection {self._connection!r}: they need an Enterprise "
+            f"subscription, and the scopes {', '.join(sorted(denied.scopes) or every)}.\n"
+            f"  What to do: if the account has the subscription, add the scopes; else take {self._connection!r} out of "
+            "`activate` of the conversion. It is tried again once a day, and all else goes on.",
+            code="no_custom_events",
+        )
+
+    def address(self, people: Sequence[Contact], found: Sequence[Address | Unreachable]) -> list[Address | Unreachable]:
+        """One contact for each person, else his cookie: an event on two timelines would be two events."""
+        return [_one(person, known) for person, known in zip(people, found, strict=True)]
+
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> list[Receipt]:
+        """Send occurrences; what was sent is never changed."""
+        rows = {
+            change.key: _occurrence(to.id, change)
+            for change in batch
+            if isinstance(change, Convert) and not isinstance(change, Restate)
+        }
+
+        def send(keys: Sequence[str]) -> None:
+            self._client.events.send([rows[key] for key in keys])
+
+        receipts: dict[str, Receipt] = {}
+        try:
+            for part in parts(rows, EVENTS):
+                sent = sift(part, send, self._still_defined(to))
+                receipts |= unanswered(sent) | {key: CONFIRMED for keys, _ in sent.answers for key in keys}
+        except Denied as denied:
+            raise self._no_events(denied) from None
+        return [receipts.get(change.key, _FIXED) for change in batch]
+
+    def _still_defined(self, to: RemoteTarget) -> Callable[[], None]:
+        def look() -> None:
+            if self._client.events.find(to.id) is None:
+                raise gone(f"event {to.id!r}", "nothing: leadup defines it again")
+
+        return look
+
+
+def _one(person: Contact, found: Address | Unreachable) -> Address | Unreachable:
+    if isinstance(found, Address):
+        return Address(found.ids[:1])
+    cookies = person.of(Kind.HUTK)
+    return Address((RemoteId(COOKIE, cookies[-1]),)) if cookies else found
+
+
+def _occurrence(event: str, change: Convert) -> Mapping[str, Json]:
+    [to] = change.to.ids
+    properties: dict[str, Json] = {"transaction_id": change.transaction_id}
+    if change.value is not None:
+        properties |= {"value": str(change.value).split()[0], "currency": change.value.currency}
+    return {
+        "eventName": event,
+        ("objectId" if to.kind == CONTACT else "utk"): to.value,
+        "occurredAt": change.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "uuid": str(uuid.uuid5(_NAMESPACE, change.transaction_id)),
+        "properties": properties,
+    }

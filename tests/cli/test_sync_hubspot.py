@@ -1,0 +1,141 @@
+"""``leadup sync`` to HubSpot: lists that people made or deleted, contacts that are made, events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installation import GRANTED, Installation, event, installed
+
+RULES = """\
+version: 1
+micro_conversions:
+  video: {event: video_progress}
+segments:
+  watched: {when: {did: video, within: 30d}, activate: [hubspot]}
+"""
+DEMO = "macro_conversions:\n  demo: {event: generate_lead, value: 288 EUR}\n"
+KEY = "hubspot/audience/watched"
+LIST = "leadup: watched"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path) as one:
+        one.rules(RULES)
+        watch(one, "ada")
+        yield one
+
+
+def watch(site: Installation, *people: str) -> None:
+    for who in people:
+        site.hubspot.add_contact(f"{who}@example.com")
+    happened = [
+        event(f"e-{who}", "video_progress", "2026-03-01T11:00:00Z", email=f"{who}@example.com", consent=GRANTED)
+        for who in people
+    ]
+    site.drop(happened, f"{'-'.join(people)}.jsonl")
+
+
+def test_a_list_that_people_filled_is_shown_and_taken_when_somebody_says_so(site: Installation) -> None:
+    site.hubspot.add_list(LIST, used=2)
+    site.hubspot.put(LIST, hand := site.hubspot.add_contact("by-hand@example.com"))
+    rehearsed = site.cli("sync", "--dry-run", "--json", now="2026-03-01T12:00:00Z")
+    [shown] = json.loads(rehearsed.stdout)["plan"]
+    assert shown["there"] == f"'{LIST}' (id 1, 1 members, kind MANUAL, used in 2 places)"
+    held = site.cli("sync", now="2026-03-01T12:00:00Z")
+    assert held.exit_code == 9, held.output
+    assert f"leadup did not make the audience {shown['there']}" in held.stderr
+    assert f"`leadup sync {KEY} --accept adopt`" in held.stderr
+    assert site.hubspot.members(LIST) == {hand}
+    done = site.cli("sync", KEY, "--accept", "adopt", now="2026-03-01T12:10:00Z")
+    assert done.exit_code == 0, done.output
+    assert len(site.hubspot.members(LIST)) == 2
+    [status] = site.status()["audiences"]
+    assert status["there"] == f"'{LIST}' (id 1, 2 members, kind MANUAL, used in 2 places)"
+    planned = site.cli("plan", "--json", now="2026-03-01T12:10:00Z")
+    assert json.loads(planned.stdout)["targets"][0]["there"] == status["there"]
+
+
+def test_a_deleted_list_stops_its_audience_until_somebody_says_what_to_do(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    site.hubspot.delete_list(LIST)
+    watch(site, "bob")
+    stopped = site.cli("sync", now="2026-03-01T13:00:00Z")
+    assert stopped.exit_code == 1
+    assert "is gone; somebody deleted it" in stopped.stderr
+    assert f"leadup sync {KEY} --accept recreate" in stopped.stderr.replace("\n", " ")
+    assert site.hubspot.members(LIST) == set()
+    done = site.cli("sync", KEY, "--accept", "recreate", now="2026-03-01T13:10:00Z")
+    assert done.exit_code == 0, done.output
+    assert f"{KEY}: made anew" in done.output
+    assert len(site.hubspot.members(LIST)) == 2
+
+
+def test_a_list_that_is_there_is_not_made_anew(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    refused = site.cli("sync", KEY, "--accept", "recreate", now="2026-03-01T12:10:00Z")
+    assert refused.exit_code != 0
+    assert f"is still there: '{LIST}' (id 1)" in refused.output + refused.stderr
+
+
+def test_who_was_merged_into_a_contact_that_opted_out_still_leaves(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    [ada] = site.hubspot.members(LIST)
+    site.hubspot.merge(survivor := site.hubspot.add_contact("ada@work.example.com"), ada)
+    site.hubspot.opt_out(survivor)
+    assert site.hubspot.members(LIST) == {survivor}
+    done = site.cli("sync", now="2026-04-20T12:00:00Z")
+    assert done.exit_code == 0, done.output
+    assert site.hubspot.members(LIST) == set()
+
+
+def test_the_ledger_says_once_that_new_contacts_may_cost_money(site: Installation) -> None:
+    settings = site.folder / "leadup.toml"
+    table = "[connections.hubspot]"
+    settings.write_text(settings.read_text().replace(table, f"{table}\ncreate_missing = true"))
+    unknown = [
+        event(f"e-{who}", "video_progress", "2026-03-01T11:00:00Z", email=f"{who}@new.example.com", consent=GRANTED)
+        for who in ("bob", "cyd")
+    ]
+    site.drop(unknown, "unknown.jsonl")
+    rehearsed = site.cli("sync", "--dry-run", now="2026-03-01T12:00:00Z")
+    assert rehearsed.exit_code == 0, rehearsed.output
+    assert len(site.hubspot.state()["contacts"]) == 1, "a dry run makes nobody"
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    assert len(site.hubspot.members(LIST)) == 3
+    told = site.cli("explain", "bob@new.example.com", now="2026-03-01T12:00:00Z").output
+    assert "created" in told
+
+
+def test_events_are_for_enterprise_and_the_rest_goes_on_without(tmp_path: Path) -> None:
+    with installed(tmp_path) as site:
+        site.rules(RULES + "conversions:\n  seen: {on: demo, activate: [hubspot]}\n" + DEMO)
+        watch(site, "ada")
+        asked = event("d-ada", "generate_lead", "2026-03-01T11:30:00Z", email="ada@example.com", consent=GRANTED)
+        site.drop([asked], "demo.jsonl")
+        done = site.cli("sync", now="2026-03-01T12:00:00Z")
+        assert done.exit_code == 0, done.output
+        assert [each.name for each in site.hubspot.events] == ["pe4815162_seen"]
+        assert len(site.hubspot.members(LIST)) == 1
+
+
+def test_without_custom_events_one_notice_is_given_and_lists_go_on(tmp_path: Path) -> None:
+    with installed(tmp_path) as site:
+        site.rules(RULES + "conversions:\n  seen: {on: demo, activate: [hubspot]}\n" + DEMO)
+        site.hubspot.scopes.discard("analytics.behavioral_events.send")
+        site.hubspot.scopes.discard("behavioral_events.event_definitions.read_write")
+        watch(site, "ada")
+        asked = event("d-ada", "generate_lead", "2026-03-01T11:30:00Z", email="ada@example.com", consent=GRANTED)
+        site.drop([asked], "demo.jsonl")
+        tried = []
+        for hour in (12, 13, 14):
+            site.cli("sync", now=f"2026-03-01T{hour}:00:00Z")
+            tried.append(sum("event-definitions" in each.path for each in site.hubspot.weather.log))
+        assert tried == [1, 1, 1], "looked at again once a day"
+        [conversion] = site.status()["conversions"]
+        assert "Enterprise" in conversion["error"]
+        assert len(site.hubspot.members(LIST)) == 1

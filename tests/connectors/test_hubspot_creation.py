@@ -1,0 +1,152 @@
+"""Contacts that are made on request, found by their record id, or want no e-mail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hubspot_account import APIS, AUDIENCE, READ, SCORE, TOKEN, Stage, at, calls, connect, person
+from pydantic import SecretStr, ValidationError
+
+from leadup.sandbox import Server
+from leadup.types import Unreachable
+from leadup_connectors.hubspot.sandbox import HubSpotSandbox
+from leadup_connectors.hubspot.settings import HubSpotSettings
+
+UPSERT = "/batch/upsert"
+
+
+@pytest.fixture(scope="module", params=APIS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(request.param) as stage:
+        yield stage
+
+
+@pytest.fixture
+def server(stage: Stage) -> Server:
+    return stage.play()
+
+
+@pytest.fixture
+def hubspot(server: Server) -> HubSpotSandbox:
+    return server.sandbox
+
+
+# ---------------------------------------------------------------- made on request
+
+
+def test_nobody_is_made_unless_somebody_asked_for_it(server: Server) -> None:
+    destination = connect(server)
+    [answer] = destination.address(AUDIENCE, [person(1, "ada@example.com")])
+    assert isinstance(answer, Unreachable)
+    assert (answer.code, answer.creatable, destination.creates) == ("contact_not_found", False, "")
+
+
+def test_trap_a_new_contact_may_cost_money(server: Server) -> None:
+    assert "marketing contacts" in connect(server, create_missing=True).creates
+
+
+def test_who_is_not_there_is_made_by_email_and_then_found(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination, people = connect(server, create_missing=True), [person(1, "Ada@Example.com"), person(2, "b@x.org")]
+    answers = destination.address(AUDIENCE, people)
+    assert all(isinstance(one, Unreachable) and one.creatable for one in answers)
+    made = destination.create(AUDIENCE, people)
+    assert destination.create(AUDIENCE, people) == made, "after a crash it happens again"
+    assert made == destination.address(AUDIENCE, people)
+    assert [hubspot.contact(one.ids[0].value)["email"] for one in made] == ["ada@example.com", "b@x.org"]
+    assert len(hubspot.state()["contacts"]) == 2
+
+
+def test_made_contacts_are_found_although_looking_ahead_missed_them(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination, ada = connect(server, create_missing=True), person(1, "ada@example.com")
+    destination.foresee(iter([ada]))
+    destination.address(AUDIENCE, [ada])
+    [made] = destination.create(AUDIENCE, [ada])
+    assert [made] == destination.address(AUDIENCE, [ada])
+    assert not isinstance(made, Unreachable)
+
+
+def test_a_score_makes_no_contacts(server: Server) -> None:
+    [answer] = connect(server, create_missing=True).address(SCORE, [person(1, "ada@example.com")])
+    assert isinstance(answer, Unreachable)
+    assert not answer.creatable
+
+
+def test_trap_a_blocklisted_address_is_refused_for_good_and_spoils_no_batch(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
+    hubspot.block("erased@example.com")
+    destination = connect(server, create_missing=True)
+    people = [person(1, "ada@example.com"), person(2, "erased@example.com"), person(3, "grace@example.com")]
+    ada, erased, grace = destination.create(AUDIENCE, people)
+    assert isinstance(erased, Unreachable)
+    assert erased.for_good
+    assert erased.code.startswith("not_created_")
+    assert not isinstance(ada, Unreachable)
+    assert not isinstance(grace, Unreachable)
+
+
+def test_trap_a_batch_names_nobody_twice(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server, create_missing=True)
+    first, second = destination.create(AUDIENCE, [person(1, "office@example.com"), person(2, "Office@example.com")])
+    assert first == second
+    assert calls(server, UPSERT) == 1
+
+
+def test_only_an_address_in_the_clear_makes_a_contact() -> None:
+    with pytest.raises(ValidationError, match="create_missing needs people matched on e-mail"):
+        HubSpotSettings(access_token=SecretStr(TOKEN), match="external_id", create_missing=True)
+
+
+# ---------------------------------------------------------------- by record id
+
+
+def test_a_person_known_by_a_record_id_needs_no_email(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, grace = hubspot.add_contact("ada@example.com"), hubspot.add_contact("grace@example.com")
+    people = [person(1, hubspot_id=ada), person(2, "grace@example.com", hubspot_id=ada)]
+    assert connect(server).address(AUDIENCE, people) == [at(ada), at(grace)]
+
+
+def test_a_record_id_is_asked_for_only_where_no_key_finds_the_person(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada = hubspot.add_contact("ada@example.com")
+    connect(server).address(AUDIENCE, [person(1, "ada@example.com", hubspot_id=ada)])
+    assert calls(server, READ) == 1
+
+
+@pytest.mark.parametrize("fate", ["deleted", "merged", "no number"])
+def test_trap_a_record_id_may_be_gone(server: Server, hubspot: HubSpotSandbox, fate: str) -> None:
+    ada, other = hubspot.add_contact("ada@example.com"), hubspot.add_contact("other@example.com")
+    if fate == "deleted":
+        hubspot.delete_contact(ada)
+    elif fate == "merged":
+        hubspot.merge(other, ada)
+    [answer] = connect(server).address(AUDIENCE, [person(1, hubspot_id="ada" if fate == "no number" else ada)])
+    assert isinstance(answer, Unreachable)
+    assert answer.code == "no_email"
+
+
+# ---------------------------------------------------------------- opted out
+
+
+def test_trap_who_opted_out_of_email_joins_no_list_but_keeps_a_score(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, grace = hubspot.add_contact("ada@example.com"), hubspot.add_contact("grace@example.com")
+    hubspot.opt_out(ada)
+    destination = connect(server)
+    people = [person(1, "ada@example.com"), person(2, "grace@example.com"), person(3, hubspot_id=ada)]
+    destination.foresee(iter(people))
+    out, joins, by_id = destination.address(AUDIENCE, people)
+    assert isinstance(out, Unreachable)
+    assert isinstance(by_id, Unreachable)
+    assert (out.code, out.for_good, joins) == ("opted_out", False, at(grace))
+    assert out.at == at(ada), "who is in a list under another id can still be taken out"
+    assert by_id.code == "opted_out"
+    assert destination.address(SCORE, people) == [at(ada), at(grace), at(ada)]
+
+
+def test_opt_outs_may_be_left_to_hubspot(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.opt_out(ada := hubspot.add_contact("ada@example.com"))
+    destination = connect(server, respect_opt_outs=False)
+    assert destination.address(AUDIENCE, [person(1, "ada@example.com")]) == [at(ada)]
+    [request] = [json.loads(each.body) for each in hubspot.weather.log if READ in each.path]
+    assert "hs_email_optout" not in request["properties"]
