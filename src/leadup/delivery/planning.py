@@ -30,8 +30,16 @@ between two values of one conversion."""
 
 
 def _to_plan(target: ColumnElement[int] | int) -> ColumnElement[bool]:
-    """What differs at a target. The 0 keeps SQLite from looking through the whole target, by the primary key."""
-    return and_(standings.c.target + 0 == target, text("standings.open"), _NO_LIVE_ROW, _NOT_IN_COUNT)
+    """What differs at a target; to be asked with :data:`_BY_OPEN`."""
+    return and_(standings.c.target == target, text("standings.open"), _NO_LIVE_ROW, _NOT_IN_COUNT)
+
+
+_BY_OPEN = (standings, "INDEXED BY standings_open", "sqlite")
+"""SQLite would look through the whole target, by the primary key."""
+
+
+def _differs(target: ColumnElement[int]) -> ColumnElement[bool]:
+    return select(text("1")).select_from(standings).with_hint(*_BY_OPEN).where(_to_plan(target)).exists()
 
 
 def _to_refresh(target: ColumnElement[int] | int, now_us: int) -> ColumnElement[bool]:
@@ -46,7 +54,7 @@ def with_work(connection: Connection, now_us: int) -> set[int]:
     work = (
         exists().where(mine, outbox.c.state == "sending"),
         exists().where(mine, outbox.c.state == "pending", outbox.c.next_us <= now_us),
-        exists().where(_to_plan(targets.c.id)),
+        _differs(targets.c.id),
         targets.c.error.is_not(None),
     )
     return set(connection.scalars(select(targets.c.id).where(or_(*work))))
@@ -64,8 +72,9 @@ class Planned:
 
 def plan_all(connection: Connection, found: Sequence[TargetRow], now_us: int) -> list[Planned]:
     """Plan these targets. One look tells at which of them anything differs, or is held."""
-    differs = or_(exists().where(_to_plan(targets.c.id)), exists().where(_to_refresh(targets.c.id, now_us)))
-    some = set(connection.scalars(select(targets.c.id).where(or_(differs, targets.c.guard.is_not(None)))))
+    differs = or_(_differs(targets.c.id), exists().where(_to_refresh(targets.c.id, now_us)))
+    these = targets.c.id.in_([target.id for target in found])
+    some = set(connection.scalars(select(targets.c.id).where(these, or_(differs, targets.c.guard.is_not(None)))))
     return [plan_target(connection, t, now_us) if t.id in some else Planned(t, {}, None) for t in found]
 
 
@@ -124,8 +133,9 @@ def _differing(connection: Connection, target: TargetRow, now_us: int) -> tuple[
     """The subjects for which something is to be done, and how many leaves that are that a guard may hold."""
     subjects: set[str] = set()
     leaves = 0
-    for where in (_to_plan(target.id), _to_refresh(target.id, now_us)):
-        for row in connection.execute(select(*_PLANNED).where(where)).mappings():
+    to_plan = select(*_PLANNED).with_hint(*_BY_OPEN).where(_to_plan(target.id))
+    for query in (to_plan, select(*_PLANNED).where(_to_refresh(target.id, now_us))):
+        for row in connection.execute(query).mappings():
             verb = None if row["subject"] in subjects else plan.verb(target.target.use, as_row(dict(row), now_us))
             if verb is not None:
                 subjects.add(row["subject"])
