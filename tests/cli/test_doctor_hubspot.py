@@ -275,3 +275,17 @@ def test_trap_made_contacts_may_cost_money(running: Installation) -> None:
     )
     _, found = doctor(running)
     assert grades(found)["create_missing"] == "warning"
+
+
+@pytest.mark.parametrize(
+    "lacks", ["analytics.behavioral_events.send", "behavioral_events.event_definitions.read_write"]
+)
+def test_events_need_scopes_of_their_own(running: Installation, lacks: str) -> None:
+    demo = "macro_conversions:\n  demo: {event: generate_lead, value: 288 EUR}\n"
+    running.rules(RULES + demo + "conversions:\n  seen: {on: demo, activate: [hubspot]}\n")
+    running.sync(NOW)
+    assert grades(doctor(running)[1]) == {}
+    running.hubspot.scopes.discard(lacks)
+    _, found = doctor(running)
+    assert grades(found) == {f"scope {lacks}": "problem"}
+    assert "Enterprise" in found[f"scope {lacks}"]["text"]

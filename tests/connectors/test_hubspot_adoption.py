@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hubspot_account import APIS, AUDIENCE, Stage, calls, connect, join
@@ -136,3 +137,21 @@ def test_trap_a_dynamic_list_is_not_adopted(server: Server, hubspot: HubSpotSand
     for door in (connect(server).look, connect(server).prepare):
         with pytest.raises(NeedsHuman, match="active one"):
             door(AUDIENCE)
+
+
+def test_trap_the_size_that_hubspot_tells_lags(server: Server, hubspot: HubSpotSandbox) -> None:
+    """A list whose size is said to be 0 is looked into, before it is taken for empty."""
+    hubspot.size_lag = timedelta(hours=1)
+    hubspot.add_list("leadup: hot")
+    hubspot.put("leadup: hot", hubspot.add_contact("ada@example.com"))
+    found = connect(server).look(AUDIENCE)
+    assert found is not None
+    assert found.members
+
+
+def test_trap_trouble_with_one_list_leaves_the_others_alone(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_list("leadup: hot", "DYNAMIC")
+    destination = connect(server)
+    with pytest.raises(NeedsHuman):
+        destination.prepare(AUDIENCE)
+    assert destination.prepare(replace(AUDIENCE, name="warm", remote_name="leadup: warm")).created

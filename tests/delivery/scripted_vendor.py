@@ -59,13 +59,22 @@ class Request:
 class Vendor:
     """A destination of all uses.
 
-    ``late``: audiences and conversions are accepted now and worked off by :meth:`work`.
+    ``together``: one call takes joins and leaves. ``late``: audiences and conversions are accepted now and worked off
+    by :meth:`work`.
     """
 
-    def __init__(self, *, late: bool = False, batch: int = 1000, refresh_after: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        late: bool = False,
+        together: bool = False,
+        batch: int = 1000,
+        refresh_after: timedelta | None = None,
+    ) -> None:
         uses = frozenset(Use)
         self.can = Capabilities(
             uses=uses,
+            together=frozenset({"join", "leave"} if together else ()),
             batch=dict.fromkeys(("join", "leave", "convert", "restate", "upsert"), batch),
             needs=dict.fromkeys(uses, frozenset({Kind.EMAIL})),
             click_ids=frozenset({"gclid"}),

@@ -29,9 +29,7 @@ class Shared(Vendor):
     """A vendor whose audiences people touch: kept by id, with a name that may change."""
 
     def __init__(self, *, together: bool = False) -> None:
-        super().__init__()
-        if together:
-            self.can = replace(self.can, together=frozenset({"join", "leave"}))
+        super().__init__(together=together)
         self.names: dict[str, str] = {}
         """By id."""
         self.batches: list[list[str]] = []

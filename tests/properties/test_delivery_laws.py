@@ -79,9 +79,9 @@ class Delivery(RuleBasedStateMachine):
         super().__init__()
         self.world: World
 
-    @initialize(late=st.booleans(), batch=st.sampled_from([1, 2, 100]))
-    def open(self, late: bool, batch: int) -> None:
-        self.world = World(Vendor(late=late, batch=batch, refresh_after=REFRESH))
+    @initialize(late=st.booleans(), together=st.booleans(), batch=st.sampled_from([1, 2, 100]))
+    def open(self, late: bool, together: bool, batch: int) -> None:
+        self.world = World(Vendor(late=late, together=together, batch=batch, refresh_after=REFRESH))
         self.vendor = self.world.vendor
         self.vendor.watch = self.looks_at
         self.broken: list[str] = []

@@ -44,6 +44,11 @@ _FOR: Final[Mapping[Use, Mapping[str, str]]] = {
         rights.CONTACTS_READ: "nobody is found",
         rights.CONTACTS_WRITE: "no property is written",
     },
+    Use.CONVERSION: {
+        rights.CONTACTS_READ: "nobody is found",
+        rights.EVENTS_SEND: "no custom event is sent, which takes an Enterprise subscription as well",
+        rights.EVENTS_DEFINE: "no custom event is defined, which takes an Enterprise subscription as well",
+    },
 }
 """By use, the scopes without which it does not work, and what does not."""
 _BESIDES: Final[Mapping[Use, Mapping[str, str]]] = {

@@ -27,6 +27,7 @@ from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.client.events import EVENTS, EventInfo
+from leadup_connectors.hubspot.client.rights import EVENTS_DEFINE, EVENTS_SEND
 from leadup_connectors.hubspot.people import CONTACT
 from leadup_connectors.hubspot.receipts import CONFIRMED, gone, unanswered
 
@@ -81,7 +82,7 @@ class TimelineEvents:
         """What to raise: a target that can not be served here is looked at once a day, a bad token more often."""
         if denied.status != 403:
             return denied
-        every = ("analytics.behavioral_events.send", "behavioral_events.event_definitions.read_write")
+        every = (EVENTS_SEND, EVENTS_DEFINE)
         return Refused(
             f"HubSpot takes no custom events from connection {self._connection!r}: they need an Enterprise "
             f"subscription, and the scopes {', '.join(sorted(denied.scopes) or every)}.\n"

@@ -22,6 +22,8 @@ CONTACTS_WRITE: Final = "crm.objects.contacts.write"
 SCHEMAS_WRITE: Final = "crm.schemas.contacts.write"
 DEALS_READ: Final = "crm.objects.deals.read"
 FORMS: Final = "forms"
+EVENTS_SEND: Final = "analytics.behavioral_events.send"
+EVENTS_DEFINE: Final = "behavioral_events.event_definitions.read_write"
 
 _NO_LIST: Final = "0"
 """No list has this id: it is that of the root of folders."""
@@ -34,6 +36,8 @@ _ASKS: Final[Mapping[str, Request]] = {
     SCHEMAS_WRITE: Request(Call.CREATE_PROPERTY, body={}),
     DEALS_READ: Request(Call.READ_RECORDS, {"objects": "deals"}, body=_NOBODY),
     FORMS: Request(Call.LIST_FORMS, query={"limit": 1}),
+    EVENTS_SEND: Request(Call.SEND_EVENTS, body={"inputs": []}),
+    EVENTS_DEFINE: Request(Call.FIND_EVENT, {"event": "leadup"}),
 }
 
 
