@@ -185,6 +185,26 @@ def test_what_is_read_is_looked_at_too(running: Installation) -> None:
     assert "industry" in found["reading"]["text"] + found["reading"]["todo"]
 
 
+@BOTH
+def test_conversions_are_looked_at_as_events(hub: Installation) -> None:
+    hub.rules(f"{RULES}conversions:\n  watched: {{on: video, activate: [hubspot]}}\n")
+    live(hub)
+    assert doctor(hub)[1]["event watched"]["text"] == "is defined with the first conversion"
+    hub.hubspot.add_contact("ada@example.com")
+    hub.drop([event("e1", "video_progress", "2026-03-08T11:00:00Z", email="ada@example.com")])
+    hub.sync(NOW)
+    code, found = doctor(hub)
+    assert (code, grades(found)) == (0, {})
+    assert found["event watched"]["text"] == "is defined as pe4815162_watched"
+
+
+def test_contacts_are_created_with_a_right_to_write(running: Installation) -> None:
+    with_settings(running, "create_missing = true")
+    running.hubspot.scopes.discard("crm.objects.contacts.write")
+    _, found = doctor(running)
+    assert "no contact is created" in found["scope crm.objects.contacts.write"]["text"]
+
+
 def test_a_property_that_can_not_be_made(hub: Installation) -> None:
     live(hub)
     hub.hubspot.scopes.discard("crm.schemas.contacts.write")

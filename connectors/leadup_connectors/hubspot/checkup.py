@@ -85,6 +85,10 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
         yield _match(client, settings)
         for target in _targets(checkup, Use.PROPERTY):
             yield _property(client, target, makes=rights.SCHEMAS_WRITE not in lacks)
+    if not lacks & {rights.EVENTS_DEFINE, rights.EVENTS_SEND}:
+        for target, remote_id in checkup.targets:
+            if target.use is Use.CONVERSION:
+                yield _event(client, target, remote_id)
     if settings.create_missing:
         yield _found("create_missing", Grade.WARNING, MARKETING, "see there; or set create_missing = false")
     if settings.read:
@@ -173,6 +177,8 @@ def _scopes(checkup: Checkup, settings: HubSpotSettings) -> dict[str, tuple[Grad
     """The scopes that what is sent and read asks for, each with how bad it is to lack it, and what does not work."""
     uses = {target.use for target, _ in checkup.targets}
     asked = [(scope, Grade.PROBLEM, f"{what} are not read") for what in settings.read for scope in SCOPES[what]]
+    if settings.create_missing and Use.AUDIENCE in uses:
+        asked.append((rights.CONTACTS_WRITE, Grade.PROBLEM, "no contact is created"))
     for grade, table in ((Grade.PROBLEM, _FOR), (Grade.WARNING, _BESIDES)):
         for use in sorted(uses & table.keys()):
             asked += [(scope, grade, without) for scope, without in table[use].items()]
@@ -231,6 +237,19 @@ def _property(client: HubSpotClient, target: Target, *, makes: bool) -> Finding:
     if fault := unfit(found, target):
         return _found(name, Grade.PROBLEM, *fault)
     return _found(name, Grade.OK, f"is there, of type {found.type}")
+
+
+def _event(client: HubSpotClient, target: Target, remote_id: str | None) -> Finding:
+    name = f"event {target.name}"
+    if remote_id is None:
+        return _found(name, Grade.OK, "is defined with the first conversion")
+    try:
+        found = client.events.find(remote_id)
+    except LeadupError as error:
+        return _said(name, error)
+    if found is None:
+        return _found(name, Grade.OK, f"{remote_id} is not defined any more, and will be with the next conversion")
+    return _found(name, Grade.OK, f"is defined as {found.full_name}")
 
 
 def _reading(connection: str, settings: HubSpotSettings) -> Finding:

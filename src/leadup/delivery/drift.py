@@ -209,9 +209,10 @@ def _look_for(
     answers = destination.address(target.target, [contacts[person] for person in known])
     found, why = dict[int, set[Pair]](), dict[int, str]()
     for person, answer in zip(known, answers, strict=True):
-        if isinstance(answer, Address):
-            found[person] = {(one.kind, one.value) for one in answer.ids}
-        else:
+        place = answer if isinstance(answer, Address) else answer.at
+        if place is not None:
+            found[person] = {(one.kind, one.value) for one in place.ids}
+        if not isinstance(answer, Address):
             why[person] = answer.code
     return found, why
 
