@@ -57,6 +57,7 @@ from leadup.state.tables import (
     signals,
     sources,
     spans,
+    snapshots,
     standings,
     suppressed,
     targets,
@@ -65,7 +66,7 @@ from leadup.state.tables import (
 from leadup.types import to_us
 
 FORGOTTEN = {
-    *(clicks, consents, facts, signals, conversions, dirty, judged, holdouts, memberships, membership_log),
+    *(clicks, consents, facts, snapshots, signals, conversions, dirty, judged, holdouts, memberships, membership_log),
     *(event_keys, event_tail, event_gone, part_events, rejects, identifiers, links, listed, shared, spans, vault),
     *(outbox, remote_ids, standings, erased_events, erased_persons),
 }
