@@ -96,6 +96,16 @@ def reads(server: Server, hubspot: HubSpotSandbox) -> None:
     list(source.pull(last.cursor, now + timedelta(hours=7)))
 
 
+def adoption(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_list("leadup: hot")
+    destination = connect(server)
+    found = destination.look(AUDIENCE)
+    assert found is not None
+    remote = destination.prepare(replace(AUDIENCE, known_id=found.id))
+    hubspot.rename_list("leadup: hot", "Hot leads")
+    destination.size(remote)
+
+
 def created(server: Server, hubspot: HubSpotSandbox) -> None:
     hubspot.add_contact("ada@example.com")
     destination = connect(server, create_missing=True)
@@ -112,6 +122,7 @@ def events(server: Server, hubspot: HubSpotSandbox) -> None:
     at_noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     by_cookie = Address((RemoteId("utk", "c00k1e"),))
     destination.deliver(remote, [convert(1, at(ada), at_noon, Money(28_850, "EUR")), convert(2, by_cookie, at_noon)])
+    server.sandbox._events.defined["demo"]["properties"].pop()  # people may change what we defined
     destination.prepare(DEMO)
 
 
@@ -142,7 +153,7 @@ def members(server: Server, hubspot: HubSpotSandbox) -> None:
     assert len(list(destination.members(remote))) == 251
 
 
-SESSIONS = [check, audience, external_id, created, events, properties, reads, checkup, members]
+SESSIONS = [check, audience, adoption, external_id, created, events, properties, reads, checkup, members]
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.__name__)
