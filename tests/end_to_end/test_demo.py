@@ -18,11 +18,13 @@ from sqlalchemy import delete
 from leadup.cli import main
 from leadup.demo.check import check
 from leadup.demo.play import ACTIONS, Played, played, rules_folder
+from leadup.demo.story import story
 from leadup.demo.truth import FOREVER
-from leadup.demo.visitors import END
+from leadup.demo.visitors import END, FOUND_AFTER, instant
 from leadup.demo.weather import KILLS_IN_BAD_WEATHER
 from leadup.demo.world import make_world
 from leadup.state.tables import memberships, rejects
+from leadup.types import to_us
 from leadup_connectors.hubspot.sandbox.lists import Lists
 from leadup_connectors.hubspot.sandbox.memberships import List
 
@@ -66,6 +68,7 @@ def test_the_demo_ends_as_the_truth_says(tmp_path: Path) -> None:
     assert {one["connection"]: one["rejected"] for one in json.loads(shown.stdout)["sources"]} == {
         "crm": 2,
         "ga4": 0,
+        "hubspot": 0,
         "site": 0,
     }
     again = demo("--keep", "kept", cwd=tmp_path)
@@ -226,6 +229,23 @@ def test_the_comparison_sees_what_is_wrong(
     assert [one.what for one in check(once) if not one.holds] == [what]
 
 
+def test_a_deal_that_is_won_in_hubspot_reaches_google_as_her_conversions_value(once: Played) -> None:
+    her = once.world.heroine
+    [sale] = her.sales
+    with once.app.store.read() as connection:
+        won = [row for batch in once.app.log.read(connection, names=["deal_won"]) for row in batch.to_pylist()]
+        stages = [row for batch in once.app.log.read(connection, names=["deal_stage"]) for row in batch.to_pylist()]
+    assert {row["source"] for row in won} == {"hubspot"}
+    assert to_us(sale.at) in {row["at_us"] for row in won}
+    assert len(stages) == 2 * len(won)
+    held = once.google.state()["conversions"][ACTIONS["interest"]].values()
+    [hers] = [one for one in held if one["click_id"] == her.gclid]
+    assert [each["value"] for each in hers["history"]] == [4, 22, 288, 12_400]
+    told = {line.what: line.at for line in story(once) if "12,400.00" in line.what}
+    assert told["deal won, 12,400.00 EUR"] == instant(sale.at)
+    assert told["is restated at Google: interest, 12,400.00 EUR"] == instant(sale.at + FOUND_AFTER)
+
+
 def test_the_comparison_reads_the_state_itself(once: Played) -> None:
     with once.app.store.rehearsal():
         with once.app.store.write() as connection:
@@ -269,6 +289,8 @@ def test_a_world_has_all_that_it_promises(seed: int) -> None:
     reported = sum(c.action == "demo" for her in world.visitors for c in her.conversions)
     assert 0 < reported < len(asked), "some are not reported, since they do not consent"
     assert any(her.refused < FOREVER for her in world.visitors)
+    assert world.heroine.sales
+    assert world.events["hubspot"] >= 3 * len(world.heroine.sales)
 
 
 @pytest.mark.parametrize("visitors", [20, 5_000])

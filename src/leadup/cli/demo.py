@@ -39,10 +39,10 @@ def demo(ctx: click.Context, seed: int, visitors: int, keep: Path | None, faults
     """Show the whole product offline, on an invented B2B site.
 
     Thirty days of visitors go the way they go in production, but for a clock that jumps: GA4 exports each day in the
-    night after it and rewrites it twice, a tag server sends forms and logins at once, the CRM writes files; the
-    daemon's own jobs judge and deliver, and audiences, conversions and properties reach emulators of HubSpot and
-    Google Ads by the vendors' own SDKs. The daemon is killed on the way. What the emulators hold, and when each member
-    came and went, is compared with the truth, which is known beforehand.
+    night after it and rewrites it twice, a tag server sends forms and logins at once, the CRM writes files, deals are
+    won in HubSpot; the daemon's own jobs judge and deliver, and audiences, conversions and properties reach emulators
+    of HubSpot and Google Ads by the vendors' own SDKs. The daemon is killed on the way. What the emulators hold, and
+    when each member came and went, is compared with the truth, which is known beforehand.
 
     With --faults every vendor is in trouble now and then; the end must be the same.
 
@@ -116,7 +116,8 @@ def _show_story(story: list[dict[str, str]]) -> None:
     for _ in range(3):
         grid.add_column(overflow="fold")
     for one in story:
-        deed = {"she": f"Ada {one['what']}", "google": f"Google {one['what']}"}.get(one["who"], one["what"])
+        deeds = {"she": "Ada {what}", "hubspot": "HubSpot: {what}", "google": "Google {what}"}
+        deed = deeds.get(one["who"], "{what}").format(what=one["what"])
         style = "" if one["who"] == "she" else "bold"
         grid.add_row(Text(f"{parse_instant(one['at']):%d %b %H:%M:%S}"), Text(deed, style), Text(one["why"], "dim"))
     out.print("[bold]Ada's story[/], in UTC")

@@ -22,7 +22,7 @@ from sqlalchemy import func, select
 from leadup import registry
 from leadup.app import App
 from leadup.demo.process import Process
-from leadup.demo.visitors import BEGIN, END
+from leadup.demo.visitors import BEGIN, END, FOUND_AFTER, Sale
 from leadup.demo.weather import Weather
 from leadup.demo.world import Drop, World, put
 from leadup.errors import LeadupError, SettingsError
@@ -36,6 +36,8 @@ ACTIONS: Final = {"demo": "7001", "interest": "8000000001"}
 """Ids of conversion actions in the emulated Google Ads account, by conversion. The first is there from the beginning;
 the second leadup makes, and it gets the first id that the emulator gives."""
 VENDORS: Final = ("ga4", "hubspot", "google_ads")
+SEARCHES: Final = 1_000_000
+"""A second, in HubSpot's emulator: in a play a second is a day."""
 PULL_AGAIN: Final = timedelta(minutes=1)
 """A source that could not be read is asked again so soon."""
 SECRET: Final = "a secret of no worth"  # noqa: S105 - as it says
@@ -66,6 +68,8 @@ path = "crm"
 [connections.hubspot]
 base_url = "{hubspot}"
 access_token_file = "hubspot.token"
+read = ["contacts", "deals"]
+searches_per_second = 1000  # the emulator's account may
 pause = 0.01
 
 [connections.google_ads]
@@ -206,6 +210,13 @@ class _Stage:
         self._present: set[Place] = set()
         self._seen = -1
         self._pull_at = BEGIN
+        self._contacts: dict[str, str] = {}
+        """HubSpot's, by address."""
+        self._deals: dict[Sale, str] = {}
+        self._now = BEGIN
+        result.hubspot.clock = lambda: self._now
+        result.hubspot.search_lag = FOUND_AFTER
+        result.hubspot.limits.searches = SEARCHES
 
     def play(self) -> None:
         drops, now = list(self.result.world.drops), BEGIN
@@ -224,13 +235,16 @@ class _Stage:
 
     def _turn(self, now: datetime, drop: Drop | None) -> datetime:
         """Let come what comes, and have the daemon's jobs done; kill it on the way if that is in the play."""
-        pull = now >= self._pull_at or (drop is not None and bool(drop.tables or drop.files))
+        pull = now >= self._pull_at or (drop is not None and bool(drop.tables or drop.files or drop.found))
+        self._now = now
         if drop is not None:
             put(drop, self._folder)
             for date, rows in drop.tables:
                 self.result.ga4.put_table(date, rows)
             for address in drop.contacts:
-                self.result.hubspot.add_contact(address)
+                self._contacts[address] = self.result.hubspot.add_contact(address)
+            for sale in drop.deals:
+                self._sell(sale)
         self._process.set_clock(now)
         for body in drop.posts if drop is not None else ():
             self._post(body)
@@ -248,6 +262,16 @@ class _Stage:
         self._pull_at = now + PULL_AGAIN if answer["unread"] else END
         due = [datetime.fromisoformat(answer["due"])] if answer["due"] else []
         return min([*due, self._pull_at])
+
+    def _sell(self, sale: Sale) -> None:
+        """Open a deal in HubSpot; when it comes again, win it."""
+        hubspot, contact = self.result.hubspot, self._contacts[sale.email]
+        if sale not in self._deals:
+            amount = f"{sale.minor // 100}.{sale.minor % 100:02}"
+            self._deals[sale] = hubspot.add_deal(stage="contractsent", amount=amount, contacts=[contact])
+            return
+        hubspot.move_deal(self._deals[sale], "closedwon")
+        hubspot.set_property(contact, lifecyclestage="customer")
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json", "X-Webhook-Secret": SECRET}

@@ -28,7 +28,7 @@ class Line:
 
     at: str
     who: str
-    """``she``, ``leadup`` or ``google``."""
+    """``she``, ``hubspot``, ``leadup`` or ``google``."""
     what: str
     why: str = ""
 
@@ -56,10 +56,9 @@ def _deeds(her: Visitor) -> Iterator[Line]:
     for deed in her.deeds:
         if what := _deed(deed.name, deed.parameters):
             yield Line(instant(deed.at), "she", what, "she comes by an ad" if deed.gclid else "")
-    for line in her.told:
-        if line.get("name") == "deal_won":
-            of = line["properties"]
-            yield Line(line["at"], "she", f"buys, for {of['amount']} {of['currency']}")
+    for sale in her.sales:
+        worth = _money(sale.minor / 100, "EUR")
+        yield Line(instant(sale.at), "hubspot", f"deal won, {worth}", "leadup reads it there a minute later")
 
 
 def _deed(name: str, of: Mapping[str, Any]) -> str:

@@ -20,6 +20,10 @@ A_DAY: Final = timedelta(days=1)
 TRIED_EVERY: Final = timedelta(hours=24)
 """How often leadup asks HubSpot again for a contact that it does not know."""
 
+FOUND_AFTER: Final = timedelta(minutes=1)
+"""When HubSpot's search, and so leadup, knows of a change."""
+AT_THE_TABLE: Final = timedelta(days=3)
+"""How long a deal that is won has been in HubSpot before."""
 CLICK_KNOWN_AFTER: Final = timedelta(hours=6)
 """When Google knows a click."""
 DEMO_VALUE: Final = 28_800
@@ -76,6 +80,16 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
+class Sale:
+    """A deal in HubSpot, which is won."""
+
+    email: str
+    at: datetime
+    minor: int
+    """Cents of euros."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """A conversion that must stand at Google, by what does not depend on any id of ours."""
 
@@ -108,6 +122,8 @@ class Visitor:
     deeds: list[Deed] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     """Lines of the CRM's files."""
+    sales: list[Sale] = field(default_factory=list)
+    """Her deals, where HubSpot has them."""
     segments: dict[str, list[Span]] = field(default_factory=dict)
     """By segment: when its rule holds for her, as far as is known at the time."""
     points: list[Points] = field(default_factory=list)
@@ -253,7 +269,14 @@ class Visitor:
         self.told.append({"person": person, "facts": {"plan": "trial"}, "at": instant(BEGIN - A_DAY)})
 
     def buys(self, at: datetime, minor: int) -> datetime:
-        """Win her as a customer, for so many cents. Returns when that is known."""
+        """Win her as a customer, for so many cents. Returns when that is known.
+
+        Whose contact is in HubSpot has her deal there, and HubSpot calls her a customer; the others are in the CRM.
+        """
+        if self.hubspot is not None and self.hubspot <= at - AT_THE_TABLE:
+            self.sales.append(Sale(self.email, at, minor))
+            self.steps.append(Step("won", at, at + FOUND_AFTER, cents=minor))
+            return at + FOUND_AFTER
         properties = {"amount": f"{minor // 100}.{minor % 100:02}", "currency": "EUR"}
         self.told.append(
             {"name": "deal_won", "at": instant(at), "identifiers": {"email": self.email}, "properties": properties}

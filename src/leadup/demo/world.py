@@ -1,4 +1,4 @@
-"""The invented site: a seeded cast of visitors, and all that tells of them: GA4's tables, the tag server, the CRM."""
+"""The invented site: a seeded cast of visitors, and who tells of them: GA4, the tag server, the CRM, HubSpot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from typing import Any, Final
 
 from leadup.demo.cast import CAST, becomes_a_story
 from leadup.demo.truth import FOREVER
-from leadup.demo.visitors import A_DAY, BEGIN, DAYS, Calendar, Deed, Visitor, page
+from leadup.demo.visitors import (
+    A_DAY,
+    AT_THE_TABLE,
+    BEGIN,
+    DAYS,
+    FOUND_AFTER,
+    Calendar,
+    Deed,
+    Sale,
+    Visitor,
+    page,
+)
 
 FIRST: Final = (
     "alma", "bo", "cleo", "dag", "edda", "finn", "greta", "hugo", "ines", "jonas", "kaja", "leo",
@@ -41,6 +52,10 @@ class Drop:
     """The CRM's files: name in the watched folder, and content."""
     contacts: tuple[str, ...] = ()
     """Addresses that HubSpot comes to know."""
+    deals: tuple[Sale, ...] = ()
+    """Deals that come into HubSpot, or are won there."""
+    found: tuple[str, ...] = ()
+    """Connections that have something new to be read, which came before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ def make_world(seed: int, visitors: int = VISITORS) -> World:
     repeated = _send(rng, numbered, drops)
     rejected = _tell(rng, calendar, cast, drops)
     _introduce(cast, drops)
+    _sell(cast, drops)
     return World(
         seed=seed,
         visitors=tuple(cast),
@@ -89,8 +105,9 @@ def make_world(seed: int, visitors: int = VISITORS) -> World:
             "ga4": sum(deed.exported and not deed.spam for deed in deeds) + nobody,
             "site": sum(deed.live for deed in deeds),
             "crm": sum("name" in line for her in cast for line in her.told),
+            "hubspot": sum(3 for her in cast for _ in her.sales),  # two stages, and that it was won
         },
-        facts=sum("facts" in line for her in cast for line in her.told),
+        facts=sum("facts" in line for her in cast for line in her.told) + sum(len(her.sales) for her in cast),
     )
 
 
@@ -310,6 +327,15 @@ def _introduce(cast: Sequence[Visitor], drops: dict[datetime, dict[str, list[Any
         if her.hubspot is not None:
             drops[her.hubspot]["contacts"].append(her.email)
     drops[BEGIN]["contacts"] += [f"contact{number}@harbour.example" for number in range(STRANGERS)]
+
+
+def _sell(cast: Sequence[Visitor], drops: dict[datetime, dict[str, list[Any]]]) -> None:
+    """Let deals come into HubSpot, and be won. leadup looks when HubSpot's search knows, and not before."""
+    for her in cast:
+        for sale in her.sales:
+            drops[sale.at - AT_THE_TABLE]["deals"].append(sale)
+            drops[sale.at]["deals"].append(sale)
+            drops[sale.at + FOUND_AFTER]["found"].append("hubspot")
 
 
 def put(drop: Drop, folder: Path) -> None:
