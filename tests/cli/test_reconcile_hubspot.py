@@ -91,6 +91,7 @@ def test_drift_is_listed_and_repaired_on_request(hub: Installation, contacts: di
     assert "example.com" not in shown + json.dumps(audience)
     assert sandbox.members(LIST) == before
 
+    assert "1 ours, 1 ours by other identifiers, 1 others'" in shown
     repaired = told(hub, "--repair", "--yes")["repaired"]
     assert repaired == {"missing": 2, "moved": 1}
     assert sandbox.members(LIST) == before, "a repair sends nothing by itself"
@@ -121,6 +122,7 @@ def test_beside_a_daemon_a_repair_is_sent_by_it(hub: Installation, contacts: dic
     with hub.daemon() as daemon:
         hub.hubspot.take(LIST, contacts["ada"])
         done = hub.run("reconcile", "hubspot", "--repair", "--yes")
+        assert "repaired: 1 missing" in done.stdout
         assert "The daemon sends it." in done.stderr
         daemon.wait_for(lambda: contacts["ada"] in hub.hubspot.members(LIST), "she is back")
     assert hub.hubspot.members(LIST) == set(contacts.values())

@@ -273,7 +273,7 @@ edits = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(rounds=st.lists(st.tuples(st.lists(edits, max_size=6), st.booleans()), min_size=1, max_size=4))
 def test_after_a_repair_and_a_sync_the_audience_is_as_wanted_and_strangers_are_still_there(
     rounds: list[tuple[list[tuple[str, Any]], bool]],

@@ -19,7 +19,7 @@ from leadup.kit import Readable
 from leadup.types import Use, to_us
 
 _DRIFT: Final = {
-    What.MISSING: ("confirmed, and not there any more", "sent again"),
+    What.MISSING: ("confirmed, and not there any more", "sent again, once the vendor knows them"),
     What.MOVED: ("there by other identifiers, since the vendor merged its records", "noted by those"),
     What.STAYS: ("should not be there, and nothing is under way", "planned to leave"),
 }
@@ -91,14 +91,22 @@ def put_right(app: App, found: Sequence[Read], *, yes: bool) -> dict[str, dict[s
     return done
 
 
-def show(told: Mapping[str, Any], connection: str) -> None:
-    """Print what an audience holds."""
+def show(told: Mapping[str, Any], connection: str, repaired: Mapping[str, int] | None = None) -> None:
+    """Print what an audience holds, or held before it was repaired."""
     parts = [f"{told['there']} ours"]
-    named = {"besides": "ours to be, there before us", "leaving": "on their way out", "others": "others'"}
+    named = {
+        "moved": "ours by other identifiers",
+        "besides": "ours to be, there before us",
+        "leaving": "on their way out",
+        "others": "others'",
+    }
     parts += [f"{told[name]} {words}" for name, words in named.items() if told[name]]
     out.print(f"  there now: {told['members']} members; people: {', '.join(parts)}\n", markup=False)
     rows = list(_drift_rows(told))
-    if rows:
+    if repaired:
+        done = ", ".join(f"{count} {what}" for what, count in repaired.items())
+        out.print(f"  repaired: {done}\n", markup=False)
+    elif rows:
         table("  not as confirmed", ("#rows", "what", "why", "a repair"), rows)
         out.print(f"  `leadup reconcile {connection} --repair` puts this right\n", markup=False)
     if told.get("drifts"):

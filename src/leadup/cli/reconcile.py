@@ -188,7 +188,7 @@ def _show(answer: Mapping[str, Any]) -> None:
         table(_title(one), (*(f"#{stage}" for stage in stages), "#size there"), [row])
         _show_losses(one)
         if "holds" in one:
-            show(one["holds"], str(one["target"]).partition("/")[0])
+            show(one["holds"], str(one["target"]).partition("/")[0], one.get("repaired"))
         for left in one["leaving"]:
             code = f" ({left['code']})" if left["code"] else ""
             out.print(f"  {left['rows']} no longer belong there and may still be: leave {left['state']}{code}\n")
