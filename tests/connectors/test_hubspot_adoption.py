@@ -155,3 +155,10 @@ def test_trap_trouble_with_one_list_leaves_the_others_alone(server: Server, hubs
     with pytest.raises(NeedsHuman):
         destination.prepare(AUDIENCE)
     assert destination.prepare(replace(AUDIENCE, name="warm", remote_name="leadup: warm")).created
+
+
+def test_another_name_in_the_rules_makes_no_other_list(server: Server, hubspot: HubSpotSandbox) -> None:
+    known = connect(server).prepare(AUDIENCE)
+    again = connect(server).prepare(replace(AUDIENCE, remote_name="leadup: hotter", known_id=known.id))
+    assert (again.id, again.name) == (known.id, "leadup: hot")
+    assert len(hubspot.state()["lists"]) == 1
