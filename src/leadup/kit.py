@@ -305,10 +305,10 @@ class Destination(Protocol):
 class Foreseeing(Protocol):
     """A destination that saves calls when it knows beforehand whom it will be asked about."""
 
-    def foresee(self, people: Iterator[Contact]) -> None:
+    def foresee(self, people: Iterator[Contact], now: datetime) -> None:
         """Look for everybody who will be addressed in the work that begins now; each comes once.
 
-        What was found before, in earlier work, no longer counts. Changes nothing at the vendor.
+        That somebody was not found before no longer counts. Changes nothing at the vendor.
 
         Raises:
             TryLater: nobody can be addressed for now.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -34,6 +34,7 @@ from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
 TOKEN = "pat-eu1-5ec7e7"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AUDIENCE = Target(connection="hubspot", use=Use.AUDIENCE, name="hot", remote_name="leadup: hot")
 SCORE = Target(
     connection="hubspot",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, READ, SCORE, TOKEN, Stage, at, calls, connect, person
+from hubspot_account import APIS, AUDIENCE, NOW, READ, SCORE, TOKEN, Stage, at, calls, connect, person
 from pydantic import SecretStr, ValidationError
 
 from leadup.sandbox import Server
@@ -60,7 +60,7 @@ def test_who_is_not_there_is_made_by_email_and_then_found(server: Server, hubspo
 
 def test_made_contacts_are_found_although_looking_ahead_missed_them(server: Server, hubspot: HubSpotSandbox) -> None:
     destination, ada = connect(server, create_missing=True), person(1, "ada@example.com")
-    destination.foresee(iter([ada]))
+    destination.foresee(iter([ada]), NOW)
     destination.address(AUDIENCE, [ada])
     [made] = destination.create(AUDIENCE, [ada])
     assert [made] == destination.address(AUDIENCE, [ada])
@@ -134,7 +134,7 @@ def test_trap_who_opted_out_of_email_joins_no_list_but_keeps_a_score(server: Ser
     hubspot.opt_out(ada)
     destination = connect(server)
     people = [person(1, "ada@example.com"), person(2, "grace@example.com"), person(3, hubspot_id=ada)]
-    destination.foresee(iter(people))
+    destination.foresee(iter(people), NOW)
     out, joins, by_id = destination.address(AUDIENCE, people)
     assert isinstance(out, Unreachable)
     assert isinstance(by_id, Unreachable)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, READ, TOKEN, Stage, at, calls, connect, person
+from hubspot_account import APIS, AUDIENCE, NOW, READ, TOKEN, Stage, at, calls, connect, join, person
 from pydantic import SecretStr
 
 from leadup.errors import NeedsHuman, TryLater
@@ -191,7 +192,7 @@ def test_who_was_foreseen_is_not_asked_for_again_and_batches_are_full(server: Se
     everybody = [person(n, f"p{n}@example.com") for n in range(250)]
     ids = [hubspot.add_contact(f"p{n}@example.com") for n in range(250)]
     destination = connect(server)
-    destination.foresee(iter(everybody))
+    destination.foresee(iter(everybody), NOW)
     found = [answer for n in range(0, 250, 50) for answer in destination.address(AUDIENCE, everybody[n : n + 50])]
     assert found == [at(one) for one in ids]
     assert calls(server, READ) == 3
@@ -199,10 +200,10 @@ def test_who_was_foreseen_is_not_asked_for_again_and_batches_are_full(server: Se
 
 def test_what_was_foreseen_counts_until_the_next_work_begins(server: Server, hubspot: HubSpotSandbox) -> None:
     destination, ada = connect(server), person(1, "ada@example.com")
-    destination.foresee(iter([ada]))
+    destination.foresee(iter([ada]), NOW)
     [before] = destination.address(AUDIENCE, [ada])
     contact = hubspot.add_contact("ada@example.com")
-    destination.foresee(iter([ada]))
+    destination.foresee(iter([ada]), NOW)
     [after] = destination.address(AUDIENCE, [ada])
     assert isinstance(before, Unreachable)
     assert after == at(contact)
@@ -217,10 +218,42 @@ def test_nobody_is_missing_because_looking_ahead_was_cut_short(
     destination = connect(server, tries=1)
     hubspot.weather.add(kind="fail", status=503, path=READ, after=met)
     with pytest.raises(TryLater):
-        destination.foresee(iter(everybody))
+        destination.foresee(iter(everybody), NOW)
     assert destination.address(AUDIENCE, everybody) == [at(one) for one in ids]
-    destination.foresee(iter(everybody))
+    destination.foresee(iter(everybody), NOW)
     assert destination.address(AUDIENCE, everybody) == [at(one) for one in ids]
-    assert calls(server, READ) == met + 1 + (2 - met) + (
-        2 - met
-    )  # what was found before the cut is not asked for again
+    calls_that_found = (2 - met) + (2 - met)  # what was found before the cut is not asked for again
+    assert calls(server, READ) == met + 1 + calls_that_found
+
+
+def test_who_was_found_is_remembered_for_a_quarter_of_an_hour(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_contact("ada@example.com")
+    destination, ada = connect(server), person(1, "ada@example.com")
+    for minutes in (0, 14, 15):
+        destination.foresee(iter([ada]), NOW + timedelta(minutes=minutes))
+        destination.address(AUDIENCE, [ada])
+    assert calls(server, READ) == 2
+
+
+def test_nobody_is_remembered_who_vanished(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, kept = hubspot.add_contact("ada@example.com"), hubspot.add_contact("lovelace@example.com")
+    destination, who = connect(server), person(1, "ada@example.com")
+    remote = destination.prepare(AUDIENCE)
+    destination.foresee(iter([who]), NOW)
+    hubspot.merge(kept, ada)
+    destination.deliver(remote, [join(1, ada)])
+    destination.foresee(iter([who]), NOW + timedelta(minutes=1))
+    assert destination.address(AUDIENCE, [who]) == [at(kept)]
+
+
+def test_who_opted_out_before_a_look_ahead_was_cut_short_does_not_join(server: Server, hubspot: HubSpotSandbox) -> None:
+    everybody = [person(n, f"p{n}@example.com") for n in range(150)]
+    ids = [hubspot.add_contact(f"p{n}@example.com") for n in range(150)]
+    hubspot.opt_out(ids[3])
+    destination = connect(server, tries=1)
+    hubspot.weather.add(kind="fail", status=503, path=READ, after=1)
+    with pytest.raises(TryLater):
+        destination.foresee(iter(everybody), NOW)
+    destination.foresee(iter(everybody), NOW)
+    answers = destination.address(AUDIENCE, everybody)
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, Unreachable)] == [3]

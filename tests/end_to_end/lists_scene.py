@@ -111,7 +111,7 @@ def deliver(store: Store, courier: Courier, now: datetime) -> tuple[datetime, li
         with store.read() as connection:
             if connection.scalar(select(outbox.c.id).where(soon).limit(1)) is None:
                 break
-        now += timedelta(minutes=10)
+        now += timedelta(minutes=1)
     return now, trouble
 
 

@@ -6,7 +6,7 @@ Contacts are found, and created only on request: in HubSpot a new contact can co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 
 from leadup.errors import NeedsHuman
@@ -21,6 +21,7 @@ from leadup.types import (
     Join,
     Kind,
     Leave,
+    Outcome,
     Receipt,
     RemoteId,
     RemoteTarget,
@@ -38,6 +39,7 @@ from leadup_connectors.hubspot.client.events import EVENTS
 from leadup_connectors.hubspot.events import TimelineEvents
 from leadup_connectors.hubspot.people import MARKETING, People
 from leadup_connectors.hubspot.properties import ContactProperties
+from leadup_connectors.hubspot.receipts import contacts_of
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
 
@@ -129,11 +131,11 @@ class HubSpotDestination:
         self._check_account()
         return self._people.create(people, joining=target.use is Use.AUDIENCE)
 
-    def foresee(self, people: Iterator[Contact]) -> None:
+    def foresee(self, people: Iterator[Contact], now: datetime) -> None:
         """See :meth:`leadup.kit.Foreseeing.foresee`: who waits for several lists is looked for once."""
-        self._people.forget()
+        self._people.forget(now)
         self._check_account()
-        self._people.foresee(people)
+        self._people.foresee(people, now)
 
     def budget(self) -> Budget | None:
         """See :meth:`leadup.kit.Budgeted.budget`. OAuth apps are not told."""
@@ -160,7 +162,13 @@ class HubSpotDestination:
             return []
         self._check_account()
         if isinstance(batch[0], Join | Leave):
-            return self._audiences.deliver(to, batch)
-        if isinstance(batch[0], Upsert):
-            return self._properties.deliver(to, batch)
-        return self._events.deliver(to, batch)
+            receipts: Sequence[Receipt] = self._audiences.deliver(to, batch)
+        elif isinstance(batch[0], Upsert):
+            receipts = self._properties.deliver(to, batch)
+        else:
+            receipts = self._events.deliver(to, batch)
+        done = (Outcome.CONFIRMED, Outcome.ALREADY)
+        odd = [one for one, told in zip(batch, receipts, strict=True) if told.lost or told.outcome not in done]
+        if odd:
+            self._people.lose({contact for change in odd for contact in contacts_of(change)})
+        return receipts

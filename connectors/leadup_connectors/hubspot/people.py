@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from leadup.types import Address, Contact, Kind, RemoteId, Unreachable
@@ -25,6 +25,8 @@ MARKETING: Final = (
     "in HubSpot: Settings > Integrations > Marketing contacts."
 )
 """Source: HubSpot's knowledge base, "Manage marketing contacts settings for your integrations"."""
+FRESH: Final = timedelta(minutes=15)
+"""How long it is remembered where somebody was found; who is there no more is answered as missing, and found anew."""
 REMEMBERED: Final = 200_000
 """Most addresses of which it is remembered whose they are: some 40 MB."""
 
@@ -36,23 +38,36 @@ class People:
         """``check_match`` raises where the property that people are found by is not as it must be."""
         self._client, self._settings, self._check_match = client, settings, check_match
         self._foreseen = _Found()
-        self._cut_short = False
+        self._since: dict[str, datetime] = {}
+        """When each key was looked up whose contact is remembered."""
 
-    def foresee(self, people: Iterator[Contact]) -> None:
+    def foresee(self, people: Iterator[Contact], now: datetime) -> None:
         """See :meth:`leadup.kit.Foreseeing.foresee`; after :meth:`forget`."""
-        self._cut_short = True
         keys = (key for person in people for key in self._keys(person) if key not in self._foreseen.asked)
         for part in parts(_unique(keys), BATCH):
             self._look_up(part, self._foreseen)
+            self._since |= dict.fromkeys(part, now)
             if len(self._foreseen.asked) >= REMEMBERED:
-                break
-        self._cut_short = False
+                return
 
-    def forget(self) -> None:
-        """Let what was foreseen no longer count, but for contacts that a look ahead found before it was cut short."""
-        found = self._foreseen.contacts if self._cut_short else {}
-        self._foreseen = _Found(asked=set(found), contacts=found)
-        self._cut_short = False
+    def forget(self, now: datetime) -> None:
+        """Let what was foreseen no longer count, but for contacts that were found lately and want e-mail.
+
+        Trouble with a list lets people wait who have been found: they are not looked up again for that.
+        """
+        before, self._foreseen = self._foreseen, _Found()
+        self._since = {key: since for key, since in self._since.items() if now - FRESH < since <= now}
+        for key, contacts in before.contacts.items():
+            if key in self._since and before.opted_out.isdisjoint(contacts):
+                self._foreseen.contacts[key] = contacts
+        self._foreseen.asked.update(self._foreseen.contacts)
+
+    def lose(self, contacts: Collection[str]) -> None:
+        """Remember these contacts no longer: HubSpot does not take them as they were found."""
+        lost = {key for key, found in self._foreseen.contacts.items() if not frozenset(contacts).isdisjoint(found)}
+        self._foreseen.asked -= lost
+        for key in lost:
+            del self._foreseen.contacts[key]
 
     def addresses(self, people: Sequence[Contact], *, joining: bool = False) -> list[Address | Unreachable]:
         """Say of each person, in order, where he is found. A person with several addresses may be several contacts.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from sqlalchemy import ColumnElement, or_, select
@@ -34,6 +35,7 @@ def foresee(
     vault: Vault,
     destinations: Mapping[str, Destination],
     due: Sequence[tuple[TargetRow, Sequence[ColumnElement[bool]]]],
+    now: datetime,
 ) -> dict[str, TryLater | None]:
     """Tell each destination that wishes to know; return the connections that were told, or are to be later.
 
@@ -50,7 +52,7 @@ def foresee(
         if not isinstance(destination, Foreseeing):
             continue
         try:
-            destination.foresee(_people(store, vault, waiting))
+            destination.foresee(_people(store, vault, waiting), now)
             told[name] = None
         except TryLater as error:
             told[name] = error

@@ -94,7 +94,7 @@ class Courier:
         tight = self._budgets.open(serve, now, *_waiting(now, force=force))
         ahead = [target for target in serve if target.target.connection not in tight]
         due = [(target, _due(target, now, force=force)) for target in ahead]
-        self._ahead = foresee(self._store, self._vault, self._destinations, due)
+        self._ahead = foresee(self._store, self._vault, self._destinations, due, now)
         return [self._deliver_target(target, now, force=force) for target in serve]
 
     def poll(self, now: datetime, *, force: bool = False) -> int:
@@ -129,7 +129,8 @@ class Courier:
         except BudgetSpent as error:
             self._put_off(target, now, report, pause=error.retry_after)
         except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
-            self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
+            if not isinstance(error, TryLater):
+                self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
             report.error, retry = trouble(error)
             report.todo = not isinstance(error, LeadupError) or isinstance(error, NeedsHuman | Refused)
         with self._store.write() as connection:
