@@ -9,10 +9,15 @@ import pytest
 import requests
 from hubspot_account import TOKEN, Stage
 from hubspot_crm import DAY, HOUR, LAG, MINUTE, NOON, SECOND, Crm, of
+from pydantic import SecretStr
 
 from leadup.errors import NeedsHuman
 from leadup.types import Fact, Kind, Purpose
+from leadup_connectors.hubspot.client import HubSpotClient
+from leadup_connectors.hubspot.reading.contacts import Contacts
+from leadup_connectors.hubspot.records import Record
 from leadup_connectors.hubspot.sandbox import SCOPES, search
+from leadup_connectors.hubspot.settings import HubSpotSettings
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +222,14 @@ def test_nothing_is_read_of_another_account(crm: Crm) -> None:
     for act in (lambda s: s.check(), lambda s: list(s.pull(None, crm.now))):
         with pytest.raises(NeedsHuman, match="belongs to account 4815162, not 7"):
             act(crm.source("contacts", portal_id=7))
+
+
+def test_a_contact_that_does_not_say_when_it_changed_is_rejected(crm: Crm) -> None:
+    how = HubSpotSettings(access_token=SecretStr(TOKEN), base_url=crm.stage.url)
+    reader = Contacts("feed", how, HubSpotClient("feed", how))
+    told = reader.facts([Record("1", {"email": "ada@example.com"}), Record("2", {"lastmodifieddate": "1772366400000"})])
+    assert [of(fact, Kind.HUBSPOT_ID) for fact in told.records] == [["2"]]
+    assert [(one.place, one.reason) for one in told.rejected] == [("contacts/1", "lastmodifieddate is missing")]
 
 
 def test_a_cursor_stays_small(crm: Crm) -> None:

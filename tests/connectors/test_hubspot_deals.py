@@ -129,6 +129,15 @@ def test_an_expected_closing_date_does_not_date_a_win(crm: Crm, ada: str) -> Non
     assert named(crm.events(), "deal_won").at == crm.now - LAG
 
 
+def test_a_deal_that_can_not_be_read_is_rejected_with_the_reason_and_stops_no_other(crm: Crm, ada: str) -> None:
+    broken, whole = (crm.sandbox.add_deal(stage=WON, contacts=[ada]) for _ in range(2))
+    crm.sandbox._deals.values[broken]["closedate"] = "soon"
+    pages = crm.pull("deals")
+    assert f"deal-{whole}-won" in held(pages)
+    (rejected,) = [one for page in pages for one in page.rejected]
+    assert (rejected.place, rejected.reason) == (f"deals/{broken}", "closedate: 'soon' is no instant")
+
+
 def test_stages_of_all_pipelines_are_known(crm: Crm, ada: str) -> None:
     crm.sandbox.add_pipeline("renewals", "Renewals", {"r1": ("Renewed", 1, True), "r0": ("Churned", 0, True)})
     crm.sandbox.add_deal(stage="r1", contacts=[ada])

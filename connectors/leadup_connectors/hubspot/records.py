@@ -28,6 +28,19 @@ class Record:
             archived = answer.get("archivedAt") if answer.get("archived") else None
             return cls(str(answer["id"]), given, instant(archived) if archived else None)
 
+    def instant(self, name: str) -> datetime:
+        """The instant that a property holds.
+
+        Raises:
+            ValueError: it holds none.
+        """
+        if name not in self.properties:
+            raise ValueError(f"{name} is missing")
+        try:
+            return instant(self.properties[name])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
     def several(self, name: str) -> list[str]:
         """The values of a property that holds several, separated by semicolons."""
         return [value for one in self.properties.get(name, "").split(";") if (value := one.strip())]

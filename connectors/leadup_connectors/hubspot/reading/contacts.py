@@ -15,7 +15,7 @@ from leadup.errors import NeedsHuman
 from leadup.types import Fact, Identifier, Json, Kind, Purpose
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.reading.brought import Brought, translated
-from leadup_connectors.hubspot.records import Record, instant
+from leadup_connectors.hubspot.records import Record
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
 CHANGED: Final = "lastmodifieddate"
@@ -109,7 +109,7 @@ class Contacts:
         consent = {}
         if (out := _TRUTH.get(contact.properties.get(OPTED_OUT, ""))) is not None:
             consent[Purpose.EMAIL_MARKETING] = not out
-        at = instant(contact.properties[CHANGED])
+        at = contact.instant(CHANGED)
         brought.records.append(self._fact(contact, at, self._traits(contact), consent))
 
     def _end(self, contact: Record, brought: Brought) -> None:

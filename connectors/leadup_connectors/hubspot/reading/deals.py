@@ -15,7 +15,7 @@ from leadup.types import Event, Identifier, Json, Kind
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.reading.brought import Brought, translated
 from leadup_connectors.hubspot.reading.contacts import CLICKED, MERGED, Contacts
-from leadup_connectors.hubspot.records import Linked, Record, Stage, instant
+from leadup_connectors.hubspot.records import Linked, Record, Stage
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
 CHANGED: Final = "hs_lastmodifieddate"
@@ -122,8 +122,8 @@ class Deals:
             )
 
         for stage in self._stages:
-            if entered := deal.properties.get(f"{ENTERED}{stage}"):
-                yield event(f"stage-{stage}", "deal_stage", instant(entered), stage)
+            if (entered := f"{ENTERED}{stage}") in deal.properties:
+                yield event(f"stage-{stage}", "deal_stage", deal.instant(entered), stage)
         stage = deal.properties.get("dealstage", "")
         if (end := self._end(deal)) is not None:
             yield event("won" if end == _WON else "lost", end, self._ended(deal, end), stage)
@@ -143,15 +143,13 @@ class Deals:
 
         A deal that was over before HubSpot had it, as an import brings them, has only its closing date.
         """
-        created, closed = (deal.properties.get(name) for name in ("createdate", "closedate"))
-        if created and closed and instant(closed) < instant(created):
-            return instant(closed)
-        entered = [
-            instant(at)
-            for one in self._stages.values()
-            if (one.won if end == _WON else one.lost) and (at := deal.properties.get(f"{ENTERED}{one.id}"))
-        ]
-        return min(entered) if entered else instant(closed or deal.properties[CHANGED])
+        if {"createdate", "closedate"} <= deal.properties.keys():
+            closed = deal.instant("closedate")
+            if closed < deal.instant("createdate"):
+                return closed
+        stages = [one for one in self._stages.values() if (one.won if end == _WON else one.lost)]
+        entered = [deal.instant(f"{ENTERED}{one.id}") for one in stages if f"{ENTERED}{one.id}" in deal.properties]
+        return min(entered) if entered else deal.instant("closedate" if "closedate" in deal.properties else CHANGED)
 
     def _properties(self, deal: Record, stage: str) -> dict[str, Json]:
         of = self._stages.get(stage)
@@ -174,4 +172,4 @@ def chosen_of(contacts: Iterable[Linked]) -> str:
 
     A deal is one conversion, however many people took part.
     """
-    return min(contacts, key=lambda one: (not one.primary, int(one.contact))).contact
+    return min(contacts, key=lambda one: (not one.primary, len(one.contact), one.contact)).contact

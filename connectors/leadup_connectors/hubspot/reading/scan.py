@@ -14,9 +14,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from leadup.types import Json
-from leadup_connectors.hubspot.answers import reading
 from leadup_connectors.hubspot.client.objects import Objects
-from leadup_connectors.hubspot.records import Record, instant, milliseconds
+from leadup_connectors.hubspot.records import Record, milliseconds
 
 MOST_SEEN: Final = 1_000
 """Changes that are remembered since the index may have been late for others; what is forgotten is read again, which
@@ -157,7 +156,7 @@ class Scan:
             if not stand.tie:
                 stand.at, stand.ids = stand.at + 1, []
         elif found:
-            last = self._change(found[-1])
+            last = max(stand.at, *map(self._change, found))
             ids = [record.id for record in found if self._change(record) == last]
             if len(found) == self.size and last == stand.at:
                 stand.tie = "0"  # a page full of one change: from here on by id
@@ -165,5 +164,8 @@ class Scan:
             stand.at = last
 
     def _change(self, record: Record) -> int:
-        with reading("tell when a record changed"):
-            return milliseconds(instant(record.properties[self.changed]))
+        """When a record changed last; of one that does not say so, which is rejected later: before all time."""
+        try:
+            return milliseconds(record.instant(self.changed))
+        except ValueError:
+            return 0
