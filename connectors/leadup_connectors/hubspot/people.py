@@ -39,28 +39,37 @@ class People:
         self._client, self._settings, self._check_match = client, settings, check_match
         self._foreseen = _Found()
         self._since: dict[str, datetime] = {}
-        """When each key was looked up whose contact is remembered."""
+        """When each key was looked up."""
+        self._cut_short = False
 
     def foresee(self, people: Iterator[Contact], now: datetime) -> None:
         """See :meth:`leadup.kit.Foreseeing.foresee`; after :meth:`forget`."""
+        self._cut_short = True
         keys = (key for person in people for key in self._keys(person) if key not in self._foreseen.asked)
         for part in parts(_unique(keys), BATCH):
             self._look_up(part, self._foreseen)
             self._since |= dict.fromkeys(part, now)
             if len(self._foreseen.asked) >= REMEMBERED:
-                return
+                break
+        self._cut_short = False
 
     def forget(self, now: datetime) -> None:
         """Let what was foreseen no longer count, but for contacts that were found lately and want e-mail.
 
-        Trouble with a list lets people wait who have been found: they are not looked up again for that.
+        Trouble with a list lets people wait who have been found: they are not looked up again for that. A look ahead
+        that was cut short goes on where it ended.
         """
         before, self._foreseen = self._foreseen, _Found()
         self._since = {key: since for key, since in self._since.items() if now - FRESH < since <= now}
-        for key, contacts in before.contacts.items():
-            if key in self._since and before.opted_out.isdisjoint(contacts):
-                self._foreseen.contacts[key] = contacts
-        self._foreseen.asked.update(self._foreseen.contacts)
+        kept = before.asked & self._since.keys()
+        if self._cut_short:
+            self._foreseen.refused, self._foreseen.unasked = before.refused & kept, before.unasked & kept
+            self._foreseen.opted_out = before.opted_out
+        else:
+            kept = {key for key in kept if before.wanted(key)}
+        self._foreseen.contacts = {key: found for key, found in before.contacts.items() if key in kept}
+        self._foreseen.asked = kept
+        self._cut_short = False
 
     def lose(self, contacts: Collection[str]) -> None:
         """Remember these contacts no longer: HubSpot does not take them as they were found."""
@@ -201,6 +210,10 @@ class _Found:
     def living(self, person: Contact) -> set[str]:
         """A person's record ids that are contacts'."""
         return self.records.intersection(person.of(Kind.HUBSPOT_ID))
+
+    def wanted(self, key: str) -> bool:
+        """Whether this is a contact's, who wants e-mail."""
+        return key in self.contacts and self.opted_out.isdisjoint(self.contacts[key])
 
     def note_opt_outs(self, answer: Batch) -> None:
         """Note who wants no e-mail."""
