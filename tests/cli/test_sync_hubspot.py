@@ -139,3 +139,19 @@ def test_without_custom_events_one_notice_is_given_and_lists_go_on(tmp_path: Pat
         [conversion] = site.status()["conversions"]
         assert "Enterprise" in conversion["error"]
         assert len(site.hubspot.members(LIST)) == 1
+
+
+def test_events_that_may_be_defined_but_not_sent_wait_for_the_scope(tmp_path: Path) -> None:
+    with installed(tmp_path) as site:
+        site.rules(RULES + "conversions:\n  seen: {on: demo, activate: [hubspot]}\n" + DEMO)
+        site.hubspot.scopes.discard("analytics.behavioral_events.send")
+        watch(site, "ada")
+        asked = event("d-ada", "generate_lead", "2026-03-01T11:30:00Z", email="ada@example.com", consent=GRANTED)
+        site.drop([asked], "demo.jsonl")
+        site.cli("sync", now="2026-03-01T12:00:00Z")
+        [conversion] = site.status()["conversions"]
+        assert "the scopes analytics.behavioral_events.send" in conversion["error"]
+        assert conversion["rows"] == {"pending": 1}
+        site.hubspot.scopes.add("analytics.behavioral_events.send")
+        site.cli("sync", now="2026-03-02T12:00:00Z")
+        assert len(site.hubspot.events) == 1

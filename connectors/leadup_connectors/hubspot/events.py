@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from leadup.errors import Refused
@@ -61,8 +61,13 @@ class TimelineEvents:
                 found, created = self._define(name, target.remote_name), True
             for missing in sorted(PROPERTIES.keys() - found.properties):
                 self._client.events.add_property(found.full_name, missing, PROPERTIES[missing])
+            may_send = self._client.rights.has(EVENTS_SEND)
         except Denied as denied:
-            raise self._no_events(denied) from None
+            if denied.status != 403:
+                raise
+            raise self._no_events(denied.scopes) from None
+        if not may_send:  # said here, before a row leaves: what HubSpot refuses of a row is for good
+            raise self._no_events([EVENTS_SEND])
         return RemoteTarget(id=found.full_name, name=found.full_name, created=created)
 
     def _define(self, name: str, label: str) -> EventInfo:
@@ -78,14 +83,11 @@ class TimelineEvents:
         self._portal = self._portal or self._client.account().portal
         return f"pe{self._portal}_{name}"
 
-    def _no_events(self, denied: Denied) -> Denied | Refused:
-        """What to raise: a target that can not be served here is looked at once a day, a bad token more often."""
-        if denied.status != 403:
-            return denied
-        every = (EVENTS_SEND, EVENTS_DEFINE)
+    def _no_events(self, scopes: Collection[str]) -> Refused:
+        """What to raise: a target that can not be served here is looked at once a day."""
         return Refused(
             f"HubSpot takes no custom events from connection {self._connection!r}: they need an Enterprise "
-            f"subscription, and the scopes {', '.join(sorted(denied.scopes) or every)}.\n"
+            f"subscription, and the scopes {', '.join(sorted(scopes or (EVENTS_SEND, EVENTS_DEFINE)))}.\n"
             f"  What to do: if the account has the subscription, add the scopes; else take {self._connection!r} out of "
             "`activate` of the conversion. It is tried again once a day, and all else goes on.",
             code="no_custom_events",
@@ -107,12 +109,9 @@ class TimelineEvents:
             self._client.events.send([rows[key] for key in keys])
 
         receipts: dict[str, Receipt] = {}
-        try:
-            for part in parts(rows, EVENTS):
-                sent = sift(part, send, self._still_defined(to))
-                receipts |= unanswered(sent) | {key: CONFIRMED for keys, _ in sent.answers for key in keys}
-        except Denied as denied:
-            raise self._no_events(denied) from None
+        for part in parts(rows, EVENTS):
+            sent = sift(part, send, self._still_defined(to))
+            receipts |= unanswered(sent) | {key: CONFIRMED for keys, _ in sent.answers for key in keys}
         return [receipts.get(change.key, _FIXED) for change in batch]
 
     def _still_defined(self, to: RemoteTarget) -> Callable[[], None]:
