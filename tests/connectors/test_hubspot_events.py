@@ -114,7 +114,7 @@ def test_events_wait_where_the_right_to_send_them_is_taken_away(server: Server, 
     ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
     remote = destination.prepare(DEMO)
     hubspot.scopes.discard("analytics.behavioral_events.send")
-    with pytest.raises(NeedsHuman, match="analytics.behavioral_events.send"):
+    with pytest.raises(NeedsHuman, match=r"analytics\.behavioral_events\.send"):
         destination.deliver(remote, [convert(1, at(ada), NOON)])
     with pytest.raises(Refused, match="they need an Enterprise subscription") as caught:
         destination.prepare(DEMO)
