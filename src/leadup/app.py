@@ -18,7 +18,7 @@ from sqlalchemy import select
 from leadup import registry
 from leadup.delivery.activations import activations
 from leadup.delivery.adopting import recreate
-from leadup.delivery.book import TargetRow, all_targets
+from leadup.delivery.book import TargetRow, Terms, all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import Planned, accept
 from leadup.erasure.ask import ask
@@ -38,7 +38,7 @@ from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
 from leadup.state.store import upsert
 from leadup.state.tables import erasure_targets, rejects, sources
-from leadup.types import Page, to_us
+from leadup.types import Page, Target, to_us
 
 CLOCK = "clock"
 """What ``leadup sync --accept`` calls the rule that nobody is judged at an instant before an earlier one."""
@@ -205,10 +205,14 @@ class App:
 
     def go_live(self, rules: Rules, now: datetime) -> bool:
         """Let these rules judge from now on; return whether anything changed."""
-        can = {name: destination.can for name, destination in self.destinations.items()}
-        targets = activations(rules.program, can, self.settings.guards.max_leave, self.settings.rates)
+        targets = self.activations(rules)
         with self.judging:
             return self.pipeline.use(rules.program, targets, now, rules.lists)
+
+    def activations(self, rules: Rules) -> dict[Target, Terms]:
+        """All targets that these rules send to, with what each asks."""
+        can = {name: destination.can for name, destination in self.destinations.items()}
+        return activations(rules.program, can, self.settings.guards.max_leave, self.settings.rates)
 
     # ------------------------------------------------------------ erasure
 

@@ -286,6 +286,8 @@ def _explain(
         elif problem["type"] == "missing":
             places = (looked or {}).get(location[0], [f"{place}: {name}"]) if location else [place]
             lines.append(f"The setting {name} is missing. Looked in:\n" + "\n".join(f"    {p}" for p in places))
+        elif problem["type"] in ("tuple_type", "list_type"):
+            lines.append(f'{place}: {name}: write a list: {location[-1] if location else name} = ["..."].')
         else:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{place}: {name}: {message[:1].lower()}{message[1:]}.")

@@ -215,3 +215,9 @@ def test_what_else_is_wrong_with_a_connection_is_said_without_its_secrets_too(he
     result = leadup("rules", "check")
     assert result.exit_code == 4
     assert "base_ulr is not a setting" in result.stderr
+
+
+def test_a_setting_that_is_a_list_is_asked_for_as_one(here: Path) -> None:
+    with (here / "leadup.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[connections.crm]\ntype = "hubspot"\nread = "contacts"\n')
+    assert 'connections.crm.read: write a list: read = ["..."].' in leadup("rules", "check").stderr

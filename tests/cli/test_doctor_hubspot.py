@@ -121,6 +121,28 @@ def test_before_the_first_sync_it_says_what_will_be_made(hub: Installation) -> N
     assert "leadup sync hubspot/audience/watched --accept adopt" in found["list watched"]["todo"]
 
 
+def test_rules_that_are_not_in_use_yet_are_looked_at_too(hub: Installation) -> None:
+    hub.hubspot.scopes.discard("crm.lists.write")
+    _, found = doctor(hub)
+    assert found["scope crm.lists.write"]["grade"] == "problem"
+    assert found["property leadup_score"]["text"] == "is made with the first value"
+
+
+def test_a_list_told_by_its_id_for_no_audience_is_a_warning(running: Installation) -> None:
+    with_settings(running, 'lists = {watchd = "1"}')
+    _, found = doctor(running)
+    assert grades(found) == {"lists": "warning"}
+    assert "lists names watchd" in found["lists"]["text"]
+    assert "watched" in found["lists"]["todo"]
+
+
+def test_an_active_list_told_by_its_id_is_changed_in_the_settings(hub: Installation) -> None:
+    chosen = hub.hubspot.add_list("Active", "DYNAMIC")
+    with_settings(hub, f'lists = {{watched = "{chosen}"}}')
+    _, found = doctor(hub)
+    assert "name another list in lists.watched of connection 'hubspot'" in found["list watched"]["todo"]
+
+
 def test_a_token_that_is_not_valid(running: Installation) -> None:
     running.hubspot.token = "another"
     code, found = doctor(running)

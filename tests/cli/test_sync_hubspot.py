@@ -46,6 +46,7 @@ def test_a_list_that_people_filled_is_shown_and_taken_when_somebody_says_so(site
     rehearsed = site.cli("sync", "--dry-run", "--json", now="2026-03-01T12:00:00Z")
     [shown] = json.loads(rehearsed.stdout)["plan"]
     assert shown["there"] == f"'{LIST}' (id 1, 1 members, kind MANUAL, used in 2 places)"
+    assert shown["guard"] == "leadup did not make it; `--accept adopt` takes it"
     held = site.cli("sync", now="2026-03-01T12:00:00Z")
     assert held.exit_code == 9, held.output
     assert f"leadup did not make the audience {shown['there']}" in held.stderr
@@ -73,6 +74,21 @@ def test_a_deleted_list_stops_its_audience_until_somebody_says_what_to_do(site: 
     assert done.exit_code == 0, done.output
     assert f"{KEY}: made anew" in done.output
     assert len(site.hubspot.members(LIST)) == 2
+
+
+def test_a_rehearsal_says_what_to_do_about_a_deleted_list(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    site.hubspot.delete_list(LIST)
+    [shown] = json.loads(site.cli("sync", "--dry-run", "--json", now="2026-03-01T13:00:00Z").stdout)["plan"]
+    assert shown["there"] == f"not there any more; `leadup sync {KEY} --accept recreate` makes it anew"
+
+
+def test_a_rehearsal_leaves_out_what_the_rules_no_longer_send(site: Installation) -> None:
+    site.hubspot.add_list(LIST, "DYNAMIC")
+    assert site.cli("sync", now="2026-03-01T12:00:00Z").exit_code == 1
+    site.rules(RULES.replace("watched", "seen"))
+    plan = json.loads(site.cli("sync", "--dry-run", "--json", now="2026-03-01T13:00:00Z").stdout)["plan"]
+    assert [one["target"] for one in plan] == ["hubspot/audience/seen"]
 
 
 def test_a_list_that_is_there_is_not_made_anew(site: Installation) -> None:

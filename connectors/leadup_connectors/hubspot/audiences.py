@@ -29,6 +29,7 @@ from leadup_connectors.hubspot.settings import HubSpotSettings
 
 RESTORABLE: Final = "restore it in HubSpot, which can be done for 90 days after it was deleted (CRM > Segments)"
 """Source: Lists API, "Restore a list"."""
+_OTHER: Final = "rename that list in HubSpot, or give the audience another name in the rules (under activate)"
 
 
 class Audiences:
@@ -52,7 +53,7 @@ class Audiences:
             raise gone(f"list {target.remote_name!r} (id {target.known_id})", todo)
         if found is None:
             found, created = self._create(target.remote_name)
-        _must_take_members(found)
+        _must_take_members(found, self._other(target))
         return RemoteTarget(id=found.id, name=found.name, created=created)
 
     def look(self, target: Target) -> Found | None:
@@ -61,7 +62,7 @@ class Audiences:
         if found is None:
             self._absent.add(target.remote_name)
             return None
-        _must_take_members(found)
+        _must_take_members(found, self._other(target))
         info = self._described(found)
         if not info.size:
             info = replace(info, size=0 if self._client.lists.is_empty(info.id) else 1)
@@ -92,6 +93,12 @@ class Audiences:
                 "others",
             )
         return found
+
+    def _other(self, target: Target) -> str:
+        """What to do to get another list: a name changes nothing where the settings tell the list by its id."""
+        if target.name not in self._settings.lists:
+            return _OTHER
+        return f"name another list in lists.{target.name} of connection {self._connection!r}, or take that setting out"
 
     def _described(self, found: ListInfo) -> ListInfo:
         """Add what only a search tells, where the search knows the list already."""
@@ -149,7 +156,7 @@ class Audiences:
             found = self._client.lists.get(to.id)
             if found is None:
                 raise gone(f"list {to.name!r} (id {to.id})", RESTORABLE)
-            _must_take_members(found)
+            _must_take_members(found, _OTHER)
 
         receipts: dict[str, Receipt] = {}
         for part in parts(contacts, self._settings.chunk_size):
@@ -184,9 +191,9 @@ def _size(info: ListInfo) -> Size:
     return Size(members={} if info.size is None else {"contacts": info.size}, name=info.name, details=details)
 
 
-def _must_take_members(found: ListInfo) -> None:
+def _must_take_members(found: ListInfo, todo: str) -> None:
     if found.is_dynamic:
         raise NeedsHuman(
             f"HubSpot's list {found.name!r} is an active one: HubSpot picks its members by filters.",
-            todo="rename that list in HubSpot, or give the audience another name in the rules (under activate)",
+            todo=todo,
         )

@@ -272,6 +272,13 @@ def _lists(client: HubSpotClient, checkup: Checkup) -> Iterator[Finding]:
     except LeadupError as error:
         yield _said("lists", error)
         return
+    if unknown := sorted(settings.lists.keys() - {target.name for target in audiences}):
+        yield _found(
+            "lists",
+            Grade.WARNING,
+            f"the setting lists names {', '.join(unknown)}, which no rule sends there: it does nothing",
+            f"write names of segments there ({', '.join(sorted(one.name for one in audiences)) or 'none yet'})",
+        )
     if audiences:
         yield _folder(client, settings.folder, known)
     for target, remote_id in audiences.items():

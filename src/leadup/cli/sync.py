@@ -10,10 +10,11 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from leadup.app import CLOCK, RECREATE, App, Rehearsed, as_json
+from leadup.app import CLOCK, RECREATE, App, as_json
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
 from leadup.delivery.book import LIVE, TargetRow
+from leadup.delivery.planning import Planned
 from leadup.delivery.replacing import begin, ours
 from leadup.delivery.sizes import there
 from leadup.errors import LeadupError, SettingsError
@@ -64,7 +65,8 @@ def sync(
     if dry_run:
         with progress(not as_json) as tell:
             rehearsed = app.rehearse(now(), only, tell)
-        _show_plans(rehearsed, [_looked_at(app, planned.target) for planned in rehearsed.plans], as_json)
+        plans = [planned for planned in rehearsed.plans if planned.target.active or planned.changes]
+        _show_plans(plans, [_looked_at(app, planned.target) for planned in plans], rehearsed.calls, as_json)
         return
     answer = _handed_over(app, only, accept) if daemon_lives(app) else _done_here(app, only, accept)
     if as_json:
@@ -170,33 +172,41 @@ def _show(answer: dict[str, Any]) -> None:
         out.print(f"{name}: {one['changes']} changes wait until {one['until']}: {one['because']}")
 
 
-def _looked_at(app: App, target: TargetRow) -> str | None:
-    """What there is at the vendor for an audience, looked at now; None: the vendor does not say."""
+def _looked_at(app: App, target: TargetRow) -> tuple[str | None, str]:
+    """What there is at the vendor for an audience, looked at now, and why that would hold the plan.
+
+    None: the vendor does not say.
+    """
     destination = app.destinations[target.target.connection]
     if target.target.use is not Use.AUDIENCE or not isinstance(destination, Adopting):
-        return None
+        return None, ""
     try:
         found = destination.look(target.target)
     except LeadupError as error:
-        return str(error)
+        return str(error), ""
     if found is not None:
-        return str(found)
-    return "not there any more" if target.target.known_id else "nothing; it is made"
+        asks = target.remote_id is None and found.members
+        return str(found), "leadup did not make it; `--accept adopt` takes it" if asks else ""
+    if target.target.known_id:
+        return f"not there any more; `leadup sync {target.target.key} --accept {RECREATE}` makes it anew", ""
+    return "nothing; it is made", ""
 
 
-def _show_plans(rehearsed: Rehearsed, there: list[str | None], as_json_: bool) -> None:
+def _show_plans(
+    plans: Sequence[Planned], there: Sequence[tuple[str | None, str]], calls: list[dict[str, Any]], as_json_: bool
+) -> None:
     shown: list[dict[str, Any]] = [
         {
             "target": planned.target.target.key,
             "remote_name": planned.target.target.remote_name,
             "there": found,
             "changes": dict(planned.changes),
-            "guard": planned.trip.text if planned.trip else planned.target.guard_text,
+            "guard": planned.trip.text if planned.trip else planned.target.guard_text or why,
         }
-        for planned, found in zip(rehearsed.plans, there, strict=True)
+        for planned, (found, why) in zip(plans, there, strict=True)
     ]
     if as_json_:
-        emit({"dry_run": True, "plan": shown, "calls": rehearsed.calls})
+        emit({"dry_run": True, "plan": shown, "calls": calls})
         return
     rows = [
         (
@@ -208,7 +218,7 @@ def _show_plans(rehearsed: Rehearsed, there: list[str | None], as_json_: bool) -
         for one in shown
     ]
     table("would be sent (nothing was)", ("target", "there now", "changes", "held by"), rows)
-    _show_calls(rehearsed.calls)
+    _show_calls(calls)
 
 
 def _show_calls(calls: Sequence[Mapping[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from leadup.kit import Checkup
 from leadup.pipeline import STEP_BACK_US, is_live, judged_up_to
 from leadup.state.lease import holder
 from leadup.state.tables import ledger, sources
-from leadup.types import Finding, Grade, from_us, to_us
+from leadup.types import Finding, Grade, Target, from_us, to_us
 
 if TYPE_CHECKING:
     from leadup.app import App
@@ -204,19 +204,26 @@ def connection_findings(app: App, configured: Configured, now: datetime) -> Iter
 
 
 def _checkup(app: App, configured: Configured, now: datetime) -> Checkup:
+    name = configured.name
+    coming = _coming(app, name)
     try:
         with app.store.read() as connection:
-            mine = [t for t in all_targets(connection) if t.target.connection == configured.name and t.active]
-            batches = batches_taken(connection, {t.id for t in mine}, to_us(now) - _DAY_US)
+            known = {t.target.key: t for t in all_targets(connection) if t.target.connection == name}
+            active = {t.id for t in known.values() if t.active}
+            batches = batches_taken(connection, active, to_us(now) - _DAY_US)
     except (LeadupError, CommandError, DatabaseError, OSError):  # the installation's own findings say so
-        mine, batches = [], 0
-    return Checkup(
-        connection=configured.name,
-        settings=configured.settings,
-        now=now,
-        targets=[(t.target, t.remote_id) for t in mine],
-        batches=batches,
-    )
+        known, batches = {}, 0
+    mine = [(t.target, t.remote_id) for key, t in known.items() if t.active or key in coming]
+    new = [(target, None) for key, target in coming.items() if key not in known]
+    return Checkup(connection=name, settings=configured.settings, now=now, targets=[*mine, *new], batches=batches)
+
+
+def _coming(app: App, connection: str) -> dict[str, Target]:
+    """What the rules on disk send there, by key: what they need is looked at before they are in use."""
+    try:
+        return {target.key: target for target in app.activations(app.rules) if target.connection == connection}
+    except LeadupError:  # the installation's own findings say so
+        return {}
 
 
 def batches_taken(connection: Connection, targets: set[int], since_us: int) -> int:
