@@ -51,10 +51,10 @@ def name_of(number: int) -> str:
 
 
 def wanted(number: int, contacts: int, *, later: bool) -> set[int]:
-    """Who is to be in a list: one in five of all, and later one in ten of these has given way to somebody else."""
+    """Who is to be in a list: one in ten of all, and later one in ten of these has given way to somebody else."""
     rng = random.Random(number)
     everybody = range(1, contacts + 1)
-    first = rng.sample(everybody, contacts // 5)
+    first = rng.sample(everybody, contacts // 10)
     if not later:
         return set(first)
     gone = set(rng.sample(first, len(first) // 10))
