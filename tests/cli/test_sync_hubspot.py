@@ -171,3 +171,13 @@ def test_events_that_may_be_defined_but_not_sent_wait_for_the_scope(tmp_path: Pa
         site.hubspot.scopes.add("analytics.behavioral_events.send")
         site.cli("sync", now="2026-03-02T12:00:00Z")
         assert len(site.hubspot.events) == 1
+
+
+def test_an_erasure_says_whom_hubspot_merged_away_before(site: Installation) -> None:
+    """Who she was is forgotten at once, so that the contact she was merged into can not be looked up."""
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    [ada] = site.hubspot.members(LIST)
+    site.hubspot.merge(site.hubspot.add_contact("ada@new.example.com"), ada)
+    erased = site.cli("people", "erase", "ada@example.com", "--yes", now="2026-03-01T12:10:00Z")
+    assert f"{KEY}: untraced" in erased.output
+    assert "take it out by hand" in erased.output

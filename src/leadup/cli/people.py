@@ -12,6 +12,7 @@ import click
 from leadup.app import App
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.cli.explain import show
+from leadup.delivery.erase import UNTRACED
 from leadup.erasure.ask import Held, held
 from leadup.erasure.work import Receipt, lift
 from leadup.errors import LeadupError
@@ -138,6 +139,8 @@ def _show_receipt(receipt: Receipt) -> None:
     for one in receipt.audiences:
         if one["confirmed_at"]:
             out.print(f"  {one['target']}: {one['outcome'] or 'nothing there'} {one['confirmed_at']}")
+        if one["outcome"] == UNTRACED:
+            out.print("    her record was deleted there, or merged: if she has another one, take it out by hand")
     for wait in receipt.waits_for:
         out.print(f"  waits for {wait}")
     if receipt.done_at:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from leadup.consent import Permission
 from leadup.delivery.book import TargetRow
 from leadup.delivery.erase import REASON as ERASED
-from leadup.delivery.erase import being_erased
+from leadup.delivery.erase import UNTRACED, being_erased
 from leadup.delivery.remote import Pair, holders
 from leadup.delivery.states import LOST, Row, States
 from leadup.identity import people
@@ -21,6 +21,7 @@ from leadup.state.tables import conversions, remote_ids, standings
 from leadup.types import Address, Purpose, Unreachable, Use
 
 _NOBODY = Unreachable(code="nobody", detail="the person is no longer known")
+_UNTRACED = "the vendor deleted her record or merged it into another one, which may be in the audience"
 
 
 def claim(
@@ -57,6 +58,8 @@ def claim(
             if ids := to_take_out[row["subject"]]:
                 states.send(row, ids, {}, batch)
                 claimed.append(row)
+            elif row["code"] == LOST and row["person"] in erased:
+                states.spared(row, _UNTRACED, UNTRACED)
             else:
                 states.spared(row, _why_spared(row, states))
             continue

@@ -38,7 +38,9 @@ AGAIN_US: Final = 86_400_000_000
 """A leave that a vendor refused is sent again after a day; sooner only when somebody asks for it."""
 BY_PERSON: Final = (dirty, judged, memberships, membership_log, holdouts)
 """Tables of what was decided about a person, besides what is or was on its way to vendors."""
-_OUT: Final = ("confirmed", "already", "processed", "spared")
+UNTRACED: Final = "untraced"
+"""The vendor knows her no more as she was sent, and where she is now can not be asked: who she was is forgotten."""
+_OUT: Final = ("confirmed", "already", "processed", "spared", UNTRACED)
 
 
 def withdraw(connection: Connection, erasure: int, numbers: Collection[int], now_us: int) -> None:

@@ -138,11 +138,11 @@ class States:
 
     # ------------------------------------------------------------ not sent
 
-    def spared(self, row: Row, why: str) -> None:
-        """A leave with nothing to take out: the intent is met without a call."""
+    def spared(self, row: Row, why: str, what: str = "spared") -> None:
+        """A leave with nothing to take out: the intent is met without a call, or nobody can meet it (``what``)."""
         self.standing(row)["sent"] = row["id"]
         self._stands(row, sure=True)
-        self._end(row, "processed", "spared", "spared", why)
+        self._end(row, "processed", what, what, why)
 
     def unreachable(self, row: Row, code: str, detail: str, wait_us: int) -> None:
         """Nobody is found there now: the row waits. The ledger says so once."""
