@@ -87,6 +87,16 @@ def test_trap_a_blocklisted_address_is_refused_for_good_and_spoils_no_batch(
     assert not isinstance(grace, Unreachable)
 
 
+def test_a_refusal_that_is_not_about_the_address_is_not_for_good(server: Server, hubspot: HubSpotSandbox) -> None:
+    """Such as a conflict with whoever makes the same contact at that moment."""
+    hubspot.weather.add(kind="fail", path=UPSERT, status=409, times=3)
+    destination, people = connect(server, create_missing=True), [person(1, "ada@example.com"), person(2, "b@x.org")]
+    for answer in destination.create(AUDIENCE, people):
+        assert isinstance(answer, Unreachable)
+        assert (answer.code.startswith("not_created_"), answer.for_good) == (True, False)
+    assert not any(isinstance(answer, Unreachable) for answer in destination.create(AUDIENCE, people))
+
+
 def test_trap_a_batch_names_nobody_twice(server: Server, hubspot: HubSpotSandbox) -> None:
     destination = connect(server, create_missing=True)
     first, second = destination.create(AUDIENCE, [person(1, "office@example.com"), person(2, "Office@example.com")])

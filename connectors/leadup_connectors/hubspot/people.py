@@ -112,7 +112,7 @@ class People:
         self._foreseen.asked -= set(first)  # it says that nobody is there
         answers = self.addresses(people, joining=joining)
         return [
-            _never(refused[email]) if email in refused and isinstance(answer, Unreachable) else answer
+            _not_created(refused[email]) if email in refused and isinstance(answer, Unreachable) else answer
             for email, answer in zip(first, answers, strict=True)
         ]
 
@@ -180,7 +180,10 @@ def _nothing() -> None:
     """There is nothing else than a row that could be at fault."""
 
 
-def _never(code: str) -> Unreachable:
+def _not_created(code: str) -> Unreachable:
+    """What is wrong with an address stays wrong; what else HubSpot refuses (a conflict) is tried again."""
+    if not code.startswith(("validation", "invalid")):
+        return Unreachable(code=f"not_created_{code}", detail="HubSpot did not make a contact of this address.")
     detail = "HubSpot takes no contact with this address: it is not valid, or was deleted there for good (GDPR)."
     return Unreachable(code=f"not_created_{code}", detail=detail, for_good=True)
 
