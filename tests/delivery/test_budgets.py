@@ -216,6 +216,26 @@ def test_a_vendor_that_says_its_day_is_over_is_left_alone_until_midnight_and_not
     assert set(names(world).values()) == {1}
 
 
+def test_a_refusal_that_tells_no_number_leaves_nothing_of_the_day(make: Make) -> None:
+    """The next process hears nothing but the refusal, since other apps have spent what was left."""
+    vendor = Metered(1000)
+    world = make(vendor)
+    tell(world, 1, 2, member="yes")
+    world.sync()
+    vendor.left, vendor.said, vendor.say = 0, None, lambda: None  # type: ignore[method-assign]
+    world.restart()
+    tell(world, 3, 4, member="yes")
+    world.sync()
+    with world.store.read() as connection:
+        [one] = accounts(connection, ["vendor"], to_us(world.now))
+    assert in_words(one) == "vendor: 0 of 1,000 calls left today, resets 00:00 Europe/Berlin"
+    vendor.midnight()
+    at(world, MIDNIGHT)
+    world.sync()
+    assert len(world.members) == 4
+    assert set(names(world).values()) == {1}
+
+
 def test_a_word_of_the_day_before_is_not_taken_for_the_new_day(make: Make) -> None:
     """Our clock is ahead of the vendor's: after our midnight it still counts yesterday's calls."""
     vendor = Metered(20)

@@ -180,6 +180,17 @@ class Budgets:
             for one in {name, *self._same(budget.account)}:
                 self._days[one] = next_day(one, self._days.get(one), budget, now)
 
+    def refused(self, name: str, now: datetime) -> None:
+        """A vendor takes no more calls today: nothing is left, whatever it said before, until it says otherwise.
+
+        The refusal itself need not tell a number, and other apps may have spent what was left.
+        """
+        self.hear(now)
+        day = self._days.get(name)
+        if day is not None and to_us(now) < day.ends_us:
+            for one in self._same(day.account):
+                self._days[one] = replace(self._days[one], left=0, told_us=to_us(now))
+
     def keep(self, now: datetime) -> None:
         """Write what vendors have said since the last time, whoever asked them."""
         self.hear(now)

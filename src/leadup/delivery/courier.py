@@ -127,6 +127,7 @@ class Courier:
                         batch.clear()  # before the next one is there
                 force = False  # what has just been put off is not due again
         except BudgetSpent as error:
+            self._budgets.refused(target.target.connection, now)
             self._put_off(target, now, report, pause=error.retry_after)
         except Exception as error:  # noqa: BLE001 - a connector's mistake is the trouble of its own targets
             if not isinstance(error, TryLater):
