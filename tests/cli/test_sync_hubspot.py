@@ -109,6 +109,17 @@ def test_who_was_merged_into_a_contact_that_opted_out_still_leaves(site: Install
     assert site.hubspot.members(LIST) == set()
 
 
+def test_whom_hubspot_does_not_know_takes_no_more_of_the_day(site: Installation) -> None:
+    unknown = [event("e-bob", "video_progress", "2026-03-01T11:00:00Z", email="bob@new.example.com", consent=GRANTED)]
+    site.drop(unknown, "unknown.jsonl")
+    rehearsed = json.loads(site.cli("sync", "--dry-run", "--json", now="2026-03-01T12:00:00Z").stdout)
+    assert [one["calls"] for one in rehearsed["calls"]] == [2], "one to find both, one to put them in"
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    assert json.loads(site.cli("plan", "--json", now="2026-03-01T12:10:00Z").stdout)["calls"] == []
+    [tomorrow] = json.loads(site.cli("plan", "--json", now="2026-03-02T12:10:00Z").stdout)["calls"]
+    assert tomorrow["calls"] == 2
+
+
 def test_the_ledger_says_once_that_new_contacts_may_cost_money(site: Installation) -> None:
     settings = site.folder / "leadup.toml"
     table = "[connections.hubspot]"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from leadup.delivery.book import TargetRow
 from leadup.delivery.budgets import CODE, Day, days, predict
 from leadup.insights.words import instant
 from leadup.kit import Budgeted, Destination
 from leadup.state.tables import outbox, targets
+
+_HOURS_US: Final = 12 * 3600 * 1_000_000
+"""How far a day reaches whose end nobody knows."""
 
 
 def accounts(connection: Connection, names: Collection[str], at_us: int) -> list[dict[str, Any]]:
@@ -52,14 +55,19 @@ def forecast(
 ) -> list[dict[str, Any]]:
     """What the changes that wait for no guard take of the day, by connection that has one, and whether they fit.
 
-    ``left`` and ``fits`` are null where the vendor has not told of today.
+    Those that wait for another day take nothing of this one. ``left`` and ``fits`` are null where the vendor has not
+    told of today.
     """
     known = days(connection)
     keys = {target.id: target.target.key for target in found}
     answer = []
-    for name, predicted in predict(connection, destinations, found, outbox.c.state.in_(["pending", "sending"])).items():
-        destination, day = destinations[name], known.get(name)
-        if not isinstance(destination, Budgeted) or not predicted.total:
+    for name, destination in sorted(destinations.items()):
+        if not isinstance(destination, Budgeted):
+            continue
+        day = known.get(name)
+        mine = [target for target in found if target.target.connection == name]
+        predicted = predict(connection, {name: destination}, mine, *_today(day, at_us)).get(name)
+        if predicted is None or not predicted.total:
             continue
         told = _day(day, at_us) if day else dict.fromkeys(("limit", "left", "told", "resets", "zone"))
         kept = day.kept(destination.reserve) if day else None
@@ -77,6 +85,13 @@ def forecast(
             }
         )
     return answer
+
+
+def _today(day: Day | None, at_us: int) -> list[ColumnElement[bool]]:
+    """Rows that go today or would: not those for which the vendor is asked again tomorrow, as about unknown people."""
+    ends_us = day.ends_us if day and at_us < day.ends_us else at_us + _HOURS_US
+    row = outbox.c
+    return [row.state.in_(["pending", "sending"]), or_(row.next_us < ends_us, row.code == CODE)]
 
 
 def forecast_in_words(one: Mapping[str, Any]) -> str:
