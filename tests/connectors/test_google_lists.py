@@ -92,6 +92,8 @@ def test_its_size_match_rate_and_duration_are_known(world: GoogleWorld) -> None:
         "match_rate": 50,
         "kept_days": 30,
         "keyed_by": "CONTACT_ID",
+        "name": "",
+        "details": {},
         "asked": "2026-03-01T07:00:00Z",
     }
 
