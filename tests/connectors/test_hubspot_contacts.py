@@ -49,6 +49,18 @@ def test_a_contact_tells_its_stage_and_owner_and_the_traits_that_rules_ask_for(c
     assert (of(fact, Kind.EMAIL), of(fact, Kind.HUBSPOT_ID)) == (["ada@example.com"], [ada])
 
 
+def test_a_trait_that_is_asked_for_later_is_read_of_contacts_that_do_not_change_too(crm: Crm) -> None:
+    crm.sandbox.add_contact("ada@example.com", company="Tidewater")
+    gone = crm.sandbox.add_contact("bob@example.com", company="Harbour")
+    assert [fact.facts.keys() for fact in crm.facts()] == [{"lifecycle_stage", "owner"}] * 2
+    assert crm.facts() == []
+    crm.sandbox.delete_contact(gone)
+    told = [fact.facts["company"] for fact in crm.facts(after=DAY, traits=["company"])]
+    assert told == ["Tidewater", None], "and the deletion is followed on"
+    assert crm.facts(traits=["company"]) == []
+    assert crm.facts() == [], "one that is asked for no longer costs nothing"
+
+
 def test_a_trait_that_hubspot_has_not_is_said_at_once(crm: Crm) -> None:
     with pytest.raises(NeedsHuman, match="no contact property 'plam'"):
         crm.source("contacts", traits=["plam"]).check()

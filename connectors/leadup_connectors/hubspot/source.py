@@ -39,6 +39,8 @@ class Stand:
     waiting: list[str]
     """Deals without a contact."""
     forms: dict[str, forms.Stand] = field(default_factory=dict)
+    properties: list[str] = field(default_factory=list)
+    """Those that every contact was read with."""
 
     @classmethod
     def of(cls, since: Cursor | None) -> Stand:
@@ -49,6 +51,7 @@ class Stand:
             scan.Stand.of(said.get("deals")),
             list(said.get("waiting", ())),
             {form: forms.Stand.of(one) for form, one in said.get("forms", {}).items()},
+            list(said.get("properties", ())),
         )
 
     def cursor(self) -> dict[str, Json]:
@@ -58,6 +61,7 @@ class Stand:
             "deals": self.deals.said(),
             "waiting": list(self.waiting),
             "forms": {form: one.said() for form, one in self.forms.items()},
+            "properties": list(self.properties),
         }
 
 
@@ -120,7 +124,11 @@ class HubSpotSource:
         )
 
     def _read_contacts(self, stand: Stand, now: int, complete: list[int]) -> Iterator[Brought]:
-        of = self._scan("contacts", contacts.CHANGED, self._contacts.properties)
+        wanted = self._contacts.properties
+        if not set(wanted) <= set(stand.properties):
+            stand.contacts.begin_anew()  # a contact that does not change would never tell what the settings ask for now
+        stand.properties = wanted
+        of = self._scan("contacts", contacts.CHANGED, wanted)
         for found in of.changes(stand.contacts, now):
             yield self._contacts.facts(found)
         for found in of.deletions(stand.contacts, now, self._every, self._contacts.identifying):

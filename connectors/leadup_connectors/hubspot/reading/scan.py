@@ -52,6 +52,11 @@ class Stand:
         """Return what a cursor says."""
         return cls(**said) if said else cls()
 
+    def begin_anew(self) -> None:
+        """Have all records read once more; what was deleted is followed on."""
+        self.done, self.began, self.listed, self.at, self.tie = None, None, None, 0, ""
+        self.seen, self.ids = {}, []
+
     def said(self) -> Json:
         """Return it for the cursor."""
         return asdict(self)
