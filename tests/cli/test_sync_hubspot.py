@@ -192,3 +192,21 @@ def test_an_erasure_says_whom_hubspot_merged_away_before(site: Installation) -> 
     erased = site.cli("people", "erase", "ada@example.com", "--yes", now="2026-03-01T12:10:00Z")
     assert f"{KEY}: untraced" in erased.output
     assert "take it out by hand" in erased.output
+
+
+def test_who_may_not_be_there_any_more_leaves_though_nobody_can_be_looked_up(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    watch(site, "bob")
+    no = event(
+        "no", "page_view", "2026-03-01T12:30:00Z", email="ada@example.com", consent={"email_marketing": "denied"}
+    )
+    site.drop([no], "no.jsonl")
+    site.hubspot.weather.add(kind="fail", status=502, path="/contacts/batch/read", times=-1)
+    site.cli("sync", now="2026-03-01T13:00:00Z")
+    assert site.hubspot.members(LIST) == set()
+    [audience] = site.status()["audiences"]
+    assert "look contacts up" in audience["error"]
+    site.hubspot.weather.clear()
+    site.cli("sync", now="2026-03-01T14:00:00Z")
+    [bob] = site.hubspot.members(LIST)
+    assert site.hubspot.contact(bob)["email"] == "bob@example.com"

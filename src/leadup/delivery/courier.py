@@ -204,11 +204,13 @@ class Courier:
         """Yield claimed batches until nothing is due, or the vendor's day has no room for more.
 
         The last batch of a verb is filled up with rows of the next one. So a leave is claimed after all joins: they
-        tell what of it another member still needs.
+        tell what of it another member still needs. Where people can not be looked up, leaves go all the same, and what
+        is claimed is sent; then the trouble is told.
         """
         most = self._destinations[target.target.connection].can.batch
         batch: list[Row] = []
         name = uuid.uuid4().hex
+        late: LeadupError | None = None
         for verb in verbs:
             after = 0
             while (room := most.get(verb, 0) - len(batch)) > 0:
@@ -224,9 +226,13 @@ class Courier:
                     self._put_off(target, now, report, verb)
                     break
                 asked = [row for row in rows if verb != LEAVE or row["code"] == LOST]
-                addresses = self._addresses(target, asked) if asked else {}
-                if verb != LEAVE:
-                    addresses |= create(self._store, self._vault, self._destinations, target, rows, addresses, now)
+                try:
+                    addresses = self._addresses(target, asked) if asked else {}
+                    if verb != LEAVE:
+                        addresses |= create(self._store, self._vault, self._destinations, target, rows, addresses, now)
+                except LeadupError as error:
+                    late = error
+                    break
                 # Who was asked about may have changed meanwhile: only what still waits is claimed.
                 still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
                 with self._states(target, now, still) as (connection, states):
@@ -237,6 +243,8 @@ class Courier:
                     batch, name = [], uuid.uuid4().hex
         if batch:
             yield batch
+        if late is not None:
+            raise late
 
     def _fits(self, target: TargetRow, verb: str, rows: int, now: datetime) -> bool:
         found, prepared = target.target.connection in self._ahead, target.target in self._prepared
