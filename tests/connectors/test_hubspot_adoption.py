@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, Stage, calls, connect, join
+from hubspot_account import AUDIENCE, calls, connect, join
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.sandbox import Server
@@ -15,22 +14,6 @@ from leadup.types import Outcome
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 FOLDERS = "/folders"
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 def folders(hubspot: HubSpotSandbox) -> dict[str, list[str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, DEMO, SCORE, TOKEN, Stage, connect, person
+from hubspot_account import AUDIENCE, DEMO, SCORE, TOKEN, Stage, connect, person
 
 from leadup.sandbox import Server
 from leadup.testing.destinations import ConversionContract, DestinationContract, PropertyContract
@@ -14,12 +14,6 @@ from leadup.types import Contact, RemoteId, Target
 from leadup_connectors.hubspot.destination import HubSpotDestination
 
 PEOPLE = ("ada@example.com", "Grace@Example.com", "emmy@example.org", "lise@example.net")
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
 
 
 class _HubSpot:

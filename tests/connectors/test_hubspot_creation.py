@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, NOW, READ, SCORE, TOKEN, Stage, at, calls, connect, person
+from hubspot_account import AUDIENCE, NOW, READ, SCORE, TOKEN, at, calls, connect, person
 from pydantic import SecretStr, ValidationError
 
 from leadup.sandbox import Server
@@ -15,22 +14,6 @@ from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
 UPSERT = "/batch/upsert"
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 # ---------------------------------------------------------------- made on request

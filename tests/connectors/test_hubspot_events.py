@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hubspot_account import APIS, DEMO, Stage, at, calls, connect, convert, person
+from hubspot_account import DEMO, Stage, at, calls, connect, convert, person
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.sandbox import Server
@@ -16,22 +15,6 @@ from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVENT = "pe4815162_demo"
 SEND, DEFINITIONS = "/send/batch", "/event-definitions"
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 def test_an_event_is_defined_once_with_our_properties(server: Server) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, CHANGE, TOKEN, Stage, at, calls, connect, join, leave, person
+from hubspot_account import AUDIENCE, CHANGE, TOKEN, Stage, at, calls, connect, join, leave, person
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -20,22 +19,6 @@ from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 CONFIRMED, ALREADY, REJECTED, LATER = Outcome.CONFIRMED, Outcome.ALREADY, Outcome.REJECTED, Outcome.LATER
 BY_NAME = "/object-type-id/"
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 def lists(hubspot: HubSpotSandbox) -> list[tuple[str, str]]:

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, NOW, READ, TOKEN, Stage, at, calls, connect, join, person
+from hubspot_account import AUDIENCE, NOW, READ, TOKEN, Stage, at, calls, connect, join, person
 from pydantic import SecretStr
 
 from leadup.errors import NeedsHuman, TryLater
 from leadup.sandbox import Server
 from leadup.types import Contact, Email, Identifier, Kind, Unreachable
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 def asked(server: Server) -> list[list[str]]:

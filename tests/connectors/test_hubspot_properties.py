@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hubspot_account import APIS, READ, SCORE, TIER, UPDATE, Stage, calls, connect, upsert
+from hubspot_account import READ, SCORE, TIER, UPDATE, Stage, calls, connect, upsert
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
@@ -19,22 +18,6 @@ from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 CONFIRMED, REJECTED, LATER = Outcome.CONFIRMED, Outcome.REJECTED, Outcome.LATER
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 SEGMENTS = replace(TIER, name="leadup_segments", values=ValueKind.CHOICES, options=("hot", "warm"))

@@ -25,16 +25,6 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
-
-
 class Answer:
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status, self.headers = response.status, response.headers

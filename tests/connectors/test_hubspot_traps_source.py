@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from hubspot_account import Stage
-from hubspot_http import BEGIN, GONE, INVALID, STYLES, Api, category
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
-        yield stage
-
-
-@pytest.fixture(params=STYLES)
-def style(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def api(stage: Stage, style: str) -> Api:
-    return Api(stage, style)
+from hubspot_http import BEGIN, GONE, INVALID, Api, category
 
 
 def ids(answer) -> list[str]:

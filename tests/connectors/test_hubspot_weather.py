@@ -7,7 +7,6 @@ import socket
 import time
 import traceback
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,22 +25,6 @@ from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 EMAIL = "ada.lovelace@example.com"
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
-
-
-@pytest.fixture
-def server(stage: Stage) -> Server:
-    return stage.play()
-
-
-@pytest.fixture
-def hubspot(server: Server) -> HubSpotSandbox:
-    return server.sandbox
 
 
 def look_up(server: Server, **settings: Any) -> None:

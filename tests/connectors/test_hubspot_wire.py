@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,12 +42,6 @@ from leadup_connectors.hubspot.source import HubSpotSource
 
 GOLDEN = Path(__file__).parent / "golden" / "hubspot"
 """A folder for each version of the API."""
-
-
-@pytest.fixture(scope="module", params=APIS)
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
 
 
 def check(server: Server, _hubspot: HubSpotSandbox) -> None:
