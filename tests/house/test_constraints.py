@@ -43,3 +43,12 @@ def test_it_holds_exact_versions_and_no_addresses() -> None:
 def test_it_pins_all_that_is_installed() -> None:
     pinned = {canonicalize_name(line.partition("==")[0]) for line in pins()}
     assert closure("leadup", frozenset({"all", "dev"})) - {"leadup"} - pinned == set()
+
+
+def test_trap_urllib3_2_6_0_breaks_every_call_of_the_hubspot_library() -> None:
+    """It took a method away that the library calls; 2.6.1 put it back (source: the library's issue 460)."""
+    wanted = [Requirement(text) for text in requires("leadup") or ()]
+    [urllib3] = [one for one in wanted if one.name == "urllib3" and "hubspot" in str(one.marker)]
+    assert "2.6.0" not in urllib3.specifier
+    assert {"2.6.1", "2.8.0"} <= set(urllib3.specifier.filter(["2.6.1", "2.8.0", "3.0.0"]))
+    assert "3.0.0" not in urllib3.specifier
