@@ -119,6 +119,16 @@ def test_an_opt_out_is_news_once(pipeline: Pipeline) -> None:
     assert take(pipeline, snapshot(3, consent={Purpose.EMAIL_MARKETING: True})).facts == 1
 
 
+def test_that_somebody_has_not_opted_out_is_no_consent(pipeline: Pipeline) -> None:
+    take(pipeline, snapshot(1, stage="lead", consent={Purpose.EMAIL_MARKETING: True}))
+    with pipeline.store.read() as connection:
+        assert not any(people.consent_of(connection, people.everyone(connection)).values())
+    assert take(pipeline, snapshot(2, stage="lead", consent={Purpose.EMAIL_MARKETING: False})).facts == 1
+    with pipeline.store.read() as connection:
+        [said] = people.consent_of(connection, people.everyone(connection)).values()
+    assert said == {Purpose.EMAIL_MARKETING: False}
+
+
 def test_facts_that_are_no_snapshots_are_taken_as_they_are(pipeline: Pipeline) -> None:
     at = START + timedelta(hours=1)
     for _ in range(2):

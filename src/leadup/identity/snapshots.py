@@ -74,16 +74,24 @@ class _Known:
         return all(self.links.get(pair, at_us + 1) <= at_us for pair in pairs)
 
     def without(self, fact: Fact) -> Fact:
-        """Return the fact without what its source told before; where it told nothing, without what has no value."""
+        """Return the fact without what its source told before; where it told nothing, without what says nothing.
+
+        That somebody has not said no is no yes: a grant is one only where it ends a denial of the same source.
+        """
         anchor = self.numbers.get(fact.identifiers[0], (0, 0))[0]
         fresh = {
-            name for name, value in _told(fact) if self.told.get((fact.source, anchor, name), _text(None)) != value
+            name for name, value in _told(fact) if self.told.get((fact.source, anchor, name), _empty(name)) != value
         }
         return replace(
             fact,
             facts={trait: value for trait, value in fact.facts.items() if f"trait:{trait}" in fresh},
             consent={purpose: yes for purpose, yes in fact.consent.items() if f"purpose:{purpose}" in fresh},
         )
+
+
+def _empty(name: str) -> str:
+    """What is as good as nothing told: no value, and no denial."""
+    return _text(True if name.startswith("purpose:") else None)
 
 
 def _told(fact: Fact) -> Iterator[tuple[str, str]]:
