@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Connection,
@@ -23,11 +23,13 @@ from sqlalchemy import (
 from leadup import plan
 from leadup.consent import Permission, permission
 from leadup.delivery.ledger import Line, write_ledger
-from leadup.membership import Audience
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, standings, targets
 from leadup.types import NEVER, Consent, Json, Kind, Purpose, Target, Use, ValueKind
+
+if TYPE_CHECKING:
+    from leadup.membership import Audience
 
 LIVE = ("held", "pending", "sending")
 WAITING = ("held", "pending")
@@ -83,6 +85,8 @@ class Terms:
     @property
     def audience(self) -> Audience:
         """What it asks of a person, if it is an audience."""
+        from leadup.membership import Audience  # brings NumPy along, 36 MB that a delivery does not need
+
         return Audience(needs=self.needs, purposes=self.purposes, unless_denied=self.unless_denied)
 
     def permit(self, person: Consent, event: Consent | None = None) -> Permission:

@@ -237,7 +237,7 @@ class Courier:
                 still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
                 with self._states(target, now, still) as (connection, states):
                     batch += claim(connection, states, target, addresses, name)
-                rows, addresses = [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
+                rows, asked, addresses = [], [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
                 if full and batch:
                     yield batch
                     batch, name = [], uuid.uuid4().hex
