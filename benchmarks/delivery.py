@@ -22,10 +22,11 @@ from sqlalchemy import delete, insert, select
 
 from leadup.delivery.book import Terms, Want, all_targets, set_targets, set_wants
 from leadup.delivery.planning import plan_all
+from leadup.outgoing import Address, Convert, Join, RemoteId, Target, Use
 from leadup.state import Store, open_store
 from leadup.state.store import chunks
 from leadup.state.tables import ledger, outbox
-from leadup.types import Address, Convert, Join, Money, Purpose, RemoteId, Target, Use, to_us
+from leadup.types import Money, Purpose, to_us
 from leadup_connectors.google_ads.client.data_manager import DataManager, Taken
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 

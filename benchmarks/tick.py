@@ -28,12 +28,13 @@ from sqlalchemy import func, select
 from leadup.delivery.book import Terms
 from leadup.identity import people
 from leadup.identity.vault import Vault
+from leadup.outgoing import Target, Use
 from leadup.pipeline import Pipeline
 from leadup.rules.program import Program
 from leadup.state import open_store
 from leadup.state.store import upsert
 from leadup.state.tables import dirty as dirty_persons
-from leadup.types import Event, Identifier, Kind, Page, Target, Use, from_us
+from leadup.types import Event, Identifier, Kind, Page, from_us
 
 AT = from_us(NOW)
 PAGE = 20_000

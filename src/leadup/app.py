@@ -31,6 +31,7 @@ from leadup.inbox import Backlog, Inbox, InboxSource
 from leadup.insights.budget import forecast, postponed
 from leadup.insights.words import instant
 from leadup.kit import Destination, PushSource, Source
+from leadup.outgoing import Target
 from leadup.pipeline import Pipeline, Taken, Ticked
 from leadup.plan import GUARDS
 from leadup.rules.loader import Rules, load
@@ -38,7 +39,7 @@ from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
 from leadup.state.store import upsert
 from leadup.state.tables import erasure_targets, rejects, sources
-from leadup.types import Page, Target, to_us
+from leadup.types import Page, to_us
 
 CLOCK = "clock"
 """What ``leadup sync --accept`` calls the rule that nobody is judged at an instant before an earlier one."""

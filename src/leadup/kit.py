@@ -17,6 +17,23 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from leadup.bodies import Item, read_body
+from leadup.outgoing import (
+    Address,
+    Budget,
+    Capabilities,
+    Change,
+    Contact,
+    Counted,
+    Found,
+    Receipt,
+    RemoteId,
+    RemoteTarget,
+    Size,
+    Status,
+    Target,
+    Unreachable,
+    Use,
+)
 from leadup.records import (
     LINE_LIMIT,
     RowIds,
@@ -30,31 +47,7 @@ from leadup.records import (
     shown,
 )
 from leadup.taxonomy import canonical
-from leadup.types import (
-    Address,
-    Budget,
-    Capabilities,
-    Change,
-    Contact,
-    Counted,
-    Cursor,
-    Event,
-    Fact,
-    Found,
-    Incoming,
-    Json,
-    Page,
-    Purpose,
-    Receipt,
-    Rejected,
-    RemoteId,
-    RemoteTarget,
-    Size,
-    Status,
-    Target,
-    Unreachable,
-    Use,
-)
+from leadup.types import Cursor, Event, Fact, Incoming, Json, Page, Purpose, Rejected
 
 __all__ = [
     "LINE_LIMIT",
@@ -158,7 +151,7 @@ class Connector:
     """A ``click.Group`` that the command line knows by the connector's name (``google_ads``: ``leadup google-ads``).
     Its commands find a :class:`Desk` in ``click.Context.obj``."""
     examine: str = ""
-    """A function called as ``examine(checkup)`` (a :class:`Checkup`) that yields :class:`leadup.types.Finding`: what
+    """A function called as ``examine(checkup)`` (a :class:`Checkup`) that yields :class:`leadup.outgoing.Finding`: what
     ``leadup doctor`` tells of a connection. It changes nothing, and raises nothing: what can not be looked at is a
     finding. Without one, doctor calls ``check`` of the source or destination."""
     guess: str = ""

@@ -41,6 +41,7 @@ from leadup.identity.snapshots import news, remember
 from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
+from leadup.outgoing import Target
 from leadup.rules.lists import Listing
 from leadup.rules.program import Program, Property
 from leadup.state import Store
@@ -53,7 +54,7 @@ from leadup.state.tables import (
     rejects,
     sources,
 )
-from leadup.types import NEVER, Event, Fact, Page, Target, from_us, to_us
+from leadup.types import NEVER, Event, Fact, Page, from_us, to_us
 
 CHUNK = 20_000
 """Persons judged in one transaction."""

@@ -12,7 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leadup.types import Json, Use
+from leadup.outgoing import Use
+from leadup.types import Json
 
 
 class Standing(enum.StrEnum):

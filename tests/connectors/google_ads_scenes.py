@@ -6,7 +6,7 @@ from typing import Any
 
 from google_scenes import ACCOUNT
 
-from leadup.types import Target, Use
+from leadup.outgoing import Target, Use
 from leadup_connectors.google_ads.ads import connect
 from leadup_connectors.google_ads.ads.actions import Actions
 from leadup_connectors.google_ads.client.ads import GoogleAds

@@ -9,23 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from leadup.outgoing import Address, Contact, Convert, Email, Join, Leave, RemoteId, Restate, Target, Use
 from leadup.sandbox import Server
-from leadup.types import (
-    Address,
-    Contact,
-    Convert,
-    Email,
-    Identifier,
-    Join,
-    Kind,
-    Leave,
-    Money,
-    Purpose,
-    RemoteId,
-    Restate,
-    Target,
-    Use,
-)
+from leadup.types import Identifier, Kind, Money, Purpose
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 from leadup_connectors.google_ads.settings import GoogleAdsSettings

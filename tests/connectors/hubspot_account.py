@@ -9,24 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from leadup.outgoing import Address, Contact, Convert, Email, Join, Leave, RemoteId, Target, Upsert, Use, ValueKind
 from leadup.sandbox import Sandbox, Server
-from leadup.types import (
-    Address,
-    Contact,
-    Convert,
-    Email,
-    Identifier,
-    Join,
-    Json,
-    Kind,
-    Leave,
-    Money,
-    RemoteId,
-    Target,
-    Upsert,
-    Use,
-    ValueKind,
-)
+from leadup.types import Identifier, Json, Kind, Money
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.destination import HubSpotDestination
 from leadup_connectors.hubspot.limits import SHARED

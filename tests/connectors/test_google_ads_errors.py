@@ -12,7 +12,7 @@ from google_scenes import convert
 from pydantic import ValidationError
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup.types import RemoteTarget
+from leadup.outgoing import RemoteTarget
 from leadup_connectors.google_ads.ads.errors import AdsError, translate
 from leadup_connectors.google_ads.client.ads import GoogleAds
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox

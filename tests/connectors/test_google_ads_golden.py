@@ -19,7 +19,8 @@ from google.protobuf.json_format import MessageToDict
 from google_ads_scenes import INTEREST, ads_actions, ads_destination
 from google_scenes import AT, convert, restate
 
-from leadup.types import Address, Money, RemoteTarget
+from leadup.outgoing import Address, RemoteTarget
+from leadup.types import Money
 from leadup_connectors.google_ads.ads.version import API_VERSION
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 

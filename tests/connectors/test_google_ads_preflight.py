@@ -10,7 +10,7 @@ import pytest
 from google_ads_scenes import ads_destination, ads_settings
 from google_scenes import ACCOUNT, AT, convert
 
-from leadup.types import Finding, Grade, RemoteTarget
+from leadup.outgoing import Finding, Grade, RemoteTarget
 from leadup_connectors.google_ads.ads import connect
 from leadup_connectors.google_ads.ads.preflight import Day, counted, findings
 from leadup_connectors.google_ads.ads.version import SUNSET, WARN_BEFORE, sunset_warning

@@ -11,8 +11,9 @@ from google_ads_scenes import INTEREST, ads_destination
 from google_scenes import AT, convert, email, restate
 
 from leadup.errors import NeedsHuman
+from leadup.outgoing import Address, Outcome, RemoteId, RemoteTarget
 from leadup.sandbox import Server
-from leadup.types import Address, Money, Outcome, RemoteId, RemoteTarget
+from leadup.types import Money
 from leadup_connectors.google_ads.ads.errors import ADJUSTMENTS, UPLOADS, Policy, Then, gravest
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox

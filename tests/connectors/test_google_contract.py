@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from google_scenes import ACTION, AUDIENCE, CONVERSION, Emulators, connect, person, sandbox
 
+from leadup.outgoing import Address, Contact, RemoteId, Target
 from leadup.sandbox import Server
 from leadup.testing.destinations import PASSING, ConversionContract, DestinationContract, Scene
-from leadup.types import Address, Contact, Kind, RemoteId, Target
+from leadup.types import Kind
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.identifiers import contact_ids
 

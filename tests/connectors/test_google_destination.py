@@ -28,21 +28,9 @@ from google_scenes import (
 
 from leadup.errors import NeedsHuman, Refused
 from leadup.kit import Pollable
+from leadup.outgoing import Address, Contact, Outcome, Progress, RemoteId, RemoteTarget, Unreachable, Upsert, Use
 from leadup.sandbox import Server
-from leadup.types import (
-    Address,
-    Contact,
-    Kind,
-    Money,
-    Outcome,
-    Progress,
-    Purpose,
-    RemoteId,
-    RemoteTarget,
-    Unreachable,
-    Upsert,
-    Use,
-)
+from leadup.types import Kind, Money, Purpose
 from leadup_connectors.google_ads.destination import MOST_REQUESTS, GoogleAdsDestination
 
 

@@ -25,8 +25,9 @@ from google_scenes import (
 from starlette.routing import BaseRoute
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
+from leadup.outgoing import Change, Outcome, RemoteTarget
 from leadup.sandbox import Sandbox, Server
-from leadup.types import Change, Money, Outcome, RemoteTarget
+from leadup.types import Money
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.errors import WHAT_TO_DO
 

@@ -25,8 +25,9 @@ from google_scenes import (
     user,
 )
 
+from leadup.outgoing import Address
 from leadup.sandbox import Server
-from leadup.types import Address, Money, Purpose
+from leadup.types import Money, Purpose
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 
 GOLDEN = Path(__file__).parent / "golden" / "google_ads"

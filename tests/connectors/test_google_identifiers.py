@@ -3,7 +3,8 @@
 from google_scenes import person, sha256
 from pydantic import SecretStr
 
-from leadup.types import Contact, Email, Identifier, Kind, RemoteId
+from leadup.outgoing import Contact, Email, RemoteId
+from leadup.types import Identifier, Kind
 from leadup_connectors.google_ads.identifiers import (
     MOST_IDENTIFIERS,
     contact_ids,

@@ -15,9 +15,10 @@ from leadup.delivery.replacing import Replacing, begin, replacing
 from leadup.errors import NeedsHuman, Refused
 from leadup.insights.status import status
 from leadup.kit import Replaceable, Sized
+from leadup.outgoing import Use
 from leadup.sandbox import Server
 from leadup.state.tables import ledger
-from leadup.types import Use, to_us
+from leadup.types import to_us
 
 
 @pytest.fixture(scope="module")

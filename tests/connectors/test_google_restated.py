@@ -8,8 +8,8 @@ from google_scenes import ACTION, Emulators
 from google_world import GoogleWorld
 
 from delivery.scripted_vendor import Crash
+from leadup.outgoing import Change, Receipt, RemoteTarget
 from leadup.state.tables import outbox, standings
-from leadup.types import Change, Receipt, RemoteTarget
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 
 PEOPLE = range(1, 8)

@@ -9,8 +9,8 @@ import pytest
 from hubspot_account import AUDIENCE, calls, connect, join
 
 from leadup.errors import NeedsHuman, Refused
+from leadup.outgoing import Outcome
 from leadup.sandbox import Server
-from leadup.types import Outcome
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 FOLDERS = "/folders"

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from hubspot_account import AUDIENCE, DEMO, SCORE, TOKEN, Stage, connect, person
 
+from leadup.outgoing import Contact, RemoteId, Target
 from leadup.sandbox import Server
 from leadup.testing.destinations import ConversionContract, DestinationContract, PropertyContract
-from leadup.types import Contact, RemoteId, Target
 from leadup_connectors.hubspot.destination import HubSpotDestination
 
 PEOPLE = ("ada@example.com", "Grace@Example.com", "emmy@example.org", "lise@example.net")

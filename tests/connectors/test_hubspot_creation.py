@@ -8,8 +8,8 @@ import pytest
 from hubspot_account import AUDIENCE, NOW, READ, SCORE, TOKEN, at, calls, connect, person
 from pydantic import SecretStr, ValidationError
 
+from leadup.outgoing import Unreachable
 from leadup.sandbox import Server
-from leadup.types import Unreachable
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 

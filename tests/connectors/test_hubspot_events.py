@@ -8,8 +8,9 @@ import pytest
 from hubspot_account import DEMO, Stage, at, calls, connect, convert, person
 
 from leadup.errors import NeedsHuman, Refused
+from leadup.outgoing import Address, Outcome, RemoteId, Restate, Unreachable
 from leadup.sandbox import Server
-from leadup.types import Address, Kind, Money, Outcome, RemoteId, Restate, Unreachable
+from leadup.types import Kind, Money
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

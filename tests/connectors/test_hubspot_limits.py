@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadup.errors import BudgetSpent
-from leadup.types import Budget
+from leadup.outgoing import Budget
 from leadup_connectors.hubspot.limits import SEARCHES, SHARED, Limits, limits
 
 BERLIN = ZoneInfo("Europe/Berlin")

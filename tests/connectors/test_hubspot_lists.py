@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, TryLater
+from leadup.outgoing import Join, Outcome, Use
 from leadup.sandbox import Server
-from leadup.types import Join, Kind, Outcome, Purpose, Use
+from leadup.types import Kind, Purpose
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 

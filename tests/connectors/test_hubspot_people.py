@@ -10,8 +10,9 @@ from hubspot_account import AUDIENCE, NOW, READ, TOKEN, Stage, at, calls, connec
 from pydantic import SecretStr
 
 from leadup.errors import NeedsHuman, TryLater
+from leadup.outgoing import Contact, Email, Unreachable
 from leadup.sandbox import Server
-from leadup.types import Contact, Email, Identifier, Kind, Unreachable
+from leadup.types import Identifier, Kind
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 
 

@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, Refused
+from leadup.outgoing import Outcome, Upsert, ValueKind
 from leadup.sandbox import Server
-from leadup.types import Json, Outcome, Upsert, ValueKind
+from leadup.types import Json
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 

@@ -18,8 +18,9 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
+from leadup.outgoing import NEW_DAY
 from leadup.sandbox import Server
-from leadup.types import NEW_DAY, day_of
+from leadup.types import day_of
 from leadup_connectors.hubspot.answers import family
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox

@@ -33,8 +33,9 @@ from hubspot_account import (
 from pydantic import SecretStr
 
 from leadup.kit import Checkup
+from leadup.outgoing import Address, Grade, RemoteId
 from leadup.sandbox import Server
-from leadup.types import Address, Grade, Money, RemoteId
+from leadup.types import Money
 from leadup_connectors.hubspot.checkup import examine
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings

@@ -13,19 +13,16 @@ from datetime import timedelta
 from typing import Final
 
 from leadup.errors import NeedsHuman, Refused, TryLater
-from leadup.types import (
+from leadup.outgoing import (
     Address,
     Capabilities,
     Change,
     Contact,
     Convert,
     Join,
-    Json,
-    Kind,
     Leave,
     Outcome,
     Progress,
-    Purpose,
     Receipt,
     RemoteId,
     RemoteTarget,
@@ -36,6 +33,7 @@ from leadup.types import (
     Upsert,
     Use,
 )
+from leadup.types import Json, Kind, Purpose
 
 ADDRESS_IN_A_TEXT: Final = "Contact ada@example.com is odd"
 """Vendors put personal data into their error texts."""

@@ -14,8 +14,8 @@ from leadup.delivery.adopting import recreate
 from leadup.delivery.book import all_targets
 from leadup.errors import NeedsHuman, Refused
 from leadup.insights.status import status
+from leadup.outgoing import Found, RemoteId, RemoteTarget, Size, Target
 from leadup.state.tables import ledger, remote_ids
-from leadup.types import Found, RemoteId, RemoteTarget, Size, Target
 
 RULES = """
 version: 1

@@ -21,18 +21,9 @@ from leadup.errors import BudgetSpent
 from leadup.insights.budget import accounts, forecast, forecast_in_words, in_words, postponed
 from leadup.insights.explain import explain
 from leadup.insights.status import status
+from leadup.outgoing import Address, Budget, Change, Contact, Receipt, RemoteTarget, Target, Unreachable
 from leadup.state.tables import ledger, outbox
-from leadup.types import (
-    Address,
-    Budget,
-    Change,
-    Contact,
-    Receipt,
-    RemoteTarget,
-    Target,
-    Unreachable,
-    to_us,
-)
+from leadup.types import to_us
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MIDNIGHT = "2026-03-01T23:00:00Z"

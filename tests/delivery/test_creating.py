@@ -8,8 +8,9 @@ import pytest
 
 from delivery.scripted_vendor import Crash, Vendor
 from delivery.world import DENIED, GRANTED, World, email, hashed, program, user
+from leadup.outgoing import Address, Contact, Target, Unreachable
 from leadup.state.tables import ledger, outbox
-from leadup.types import Address, Contact, Kind, Target, Unreachable
+from leadup.types import Kind
 
 RULES = """
 version: 1

@@ -14,20 +14,10 @@ from delivery.world import GRANTED, VAULT, World, email, hashed
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.drift import DRIFTS, Compared, What, compare, repair
 from leadup.delivery.held import Drift, scratch
+from leadup.outgoing import Address, Capabilities, Change, Contact, Receipt, RemoteId, RemoteTarget, Target, Unreachable
 from leadup.plan import Standing
 from leadup.state.tables import standings
-from leadup.types import (
-    Address,
-    Capabilities,
-    Change,
-    Contact,
-    Receipt,
-    RemoteId,
-    RemoteTarget,
-    Target,
-    Unreachable,
-    to_us,
-)
+from leadup.types import to_us
 
 NAMES = ("ada", "bob", "cyd", "dan", "eve")
 

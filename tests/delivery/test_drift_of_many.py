@@ -14,23 +14,12 @@ from delivery.world import START, VAULT
 from leadup.delivery.book import Terms, all_targets, set_targets
 from leadup.delivery.drift import What, compare, repair
 from leadup.delivery.held import scratch
+from leadup.outgoing import Address, Contact, RemoteId, RemoteTarget, Target, Unreachable, Use
 from leadup.plan import Standing
 from leadup.state import open_store
 from leadup.state.store import chunks
 from leadup.state.tables import identifiers, persons, remote_ids, spans, standings, targets
-from leadup.types import (
-    EVER,
-    NEVER,
-    Address,
-    Contact,
-    Kind,
-    RemoteId,
-    RemoteTarget,
-    Target,
-    Unreachable,
-    Use,
-    to_us,
-)
+from leadup.types import EVER, NEVER, Kind, to_us
 
 CLUB = Target(connection="vendor", use=Use.AUDIENCE, name="club", remote_name="leadup: club")
 MISSING = 10

@@ -15,9 +15,10 @@ from delivery.world import DENIED, GRANTED, World, email, program, user
 from leadup.delivery.holdouts import Lot
 from leadup.identity import people
 from leadup.membership import draws
+from leadup.outgoing import Change, Join
 from leadup.rules.program import Holdout
 from leadup.state.tables import holdouts, meta, standings
-from leadup.types import Change, Identifier, Join, Kind, to_us
+from leadup.types import Identifier, Kind, to_us
 
 PLAIN = """
 version: 1

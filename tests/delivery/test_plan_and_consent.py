@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from leadup import plan
 from leadup.consent import permission, strictest
 from leadup.membership import Audience, basis, wanted
+from leadup.outgoing import Use
 from leadup.plan import Row, Standing
-from leadup.types import Identifier, Kind, Money, Purpose, Use
+from leadup.types import Identifier, Kind, Money, Purpose
 from leadup.values.occurrences import Happened, Occurrence, mint, occurrences
 
 exactly = settings(derandomize=True, deadline=None, database=None)

@@ -10,7 +10,7 @@ import pytest
 
 from delivery.test_ladders import RULES as LADDER
 from delivery.world import GRANTED, World, email, program
-from leadup.types import Restate
+from leadup.outgoing import Restate
 
 
 @pytest.fixture

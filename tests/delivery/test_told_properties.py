@@ -10,9 +10,10 @@ import pytest
 
 from delivery.world import GRANTED, START, World, email, hashed, program, user
 from leadup.insights.explain import explain
+from leadup.outgoing import Upsert
 from leadup.plan import Standing
 from leadup.state.tables import ledger, outbox, standings
-from leadup.types import Event, Identifier, Json, Upsert, to_us
+from leadup.types import Event, Identifier, Json, to_us
 
 RULES = """
 version: 1

@@ -19,12 +19,13 @@ from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import accept
 from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
+from leadup.outgoing import Change
 from leadup.pipeline import Pipeline, Ticked
 from leadup.rules.loader import load_text
 from leadup.rules.program import Program
 from leadup.state import open_store
 from leadup.state.tables import ledger, outbox, standings
-from leadup.types import Change, Consent, Event, Fact, Identifier, Json, Kind, Page, Purpose, to_us
+from leadup.types import Consent, Event, Fact, Identifier, Json, Kind, Page, Purpose, to_us
 
 START = datetime.fromisoformat("2026-03-01T00:00:00Z")
 GRANTED: Consent = dict.fromkeys(Purpose, True)

@@ -23,9 +23,10 @@ from sqlalchemy import Table, insert, select
 from leadup.delivery.book import Terms, Want, all_targets, set_targets, set_wants
 from leadup.delivery.courier import Courier
 from leadup.identity.vault import load_key
+from leadup.outgoing import Target, Use
 from leadup.state import Store, open_store
 from leadup.state.tables import consents, conversions, identifiers, outbox, persons, spans
-from leadup.types import EVER, NEVER, Kind, Purpose, Target, Use, to_us
+from leadup.types import EVER, NEVER, Kind, Purpose, to_us
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 

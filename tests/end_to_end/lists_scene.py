@@ -22,10 +22,11 @@ from leadup.delivery.book import TargetRow, Terms, Want, all_targets, set_target
 from leadup.delivery.courier import Courier
 from leadup.delivery.planning import plan_all
 from leadup.identity.vault import load_key
+from leadup.outgoing import Target, Use
 from leadup.state import Store, open_store
 from leadup.state.store import chunks
 from leadup.state.tables import identifiers, outbox, persons, spans, vault
-from leadup.types import EVER, NEVER, Kind, Target, Use, to_us
+from leadup.types import EVER, NEVER, Kind, to_us
 from leadup_connectors.hubspot.destination import HubSpotDestination
 from leadup_connectors.hubspot.settings import HubSpotSettings
 

@@ -12,7 +12,7 @@ import pytest
 
 from installation import SETTINGS, Installation, event, installed
 from leadup.clock import parse_instant
-from leadup.types import Change, Receipt, RemoteTarget
+from leadup.outgoing import Change, Receipt, RemoteTarget
 from leadup_connectors.hubspot.destination import HubSpotDestination
 
 RULES = """\

@@ -35,7 +35,7 @@ import sys
 from importlib.abc import MetaPathFinder
 
 ALLOWED = {"numpy", "pyarrow", "leadup", *sys.stdlib_module_names}
-LEADUP = ("leadup.engine", "leadup.rules", "leadup.types")
+LEADUP = ("leadup.engine", "leadup.rules", "leadup.types", "leadup.outgoing")
 
 class OnlyThese(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

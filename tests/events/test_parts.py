@@ -15,11 +15,12 @@ from sqlalchemy import func, select
 
 from leadup.delivery.book import Terms
 from leadup.identity.vault import Vault
+from leadup.outgoing import Target, Use
 from leadup.pipeline import Pipeline
 from leadup.rules.loader import load_text
 from leadup.state import open_store
 from leadup.state.tables import conversions, memberships, part_events, standings
-from leadup.types import Event, Identifier, Kind, Page, Part, Purpose, Target, Use
+from leadup.types import Event, Identifier, Kind, Page, Part, Purpose
 
 NOW = datetime.fromisoformat("2026-03-02T00:05:00Z")
 DAY = timedelta(days=1)

@@ -16,8 +16,9 @@ from leadup.identity.register import Sighting
 from leadup.identity.resolve import absorb
 from leadup.identity.vault import Vault
 from leadup.normal import sha256
+from leadup.outgoing import Email
 from leadup.state.tables import consents
-from leadup.types import Email, Identifier, Json, Kind, Purpose
+from leadup.types import Identifier, Json, Kind, Purpose
 from sightings import memory, owner, scratch, seen, take_dirty
 
 ADS, PERSONAL = Purpose.AD_USER_DATA, Purpose.AD_PERSONALIZATION

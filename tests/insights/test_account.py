@@ -15,8 +15,9 @@ from delivery.scripted_vendor import Crash, Vendor
 from delivery.world import DENIED, GRANTED, World, email, user
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.insights.account import Accounted, account, rows_of
+from leadup.outgoing import Use
 from leadup.state.tables import conversions, memberships
-from leadup.types import EVER, NEVER, Use, to_us
+from leadup.types import EVER, NEVER, to_us
 from properties.test_delivery_laws import calls, fates
 
 numbers = st.integers(0, 2)

@@ -31,9 +31,10 @@ from delivery.scripted_vendor import Crash, Vendor
 from delivery.world import DENIED, GRANTED, NEVER_ASKED, OPTED_OUT, World, email, hashed, user
 from leadup.delivery.book import LIVE, all_targets
 from leadup.identity import people
+from leadup.outgoing import Change, Convert, Join, Leave, RemoteId, Restate, Upsert
 from leadup.plan import Standing
 from leadup.state.tables import conversions, ledger, memberships, outbox, persons, remote_ids, standings, targets
-from leadup.types import Change, Convert, Identifier, Join, Kind, Leave, Purpose, RemoteId, Restate, Upsert
+from leadup.types import Identifier, Kind, Purpose
 
 USERS = [user(n) for n in range(3)]
 NAMES = ["ada", "bob", "cyd", "dan"]

@@ -34,6 +34,7 @@ from leadup.events.rows import key_of
 from leadup.identity import people
 from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
+from leadup.outgoing import Target, Use
 from leadup.pipeline import Pipeline
 from leadup.rules.compile import fingerprint
 from leadup.rules.lists import Listing
@@ -41,7 +42,7 @@ from leadup.rules.program import Group, Holdout, Match, PeopleList, Program
 from leadup.rules.visits import TOLD, VISIT
 from leadup.state import open_store
 from leadup.state.tables import holdouts, memberships, meta, standings, targets
-from leadup.types import Event, Fact, Identifier, Kind, Page, Part, Target, Use, from_us, to_us
+from leadup.types import Event, Fact, Identifier, Kind, Page, Part, from_us, to_us
 
 BASE = 1_772_323_200_000_000
 """2026-03-01, the zero of the lives' instants."""

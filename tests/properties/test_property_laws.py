@@ -23,8 +23,9 @@ from leadup.delivery.holdouts import lots
 from leadup.engine.gather import gather, watermarks
 from leadup.engine.kernel import judge
 from leadup.identity import people
+from leadup.outgoing import Change, RemoteId, Upsert
 from leadup.state.tables import memberships
-from leadup.types import Change, Json, Kind, RemoteId, Upsert, to_us
+from leadup.types import Json, Kind, to_us
 from leadup.values.properties import Known, value
 
 RULES = program(

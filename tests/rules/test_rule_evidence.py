@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from leadup.errors import Problem
+from leadup.outgoing import Use
 from leadup.rules import loader
 from leadup.rules.checks import MOST_REPORTED
 from leadup.rules.evidence import Asked, Evidence, doubts
 from leadup.rules.visits import VISIT
-from leadup.types import Purpose, Use
+from leadup.types import Purpose
 
 DEMO = Path(__file__).parents[2] / "rules" / "demo.yaml"
 ADS = {

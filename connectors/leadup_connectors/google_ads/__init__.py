@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from leadup.kit import Connector
-from leadup.types import Purpose, Use
+from leadup.outgoing import Use
+from leadup.types import Purpose
 
 connector = Connector(
     name="google_ads",

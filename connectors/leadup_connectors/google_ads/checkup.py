@@ -12,7 +12,8 @@ from typing import Final
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.kit import Checkup
-from leadup.types import Address, Convert, Finding, Grade, Purpose, RemoteId, Target, Use
+from leadup.outgoing import Address, Convert, Finding, Grade, RemoteId, Target, Use
+from leadup.types import Purpose
 from leadup_connectors.google_ads import connector, identifiers
 from leadup_connectors.google_ads.ads import connect, preflight
 from leadup_connectors.google_ads.ads.version import sunset_warning

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from leadup.errors import NeedsHuman, Refused, TryLater
-from leadup.types import (
+from leadup.outgoing import (
     Address,
     Capabilities,
     Change,
@@ -18,7 +18,6 @@ from leadup.types import (
     Convert,
     Counted,
     Join,
-    Kind,
     Leave,
     Outcome,
     Progress,
@@ -31,6 +30,7 @@ from leadup.types import (
     Unreachable,
     Use,
 )
+from leadup.types import Kind
 from leadup_connectors.google_ads import connector, identifiers
 from leadup_connectors.google_ads.ads import connect
 from leadup_connectors.google_ads.ads.actions import Actions

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from leadup.normal import sha256
-from leadup.types import Contact, Kind, RemoteId
+from leadup.outgoing import Contact, RemoteId
+from leadup.types import Kind
 from leadup_connectors.google_ads.forms import normal_email
 
 MOST_IDENTIFIERS = 10

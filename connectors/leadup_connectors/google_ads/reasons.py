@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from leadup.types import Progress, Status
+from leadup.outgoing import Progress, Status
 
 DIAGNOSTICS: Final = "Diagnostics"
 REASONS: Final = "ProcessingErrorReason"

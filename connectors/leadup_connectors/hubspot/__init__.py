@@ -1,7 +1,8 @@
 """HubSpot: audiences as lists, scores as contact properties, conversions as events; contacts, forms, deals read."""
 
 from leadup.kit import Connector
-from leadup.types import Purpose, Use
+from leadup.outgoing import Use
+from leadup.types import Purpose
 
 connector = Connector(
     name="hubspot",

@@ -16,7 +16,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
-from leadup.types import NEW_DAY, day_of
+from leadup.outgoing import NEW_DAY
+from leadup.types import day_of
 from leadup_connectors.hubspot.limits import SECOND, integer
 
 LOCKED: Final = timedelta(seconds=2)

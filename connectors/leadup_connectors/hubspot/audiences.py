@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from leadup.errors import NeedsHuman, Refused
-from leadup.types import Change, Found, Join, Leave, Receipt, RemoteId, RemoteTarget, Size, Target
+from leadup.outgoing import Change, Found, Join, Leave, Receipt, RemoteId, RemoteTarget, Size, Target
 from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import HubSpotClient

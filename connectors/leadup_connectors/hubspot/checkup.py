@@ -9,7 +9,7 @@ from typing import Final
 
 from leadup.errors import BudgetSpent, LeadupError, TryLater
 from leadup.kit import Checkup
-from leadup.types import Finding, Found, Grade, Target, Use
+from leadup.outgoing import Finding, Found, Grade, Target, Use
 from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
 from leadup_connectors.hubspot.audiences import RESTORABLE, Audiences
 from leadup_connectors.hubspot.client import HubSpotClient, rights

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from leadup.errors import NeedsHuman
-from leadup.types import (
+from leadup.outgoing import (
     Address,
     Budget,
     Capabilities,
@@ -19,7 +19,6 @@ from leadup.types import (
     Convert,
     Found,
     Join,
-    Kind,
     Leave,
     Outcome,
     Receipt,
@@ -32,6 +31,7 @@ from leadup.types import (
     Upsert,
     Use,
 )
+from leadup.types import Kind
 from leadup_connectors.hubspot import connector
 from leadup_connectors.hubspot.audiences import Audiences
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient

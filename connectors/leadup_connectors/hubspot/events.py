@@ -8,13 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from leadup.errors import Refused
-from leadup.types import (
+from leadup.outgoing import (
     Address,
     Change,
     Contact,
     Convert,
-    Json,
-    Kind,
     Outcome,
     Receipt,
     RemoteId,
@@ -23,6 +21,7 @@ from leadup.types import (
     Target,
     Unreachable,
 )
+from leadup.types import Json, Kind
 from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import HubSpotClient

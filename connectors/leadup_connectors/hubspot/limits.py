@@ -18,7 +18,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from leadup.errors import BudgetSpent
-from leadup.types import Budget
+from leadup.outgoing import Budget
 
 INTERVAL: Final = timedelta(seconds=10)
 """The burst limit's window, until an answer tells another one."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from leadup.types import Address, Contact, Kind, RemoteId, Unreachable
+from leadup.outgoing import Address, Contact, RemoteId, Unreachable
+from leadup.types import Kind
 from leadup_connectors.hubspot.answers import Batch
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Final
 
 from leadup.errors import NeedsHuman
-from leadup.types import Change, Json, Outcome, Receipt, RemoteTarget, Target, Upsert, ValueKind
+from leadup.outgoing import Change, Outcome, Receipt, RemoteTarget, Target, Upsert, ValueKind
+from leadup.types import Json
 from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient

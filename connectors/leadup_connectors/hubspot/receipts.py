@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from leadup.errors import NeedsHuman
-from leadup.types import Change, Outcome, Receipt
+from leadup.outgoing import Change, Outcome, Receipt
 from leadup_connectors.hubspot.batches import Sifted
 from leadup_connectors.hubspot.people import CONTACT, SOON
 

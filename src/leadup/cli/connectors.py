@@ -12,7 +12,8 @@ import click
 from leadup import registry
 from leadup.errors import SettingsError
 from leadup.kit import Connector
-from leadup.types import Json, Target, Use
+from leadup.outgoing import Target, Use
+from leadup.types import Json
 
 
 def names() -> list[str]:

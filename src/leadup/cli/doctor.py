@@ -10,7 +10,7 @@ from leadup.cli.base import app_of, emit, json_option, now, out, progress
 from leadup.cli.reconcile import connections
 from leadup.clock import SystemClock
 from leadup.insights.checkup import connection_findings, installation
-from leadup.types import Finding, Grade
+from leadup.outgoing import Finding, Grade
 
 _COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.PROBLEM: "red", Grade.UNKNOWN: "dim"}
 

@@ -16,7 +16,8 @@ from leadup.delivery.drift import Compared, What, compare, repair
 from leadup.delivery.held import Held, scratch
 from leadup.errors import LeadupError
 from leadup.kit import Readable
-from leadup.types import Use, to_us
+from leadup.outgoing import Use
+from leadup.types import to_us
 
 _DRIFT: Final = {
     What.MISSING: ("confirmed, and not there any more", "sent again, once the vendor knows them"),

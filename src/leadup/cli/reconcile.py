@@ -17,8 +17,9 @@ from leadup.errors import LeadupError, SettingsError
 from leadup.insights.account import account
 from leadup.insights.words import instant
 from leadup.kit import Counting, Destination, Sized
+from leadup.outgoing import Counted, RemoteTarget, Use
 from leadup.rules.suggest import did_you_mean
-from leadup.types import Counted, RemoteTarget, Use, to_us
+from leadup.types import to_us
 
 _LAST_DAY = timedelta(days=1)
 

@@ -29,13 +29,14 @@ from leadup.insights.open import provisional_members
 from leadup.insights.rehearsal import try_rules
 from leadup.insights.status import stages
 from leadup.kit import Connector
+from leadup.outgoing import Use
 from leadup.records import read_jsonl
 from leadup.rules.evidence import Asked, Evidence, doubts
 from leadup.rules.loader import Rules, load
 from leadup.rules.visits import VISIT
 from leadup.settings import find_file
 from leadup.state.tables import consents, memberships
-from leadup.types import Purpose, Use, to_us
+from leadup.types import Purpose, to_us
 
 paths_argument = click.argument("paths", nargs=-1, metavar="[FILE|FOLDER...]", type=click.Path(path_type=Path))
 

@@ -21,10 +21,11 @@ from leadup.errors import LeadupError, SettingsError
 from leadup.insights.budget import forecast_in_words
 from leadup.insights.words import instant
 from leadup.kit import Adopting, Replaceable, Sized
+from leadup.outgoing import RemoteTarget, Use
 from leadup.plan import GUARDS
 from leadup.state.lease import lease
 from leadup.state.tables import outbox
-from leadup.types import RemoteTarget, Use, to_us
+from leadup.types import to_us
 
 HELD = 9
 

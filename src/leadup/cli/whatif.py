@@ -13,8 +13,8 @@ from leadup.delivery.activations import activations
 from leadup.delivery.book import Terms
 from leadup.insights import backtest as hindsight
 from leadup.insights.difference import difference
+from leadup.outgoing import Capabilities, Target, Use
 from leadup.rules.loader import load
-from leadup.types import Capabilities, Target, Use
 
 BAR = 30
 """Width of the widest bar, in characters."""

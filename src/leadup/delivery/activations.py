@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from leadup.delivery.book import Terms
 from leadup.errors import SettingsError
+from leadup.outgoing import Capabilities, Target, Use
 from leadup.rules.program import Activation, Conversion, Program
-from leadup.types import Capabilities, Target, Use
 
 Rates: TypeAlias = Mapping[str, Mapping[str, Decimal]]
 """By currency, what one unit of it is in others."""

@@ -16,10 +16,11 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.errors import Refused
 from leadup.identity.seal import redact
 from leadup.kit import Adopting, Destination
+from leadup.outgoing import Found, Use
 from leadup.plan import Standing
 from leadup.state import Store
 from leadup.state.tables import outbox, remote_ids, standings, targets
-from leadup.types import Found, Use, to_us
+from leadup.types import to_us
 
 
 def is_ours(store: Store, destination: Destination, target: TargetRow, now: datetime) -> bool:

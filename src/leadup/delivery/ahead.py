@@ -19,10 +19,10 @@ from leadup.identity import people
 from leadup.identity.seal import redact
 from leadup.identity.vault import Vault
 from leadup.kit import Destination, Foreseeing
+from leadup.outgoing import Contact
 from leadup.state import Store
 from leadup.state.store import chunks
 from leadup.state.tables import outbox
-from leadup.types import Contact
 
 log = structlog.get_logger("leadup.delivery")
 

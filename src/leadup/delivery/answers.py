@@ -10,9 +10,9 @@ from sqlalchemy import Connection, or_, select
 
 from leadup.delivery.states import Row
 from leadup.identity.seal import redact
+from leadup.outgoing import Outcome, Progress, Receipt, Status
 from leadup.state.store import upsert
 from leadup.state.tables import answers, conversions
-from leadup.types import Outcome, Progress, Receipt, Status
 
 UNANSWERED = "unanswered"
 

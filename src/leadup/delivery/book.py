@@ -23,10 +23,11 @@ from sqlalchemy import (
 from leadup import plan
 from leadup.consent import Permission, permission
 from leadup.delivery.ledger import Line, write_ledger
+from leadup.outgoing import Target, Use, ValueKind
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, standings, targets
-from leadup.types import NEVER, Consent, Json, Kind, Purpose, Target, Use, ValueKind
+from leadup.types import NEVER, Consent, Json, Kind, Purpose
 
 if TYPE_CHECKING:
     from leadup.membership import Audience

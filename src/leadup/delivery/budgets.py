@@ -16,10 +16,11 @@ from sqlalchemy import ColumnElement, Connection, func, insert, literal, select,
 
 from leadup.delivery.book import TargetRow
 from leadup.kit import Budgeted, Destination, Foreseeing
+from leadup.outgoing import NEW_DAY, Budget, Target
 from leadup.state import Store
 from leadup.state.store import upsert
 from leadup.state.tables import budgets, ledger, outbox
-from leadup.types import NEW_DAY, Budget, Target, day_of, from_us, to_us
+from leadup.types import day_of, from_us, to_us
 
 CODE = "daily_budget"
 """Why a row waits, in one word."""

@@ -11,23 +11,10 @@ from sqlalchemy import Connection, select
 
 from leadup.delivery.book import TargetRow
 from leadup.delivery.states import Row
+from leadup.outgoing import Address, Change, Convert, Join, Leave, RemoteId, Restate, Upsert, Use
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, outbox
-from leadup.types import (
-    Address,
-    Change,
-    Convert,
-    Join,
-    Json,
-    Leave,
-    Money,
-    Purpose,
-    RemoteId,
-    Restate,
-    Upsert,
-    Use,
-    from_us,
-)
+from leadup.types import Json, Money, Purpose, from_us
 
 
 def changes(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> list[Change]:

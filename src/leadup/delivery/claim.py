@@ -15,10 +15,11 @@ from leadup.delivery.erase import UNTRACED, being_erased
 from leadup.delivery.remote import Pair, holders
 from leadup.delivery.states import LOST, Row, States
 from leadup.identity import people
+from leadup.outgoing import Address, Unreachable, Use
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, remote_ids, standings
-from leadup.types import Address, Purpose, Unreachable, Use
+from leadup.types import Purpose
 
 _NOBODY = Unreachable(code="nobody", detail="the person is no longer known")
 _UNTRACED = "the vendor deleted her record or merged it into another one, which may be in the audience"

@@ -39,9 +39,10 @@ from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLate
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Destination
+from leadup.outgoing import Address, RemoteTarget, Target, Unreachable
 from leadup.state import Store
 from leadup.state.tables import outbox, targets
-from leadup.types import Address, RemoteTarget, Target, Unreachable, to_us
+from leadup.types import to_us
 
 ORDER = ("join", "upsert", "convert", "restate", LEAVE)
 """Joins before leaves: what a join has just sent, a leave must spare. Where a vendor's day is too short for both, the

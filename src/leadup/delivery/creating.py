@@ -14,9 +14,10 @@ from leadup.delivery.states import Row
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Creating, Destination
+from leadup.outgoing import Address, Unreachable
 from leadup.state import Store
 from leadup.state.tables import ledger
-from leadup.types import Address, Unreachable, to_us
+from leadup.types import to_us
 
 
 def create(

@@ -22,11 +22,11 @@ from leadup.delivery.remote import Pair, hold, pairs, stored
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Destination, Readable
+from leadup.outgoing import Address, RemoteTarget
 from leadup.plan import Standing
 from leadup.state import Store
 from leadup.state.store import chunks
 from leadup.state.tables import ledger, outbox, standings
-from leadup.types import Address, RemoteTarget
 
 _AT_ONCE: Final = 1_000
 TAKEN_OUT: Final = "taken_out"

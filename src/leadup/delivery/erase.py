@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from leadup.delivery.book import LIVE, TargetRow, Want, all_targets, replace_waiting, set_wants
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all
+from leadup.outgoing import Use
 from leadup.plan import Standing
 from leadup.state.tables import (
     conversions,
@@ -31,7 +32,6 @@ from leadup.state.tables import (
     standings,
     targets,
 )
-from leadup.types import Use
 
 REASON: Final = "erasure was asked for"
 AGAIN_US: Final = 86_400_000_000

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from leadup.types import Progress, Status
+from leadup.outgoing import Progress, Status
 
 MAX_RESENDS = 5
 """An asynchronous failure that may pass later is sent again this often, then closed."""

@@ -11,10 +11,10 @@ from leadup import plan
 from leadup.delivery import holdouts
 from leadup.delivery.book import TargetRow, all_targets, as_row, replace_waiting
 from leadup.delivery.remote import hold, pairs, stored
+from leadup.outgoing import Use
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, judged, memberships, outbox, standings
-from leadup.types import Use
 
 Row = dict[str, Any]
 

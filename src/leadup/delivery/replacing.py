@@ -18,9 +18,10 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.errors import LeadupError, Refused
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Replaceable
+from leadup.outgoing import RemoteTarget, Use
 from leadup.state import Store
 from leadup.state.tables import outbox, standings, targets
-from leadup.types import RemoteTarget, Use, from_us, to_us
+from leadup.types import from_us, to_us
 
 log = structlog.get_logger("leadup.delivery")
 

@@ -17,10 +17,11 @@ from leadup.delivery.states import Row, States, rows_of
 from leadup.delivery.trouble import trouble
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Pollable
+from leadup.outgoing import Progress, Status
 from leadup.state import Store
 from leadup.state.store import chunks
 from leadup.state.tables import outbox, targets
-from leadup.types import Progress, Status, to_us
+from leadup.types import to_us
 
 log = structlog.get_logger("leadup.delivery")
 

@@ -14,9 +14,10 @@ from leadup.delivery.book import TargetRow
 from leadup.errors import unforeseen
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Sized
+from leadup.outgoing import Found, RemoteTarget, Size, Use
 from leadup.state import Store
 from leadup.state.tables import targets
-from leadup.types import Found, RemoteTarget, Size, Use, to_us
+from leadup.types import to_us
 
 log = structlog.get_logger("leadup.delivery")
 

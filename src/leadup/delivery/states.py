@@ -30,10 +30,10 @@ from leadup.delivery.fates import End, Fate
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, hold, holders, pairs, stored
 from leadup.identity.seal import redact
+from leadup.outgoing import Outcome, Receipt, Use
 from leadup.plan import Standing
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import dirty, outbox, standings
-from leadup.types import Outcome, Receipt, Use
 
 LOST = "lost"
 """Code of a leave whose identifiers the vendor knows no more."""

@@ -22,10 +22,11 @@ from leadup.delivery.reports import reports
 from leadup.identity import people
 from leadup.identity.bulk import among
 from leadup.membership import Wanted, held_out, wanted
+from leadup.outgoing import Use
 from leadup.plan import Standing
 from leadup.rules.program import Program
 from leadup.state.tables import standings
-from leadup.types import NEVER, Consent, Identifier, Use
+from leadup.types import NEVER, Consent, Identifier
 
 
 def want_all(

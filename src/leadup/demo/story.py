@@ -16,8 +16,9 @@ from leadup.demo.visitors import END, Visitor, instant
 from leadup.identity import people
 from leadup.insights.explain import explain
 from leadup.insights.words import instant as instant_of
+from leadup.outgoing import Use
 from leadup.state.tables import outbox, targets
-from leadup.types import Json, Use, to_us
+from leadup.types import Json, to_us
 
 VENDORS = {"hubspot": "HubSpot", "google_ads": "Google"}
 

@@ -18,12 +18,13 @@ from leadup.engine.facts import people_table
 from leadup.engine.gather import fact_table
 from leadup.engine.kernel import judge
 from leadup.engine.listed import people_on
+from leadup.outgoing import Use
 from leadup.rules.program import Program, Property, Segment
 from leadup.rules.signals import leaves, signal_table
 from leadup.rules.visits import VISIT, asks_visits
 from leadup.state.store import chunks
 from leadup.state.tables import dirty, facts, holdouts, memberships, persons, signals, spans, standings, targets
-from leadup.types import EVER, Json, Use
+from leadup.types import EVER, Json
 
 Scopes: TypeAlias = "dict[str, Json]"
 """By what it is and its name (``segment:hot``): its fingerprint, and what it reads; as it is stored."""

@@ -20,6 +20,7 @@ from leadup.identity.bulk import among
 from leadup.identity.erase import Her, forget, her
 from leadup.identity.suppress import Door, close
 from leadup.identity.vault import Vault
+from leadup.outgoing import Use
 from leadup.plan import Standing
 from leadup.state import Store
 from leadup.state.store import chunks, upsert
@@ -35,7 +36,7 @@ from leadup.state.tables import (
     standings,
     vault,
 )
-from leadup.types import Identifier, Use, to_us
+from leadup.types import Identifier, to_us
 
 _TRIES: Final = 5
 Found = dict[int, list[Sighted]]

@@ -16,9 +16,10 @@ from leadup.consent import strictest
 from leadup.identity.bulk import among
 from leadup.identity.normalise import normalise
 from leadup.identity.vault import Vault
+from leadup.outgoing import Contact, Email
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import consents, dirty, facts, identifiers, persons, shared, spans, vault
-from leadup.types import EVER, Contact, Email, Identifier, Json, Kind, Purpose
+from leadup.types import EVER, Identifier, Json, Kind, Purpose
 
 NOBODY: Final = 0
 """What an erased person has turned out to be."""

@@ -17,10 +17,10 @@ from leadup.delivery.book import TargetRow
 from leadup.insights.places import AUDIENCE, CONVERSION, WANTED, Account, Kind, Known, Place, Trace, place
 from leadup.insights.status import reached
 from leadup.insights.words import instant
+from leadup.outgoing import Use
 from leadup.plan import Standing
 from leadup.state.store import chunks
 from leadup.state.tables import answers, conversions, memberships, outbox, standings
-from leadup.types import Use
 
 DAY_US: Final = 86_400_000_000
 _STEPS: Final = {"holds": "judged", "identifier": "identifier", "consent": "consent"}

@@ -22,12 +22,13 @@ from leadup.events.log import EventLog
 from leadup.identity import people
 from leadup.insights.ahead import only
 from leadup.membership import OUT, fold, wanted
+from leadup.outgoing import Capabilities, Join, Leave, Target
 from leadup.rules.lists import Listing
 from leadup.rules.loader import Rules
 from leadup.rules.program import Program
 from leadup.rules.verdicts import Mask
 from leadup.state import Store
-from leadup.types import EVER, Capabilities, Join, Leave, Target, to_us
+from leadup.types import EVER, to_us
 
 Tables = tuple[pa.Table, pa.Table, pa.Table]
 DAY = timedelta(days=1)

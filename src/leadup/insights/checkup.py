@@ -18,10 +18,11 @@ from leadup.delivery.book import TargetRow, all_targets
 from leadup.errors import LeadupError, NeedsHuman, unforeseen
 from leadup.insights.words import instant
 from leadup.kit import Checkup
+from leadup.outgoing import Finding, Grade, Target
 from leadup.pipeline import STEP_BACK_US, is_live, judged_up_to
 from leadup.state.lease import holder
 from leadup.state.tables import ledger, sources
-from leadup.types import Finding, Grade, Target, from_us, to_us
+from leadup.types import from_us, to_us
 
 if TYPE_CHECKING:
     from leadup.app import App

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, or_, select
 
 from leadup.app import App, Tell
 from leadup.delivery.book import all_targets
+from leadup.outgoing import Use
 from leadup.pipeline import Ticked
 from leadup.rules.loader import Rules
 from leadup.state.tables import dirty, judged, memberships, standings
-from leadup.types import Json, Money, Use, to_us
+from leadup.types import Json, Money, to_us
 
 
 @dataclass(frozen=True, slots=True)

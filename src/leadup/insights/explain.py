@@ -20,12 +20,12 @@ from leadup.insights.ahead import next_change, only
 from leadup.insights.status import reached
 from leadup.insights.words import describe, instant
 from leadup.membership import OUT, Members, fold
+from leadup.outgoing import Use
 from leadup.plan import Standing
 from leadup.rules.program import All, Holdout, Not, Program, Segment
 from leadup.rules.program import Any as AnyOf
 from leadup.rules.visits import VISIT, asks_visits
 from leadup.state.tables import conversions, ledger, membership_log, outbox, signals, standings
-from leadup.types import Use
 
 
 def explain(

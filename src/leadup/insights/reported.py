@@ -10,9 +10,9 @@ from leadup.delivery.book import TargetRow, all_targets
 from leadup.insights.account import BOOK, known_of, with_rows
 from leadup.insights.health import WINDOW, Health, Reported, signal_health
 from leadup.insights.places import CONVERSION, SENT, WANTED, Kind, place
+from leadup.outgoing import Use
 from leadup.rules.program import Program
 from leadup.state.tables import conversions, ledger, outbox, standings
-from leadup.types import Use
 from leadup.values.episodes import State
 
 _WINDOW_US: Final = int(WINDOW.total_seconds()) * 1_000_000

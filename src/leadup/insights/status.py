@@ -17,6 +17,7 @@ from leadup.delivery.sizes import there
 from leadup.identity import people
 from leadup.insights.words import instant
 from leadup.membership import Wanted, held_out, wanted, waterfall
+from leadup.outgoing import Use
 from leadup.state.tables import (
     conversions,
     erasures,
@@ -28,7 +29,6 @@ from leadup.state.tables import (
     standings,
     targets,
 )
-from leadup.types import Use
 
 _OF_A_BATCH = ("verb", "rows", "progress", "failed", "unmatched", "warned")
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from leadup.errors import Problem
+from leadup.outgoing import Use
 from leadup.rules import checks
 from leadup.rules.loader import Rules
 from leadup.rules.names import Loaded
 from leadup.rules.source import Path
 from leadup.rules.suggest import did_you_mean
 from leadup.rules.visits import EVENTS as VISIT_EVENTS
-from leadup.types import Purpose, Use
+from leadup.types import Purpose
 
 _SENDERS = {Use.AUDIENCE: "segments", Use.CONVERSION: "conversions", Use.PROPERTY: "properties"}
 

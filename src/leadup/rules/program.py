@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from leadup.types import Kind, Money, Purpose, ValueKind
+from leadup.outgoing import ValueKind
+from leadup.types import Kind, Money, Purpose
 
 Scalar: TypeAlias = "str | int | float | bool"
 Op = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "contains", "starts_with", "matches", "exists"]

@@ -28,21 +28,10 @@ import pytest
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.kit import Budgeted, Destination
+from leadup.outgoing import Address, Change, Contact, Convert, Outcome, RemoteId, Target, Unreachable, Upsert
 from leadup.sandbox import Server
 from leadup.testing.scene import DONE, GRANTED, Scene, ids_of, joins, leaves
-from leadup.types import (
-    Address,
-    Change,
-    Contact,
-    Convert,
-    Json,
-    Money,
-    Outcome,
-    RemoteId,
-    Target,
-    Unreachable,
-    Upsert,
-)
+from leadup.types import Json, Money
 
 FAMILIES = (TryLater, NeedsHuman, Refused)
 PASSING: dict[str, dict[str, Any]] = {

@@ -8,8 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from leadup.errors import TryLater
 from leadup.kit import Destination, Pollable
-from leadup.sandbox import Server
-from leadup.types import (
+from leadup.outgoing import (
     Address,
     Change,
     Contact,
@@ -17,12 +16,13 @@ from leadup.types import (
     Leave,
     Outcome,
     Progress,
-    Purpose,
     Receipt,
     RemoteId,
     RemoteTarget,
     Target,
 )
+from leadup.sandbox import Server
+from leadup.types import Purpose
 
 GRANTED: Final = dict.fromkeys(Purpose, True)
 """Consent to everything."""

@@ -57,5 +57,5 @@ def tier(tiers: Sequence[tuple[str, float]], score: float) -> str:
 
 
 def instant(us: int) -> str:
-    """Return microseconds as :attr:`leadup.types.ValueKind.INSTANT` has it: cut to milliseconds."""
+    """Return microseconds as :attr:`leadup.outgoing.ValueKind.INSTANT` has it: cut to milliseconds."""
     return from_us(us).isoformat(timespec="milliseconds").replace("+00:00", "Z")

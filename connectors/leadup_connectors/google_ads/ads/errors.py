@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup.types import Outcome, Receipt
+from leadup.outgoing import Outcome, Receipt
 from leadup_connectors.google_ads.errors import CREDENTIALS
 
 SETTLED: Final = timedelta(hours=6)

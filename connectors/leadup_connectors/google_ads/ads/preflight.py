@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from leadup.types import Finding, Grade
+from leadup.outgoing import Finding, Grade
 from leadup_connectors.google_ads.ads.actions import UPLOADS, Action, Actions
 from leadup_connectors.google_ads.ads.version import API_VERSION, sunset_warning
 from leadup_connectors.google_ads.settings import GoogleAdsSettings

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from leadup.errors import NeedsHuman
-from leadup.types import Convert, Outcome, Receipt, Restate
+from leadup.outgoing import Convert, Outcome, Receipt, Restate
 from leadup_connectors.google_ads.ads.errors import ADJUSTMENTS, UPLOADS, Policy, Then, gravest, receipt
 
 if TYPE_CHECKING:

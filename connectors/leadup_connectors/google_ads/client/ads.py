@@ -26,7 +26,8 @@ from google.protobuf.message import DecodeError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from leadup.errors import LeadupError, NeedsHuman, TryLater
-from leadup.types import Consent, Convert, Json, Purpose, Restate
+from leadup.outgoing import Convert, Restate
+from leadup.types import Consent, Json, Purpose
 from leadup_connectors.google_ads import identifiers
 from leadup_connectors.google_ads.ads.errors import AdsError, translate
 from leadup_connectors.google_ads.ads.version import API_VERSION

@@ -25,7 +25,8 @@ from google.protobuf.json_format import ParseError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from leadup.errors import NeedsHuman, Refused, TryLater
-from leadup.types import Address, Change, Consent, Convert, Money, Progress, Purpose, Status
+from leadup.outgoing import Address, Change, Convert, Progress, Status
+from leadup.types import Consent, Money, Purpose
 from leadup_connectors.google_ads import identifiers
 from leadup_connectors.google_ads.client.credentials import credentials
 from leadup_connectors.google_ads.errors import CREDENTIALS, ROW, translate

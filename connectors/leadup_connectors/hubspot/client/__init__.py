@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from leadup.types import Budget
+from leadup.outgoing import Budget
 from leadup_connectors.hubspot.answers import Account
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.contacts import BATCH, Contacts, Properties

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from leadup.types import Json, ValueKind
+from leadup.outgoing import ValueKind
+from leadup.types import Json
 from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.routes import Call
