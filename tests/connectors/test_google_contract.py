@@ -27,7 +27,7 @@ class _Google:
 
     @pytest.fixture
     def destination(self, server: Server) -> GoogleAdsDestination:
-        return connect(server, timeout=0.5)
+        return connect(server, timeout=2)
 
     @pytest.fixture
     def contacts(self) -> Sequence[Contact]:
@@ -58,7 +58,7 @@ class TestUserIdLists(_Google, DestinationContract):
 
     @pytest.fixture
     def destination(self, server: Server) -> GoogleAdsDestination:
-        return connect(server, timeout=0.5, key="user_id")
+        return connect(server, timeout=2, key="user_id")
 
     @pytest.fixture
     def audience(self) -> Target:
