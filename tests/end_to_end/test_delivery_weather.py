@@ -49,7 +49,7 @@ DENIED = {"ad_user_data": "denied", "ad_personalization": "denied"}
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Installation]:
     with installed(tmp_path, QUICK) as installation:
-        installation.hubspot.interval = 0.05
+        installation.hubspot.limits.interval = 0.05
         installation.rules(RULES)
         yield installation
 
