@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -231,6 +232,42 @@ class _CutProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
+class _Uvicorn(uvicorn.Server):
+    """Ends as soon as it is told to, from any thread: whoever waits for an emulator then finds the line cut."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: it has ended already
+                self._loop.call_soon_threadsafe(self._told.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 0.1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in self.server_state.connections:
+            connection.transport.abort()
+        for task in self.server_state.tasks:
+            task.cancel()
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+
+
 class Server:
     """Serves an ASGI application on loopback from a thread of its own. Use as a context manager.
 
@@ -250,15 +287,14 @@ class Server:
             lifespan="off",
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config)
         self._thread = threading.Thread(target=self._server.run, name=f"sandbox-{sandbox.name}", daemon=True)
 
     def start(self) -> Self:
         """Start and wait until it answers."""
         self._thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._server.started:
             if time.monotonic() > deadline or not self._thread.is_alive():
                 raise RuntimeError(f"The {self.sandbox.name} sandbox did not start; is its port taken?")
@@ -268,7 +304,7 @@ class Server:
     def stop(self) -> None:
         """Stop and wait."""
         self.sandbox.close()
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(timeout=5)
 
     @property
