@@ -66,6 +66,8 @@ class Synced:
     settled: int = 0
     errors: dict[str, str] = field(default_factory=dict)
     """By connection or target."""
+    not_offered: dict[str, str] = field(default_factory=dict)
+    """By target, what the vendor's plan does not offer, where that was told before: it is no failure."""
     postponed: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What waits for a vendor's next day, by connection (:func:`leadup.insights.budget.postponed`)."""
 
@@ -343,8 +345,9 @@ class App:
         result.delivered = self.deliver(now, [target.id for target in chosen], force=only is not None)
         result.settled = self.poll(now)
         self.erase_on(now)
-        result.errors |= {d.target.key: d.error for d in result.delivered if d.error}
-        result.errors |= self._waiting(chosen, {d.target.key for d in result.delivered})
+        result.errors |= {d.target.key: d.error for d in result.delivered if d.error and not d.told}
+        result.not_offered = {d.target.key: d.error for d in result.delivered if d.told}
+        self._say_what_waits(result, chosen)
         with self.store.read() as connection:
             result.postponed = postponed(connection, chosen, to_us(now))
         self.pipeline.extend_files()
@@ -354,14 +357,20 @@ class App:
         with self.sending:
             return recreate(self.store, self.destinations[target.target.connection], target, who, now)
 
-    def _waiting(self, chosen: Sequence[TargetRow], tried: Collection[str]) -> dict[str, str]:
+    @staticmethod
+    def _say_what_waits(result: Synced, chosen: Sequence[TargetRow]) -> None:
         """Say of targets that were left alone, since they failed lately, until when and why."""
-        waiting = [target for target in chosen if target.retry_us is not None and target.target.key not in tried]
-        return {
-            one.target.key: f"waits until {instant(one.retry_us)}, since the last try failed: {one.error}\n"
-            f"  `leadup sync {one.target.connection}` tries now."
-            for one in waiting
-        }
+        tried = {delivered.target.key for delivered in result.delivered}
+        for one in chosen:
+            if one.retry_us is None or one.target.key in tried:
+                continue
+            if one.is_not_offered:
+                result.not_offered[one.target.key] = str(one.error)
+                continue
+            result.errors[one.target.key] = (
+                f"waits until {instant(one.retry_us)}, since the last try failed: {one.error}\n"
+                f"  `leadup sync {one.target.connection}` tries now."
+            )
 
     def targets(self, only: str | None = None) -> list[TargetRow]:
         """Targets that ``only`` names: a segment, conversion, property, connection, or one ``connection/use/name``."""
@@ -410,6 +419,7 @@ def as_json(result: Synced) -> dict[str, Any]:
         ],
         "recreated": result.recreated,
         "settled": result.settled,
+        "not_offered": result.not_offered,
         "postponed": result.postponed,
         "errors": result.errors,
     }

@@ -235,7 +235,7 @@ class Daemon:
                     log.info("delivered", target=one.target.key, sent=one.sent, **dict(one.outcomes))
                 if one.notice:
                     log.warning("waits for the vendor's next day", connection=one.target.connection, why=one.notice)
-                if one.error:
+                if one.error and not one.told:
                     log.warning("delivery stopped", target=one.target.key, error=one.error)
         self._app.poll(now)
 

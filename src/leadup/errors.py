@@ -87,6 +87,14 @@ class NeedsHuman(LeadupError):
         self.todo = todo
 
 
+class NotOffered(NeedsHuman):
+    """The vendor's plan, or what the token may do, does not include what the rules ask for. All else works.
+
+    Nothing is lost: the rows wait, and the target is tried again once a day. It is told once; from then on ``leadup
+    status`` and ``leadup doctor`` show it, and ``leadup sync`` counts it as no failure.
+    """
+
+
 class Refused(LeadupError):
     """The vendor will never take this. The engine closes the rows with the reason and goes on."""
 

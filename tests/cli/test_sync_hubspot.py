@@ -158,14 +158,29 @@ def test_without_custom_events_one_notice_is_given_and_lists_go_on(tmp_path: Pat
         watch(site, "ada")
         asked = event("d-ada", "generate_lead", "2026-03-01T11:30:00Z", email="ada@example.com", consent=GRANTED)
         site.drop([asked], "demo.jsonl")
-        tried = []
-        for hour in (12, 13, 14):
-            site.cli("sync", now=f"2026-03-01T{hour}:00:00Z")
-            tried.append(sum("event-definitions" in each.path for each in site.hubspot.weather.log))
-        assert tried == [1, 1, 1], "looked at again once a day"
+        notice = "HubSpot takes no custom events from connection 'hubspot': they need an Enterprise subscription"
+        syncs = []
+        for at in ("01T12:00", "01T13:00", "02T11:00", "02T12:00", "02T13:00"):
+            done = site.cli("sync", now=f"2026-03-{at}:00Z")
+            tries = sum("event-definitions" in each.path for each in site.hubspot.weather.log)
+            syncs.append((done.exit_code, notice in done.output, tries))
+        assert syncs == [(1, True, 1), (0, False, 1), (0, False, 1), (0, False, 2), (0, False, 2)], "told once"
         [conversion] = site.status()["conversions"]
-        assert "Enterprise" in conversion["error"]
+        assert (notice in conversion["error"], conversion["rows"]) == (True, {"pending": 1})
         assert len(site.hubspot.members(LIST)) == 1
+        doctor = site.cli("doctor", "hubspot", now="2026-03-02T13:00:00Z")
+        assert notice in doctor.output.replace("\n", " ")
+        asked = site.cli("sync", "seen", now="2026-03-02T13:00:00Z")
+        assert (asked.exit_code, notice in asked.stderr) == (0, True), "who asks for it is told again"
+        site.hubspot.weather.add(kind="fail", status=401, path="event-definitions", times=-1)
+        assert site.cli("sync", "seen", now="2026-03-02T14:00:00Z").exit_code == 1, "that is another trouble"
+        site.hubspot.weather.clear()
+        assert site.cli("sync", "seen", now="2026-03-02T15:00:00Z").exit_code == 0, "and no news afterwards"
+        site.hubspot.scopes |= {"analytics.behavioral_events.send", "behavioral_events.event_definitions.read_write"}
+        assert site.cli("sync", now="2026-03-03T15:00:00Z").exit_code == 0
+        assert len(site.hubspot.events) == 1
+        [conversion] = site.status()["conversions"]
+        assert conversion["error"] is None
 
 
 def test_events_that_may_be_defined_but_not_sent_wait_for_the_scope(tmp_path: Path) -> None:

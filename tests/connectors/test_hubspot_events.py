@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hubspot_account import DEMO, Stage, at, calls, connect, convert, person
 
-from leadup.errors import NeedsHuman, Refused
+from leadup.errors import NeedsHuman, NotOffered
 from leadup.outgoing import Address, Outcome, RemoteId, Restate, Unreachable
 from leadup.sandbox import Server
 from leadup.types import Kind, Money
@@ -87,9 +87,8 @@ def test_an_event_that_was_taken_is_never_changed(server: Server, hubspot: HubSp
 def test_trap_custom_events_are_for_enterprise_only(stage: Stage, lacks: str) -> None:
     server = stage.play(tier="professional" if lacks == "enterprise" else "")
     server.sandbox.scopes.discard("" if lacks == "enterprise" else "behavioral_events.event_definitions.read_write")
-    with pytest.raises(Refused, match="they need an Enterprise subscription, and the scopes") as caught:
+    with pytest.raises(NotOffered, match="they need an Enterprise subscription, and the scopes") as caught:
         connect(server).prepare(DEMO)
-    assert caught.value.code == "no_custom_events", "looked at again a day later, not at every tick"
     assert "behavioral_events.event_definitions.read_write" in str(caught.value)
 
 
@@ -98,11 +97,17 @@ def test_events_wait_where_the_right_to_send_them_is_taken_away(server: Server, 
     ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
     remote = destination.prepare(DEMO)
     hubspot.scopes.discard("analytics.behavioral_events.send")
-    with pytest.raises(NeedsHuman, match=r"analytics\.behavioral_events\.send"):
+    with pytest.raises(NotOffered, match=r"analytics\.behavioral_events\.send"):
         destination.deliver(remote, [convert(1, at(ada), NOON)])
-    with pytest.raises(Refused, match="they need an Enterprise subscription") as caught:
+    with pytest.raises(NotOffered, match="they need an Enterprise subscription"):
         destination.prepare(DEMO)
-    assert caught.value.code == "no_custom_events", "looked at again a day later, not at every tick"
+
+
+def test_a_token_that_is_not_valid_is_another_trouble_than_a_plan_without_events(server: Server) -> None:
+    server.sandbox.weather.add(kind="fail", status=401, path=DEFINITIONS)
+    with pytest.raises(NeedsHuman, match="not valid") as caught:
+        connect(server).prepare(DEMO)
+    assert not isinstance(caught.value, NotOffered)
 
 
 def test_an_event_somebody_deleted_is_defined_again(server: Server, hubspot: HubSpotSandbox) -> None:

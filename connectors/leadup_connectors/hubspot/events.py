@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from leadup.errors import Refused
+from leadup.errors import NotOffered
 from leadup.outgoing import (
     Address,
     Change,
@@ -51,20 +52,16 @@ class TimelineEvents:
         """Find the definition of an event, or create it.
 
         Raises:
-            Refused: the account or the token has no custom events.
+            NotOffered: the account or the token has no custom events.
         """
         name = re.sub(r"[^a-z0-9_]+", "_", target.name.lower())
-        try:
+        with self._offered():
             found, created = self._client.events.find(self._full(name)), False
             if found is None:
                 found, created = self._define(name, target.remote_name), True
             for missing in sorted(PROPERTIES.keys() - found.properties):
                 self._client.events.add_property(found.full_name, missing, PROPERTIES[missing])
             may_send = self._client.rights.has(EVENTS_SEND)
-        except Denied as denied:
-            if denied.status != 403:
-                raise
-            raise self._no_events(denied.scopes) from None
         if not may_send:  # said here, before a row leaves: what HubSpot refuses of a row is for good
             raise self._no_events([EVENTS_SEND])
         return RemoteTarget(id=found.full_name, name=found.full_name, created=created)
@@ -82,14 +79,22 @@ class TimelineEvents:
         self._portal = self._portal or self._client.account().portal
         return f"pe{self._portal}_{name}"
 
-    def _no_events(self, scopes: Collection[str]) -> Refused:
-        """What to raise: a target that can not be served here is looked at once a day."""
-        return Refused(
+    @contextmanager
+    def _offered(self) -> Iterator[None]:
+        """Make calls that need an Enterprise subscription: HubSpot answers 403 without it, or without the scopes."""
+        try:
+            yield
+        except Denied as denied:
+            if denied.status != 403:
+                raise
+            raise self._no_events(denied.scopes) from None
+
+    def _no_events(self, scopes: Collection[str]) -> NotOffered:
+        return NotOffered(
             f"HubSpot takes no custom events from connection {self._connection!r}: they need an Enterprise "
-            f"subscription, and the scopes {', '.join(sorted(scopes or (EVENTS_SEND, EVENTS_DEFINE)))}.\n"
-            f"  What to do: if the account has the subscription, add the scopes; else take {self._connection!r} out of "
-            "`activate` of the conversion. It is tried again once a day, and all else goes on.",
-            code="no_custom_events",
+            f"subscription, and the scopes {', '.join(sorted(scopes or (EVENTS_SEND, EVENTS_DEFINE)))}.",
+            todo=f"if the account has the subscription, add the scopes; else take {self._connection!r} out of "
+            "`activate` of the conversion. It is tried again once a day, and all else goes on",
         )
 
     def address(self, people: Sequence[Contact], found: Sequence[Address | Unreachable]) -> list[Address | Unreachable]:
@@ -105,7 +110,8 @@ class TimelineEvents:
         }
 
         def send(keys: Sequence[str]) -> None:
-            self._client.events.send([rows[key] for key in keys])
+            with self._offered():
+                self._client.events.send([rows[key] for key in keys])
 
         receipts: dict[str, Receipt] = {}
         for part in parts(rows, EVENTS):

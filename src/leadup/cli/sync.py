@@ -81,7 +81,8 @@ def sync(
             f"  What to do: look at it with `leadup plan {target.target.name}`; if it is right, "
             f"`leadup sync {target.target.key} --accept {target.guard}`."
         )
-    for place, error in answer["errors"].items():
+    asked_for = answer["not_offered"] if only else {}  # told before: again only to who asks for it
+    for place, error in {**asked_for, **answer["errors"]}.items():
         err.print(f"{place}: {error}")
     if answer["errors"]:
         ctx.exit(1)

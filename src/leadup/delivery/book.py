@@ -136,6 +136,13 @@ class TargetRow:
     plan: str | None
     error: str | None
     retry_us: int | None
+    lacks: str | None
+    """What the vendor's plan does not offer for it, since somebody was told; it may have other trouble now."""
+
+    @property
+    def is_not_offered(self) -> bool:
+        """Whether that is all its trouble: no news, and no failure."""
+        return self.error is not None and self.error == self.lacks
 
 
 def all_targets(connection: Connection) -> list[TargetRow]:
@@ -165,6 +172,7 @@ def all_targets(connection: Connection) -> list[TargetRow]:
                 plan=row.plan,
                 error=row.error,
                 retry_us=row.retry_us,
+                lacks=row.lacks,
             )
         )
     return found

@@ -35,7 +35,7 @@ from leadup.delivery.settling import opened, settle
 from leadup.delivery.sizes import ASKING, measure
 from leadup.delivery.states import LOST, Row, States, rows_of
 from leadup.delivery.trouble import trouble
-from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
+from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, NotOffered, Refused, TryLater
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Destination
@@ -59,6 +59,10 @@ class Delivered:
     error: str = ""
     todo: bool = False
     """Whether a person has to act."""
+    lacks: str = ""
+    """The error again, where it is that the vendor's plan does not offer this (:class:`leadup.errors.NotOffered`)."""
+    told: bool = False
+    """Whether that was told before: it is no news then, and no failure."""
     notice: str = ""
     """Why rows wait for the vendor's next day; said once a day."""
 
@@ -135,11 +139,13 @@ class Courier:
                 self._prepared.pop(target.target, None)  # it may be gone: found or made again at the next try
             report.error, retry = trouble(error)
             report.todo = not isinstance(error, LeadupError) or isinstance(error, NeedsHuman | Refused)
+            report.lacks = report.error if isinstance(error, NotOffered) else ""
+            report.told = bool(report.lacks) and report.lacks == target.lacks
+        values = {"error": report.error or None, "retry_us": to_us(now + retry) if retry else None}
+        if report.lacks or not report.error:  # other trouble in between does not make it news again
+            values["lacks"] = report.lacks or None
         with self._store.write() as connection:
-            retry_us = to_us(now + retry) if retry else None
-            connection.execute(
-                update(targets).where(targets.c.id == target.id).values(error=report.error or None, retry_us=retry_us)
-            )
+            connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
         self._budgets.leaving(target, 0)
         self._budgets.keep(now)
         return report

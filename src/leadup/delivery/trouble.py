@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from leadup.errors import Busy, LeadupError, Refused, TryLater, unforeseen
+from leadup.errors import Busy, LeadupError, NotOffered, Refused, TryLater, unforeseen
 from leadup.identity.seal import redact
 
 
@@ -21,6 +21,6 @@ def _pause(error: LeadupError) -> timedelta:
             return error.retry_after or timedelta(minutes=1)
         case Busy():
             return timedelta(minutes=1)
-        case Refused():
+        case Refused() | NotOffered():
             return timedelta(hours=24)
     return timedelta(hours=1)

@@ -409,6 +409,7 @@ targets = Table(
     Column("plan", String),  # fingerprint of the plan that is held
     Column("error", Text),
     Column("retry_us", BigInteger),
+    Column("lacks", Text),  # what the vendor's plan does not offer for it, since somebody was told
     Column("size", JSON(none_as_null=True)),  # how big it is there, as the vendor said at `sized_us`
     Column("sized_us", BigInteger),
     Column("replacing_us", BigInteger),  # since when all that should be there is being sent anew
