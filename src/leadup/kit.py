@@ -298,10 +298,11 @@ class Destination(Protocol):
 class Foreseeing(Protocol):
     """A destination that saves calls when it knows beforehand whom it will be asked about."""
 
-    def foresee(self, people: Iterator[Contact], now: datetime) -> None:
+    def foresee(self, people: Iterator[tuple[Contact, datetime]], now: datetime) -> None:
         """Look for everybody who will be addressed in the work that begins now; each comes once.
 
-        That somebody was not found before no longer counts. Changes nothing at the vendor.
+        With each comes since when all that waits for him could have been sent: what a look-up after that has found may
+        still count, and nothing older. Changes nothing at the vendor.
 
         Raises:
             TryLater: nobody can be addressed for now.

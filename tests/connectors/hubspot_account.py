@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,6 +79,11 @@ def connect(server: Server, **settings: Any) -> HubSpotDestination:
     """A destination with pauses that are short enough for tests."""
     how = {"pause": 0.01, "api": getattr(server, "api", "v3"), **settings}
     return HubSpotDestination("hubspot", HubSpotSettings(access_token=SecretStr(TOKEN), base_url=server.url, **how))
+
+
+def awaited(people: Iterable[Contact], since: datetime = NOW) -> Iterator[tuple[Contact, datetime]]:
+    """People for whom something has been waiting since then."""
+    return ((one, since) for one in people)
 
 
 def person(number: int, *addresses: str, **identifiers: str) -> Contact:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hubspot_account import AUDIENCE, NOW, READ, SCORE, TOKEN, at, calls, connect, person
+from hubspot_account import AUDIENCE, NOW, READ, SCORE, TOKEN, at, awaited, calls, connect, person
 from pydantic import SecretStr, ValidationError
 
 from leadup.outgoing import Unreachable
@@ -43,7 +43,7 @@ def test_who_is_not_there_is_made_by_email_and_then_found(server: Server, hubspo
 
 def test_made_contacts_are_found_although_looking_ahead_missed_them(server: Server, hubspot: HubSpotSandbox) -> None:
     destination, ada = connect(server, create_missing=True), person(1, "ada@example.com")
-    destination.foresee(iter([ada]), NOW)
+    destination.foresee(awaited([ada]), NOW)
     destination.address(AUDIENCE, [ada])
     [made] = destination.create(AUDIENCE, [ada])
     assert [made] == destination.address(AUDIENCE, [ada])
@@ -127,7 +127,7 @@ def test_trap_who_opted_out_of_email_joins_no_list_but_keeps_a_score(server: Ser
     hubspot.opt_out(ada)
     destination = connect(server)
     people = [person(1, "ada@example.com"), person(2, "grace@example.com"), person(3, hubspot_id=ada)]
-    destination.foresee(iter(people), NOW)
+    destination.foresee(awaited(people), NOW)
     out, joins, by_id = destination.address(AUDIENCE, people)
     assert isinstance(out, Unreachable)
     assert isinstance(by_id, Unreachable)

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from hubspot_account import AUDIENCE, NOW, READ, TOKEN, Stage, at, calls, connect, join, person
+from hubspot_account import AUDIENCE, NOW, READ, TOKEN, Stage, at, awaited, calls, connect, join, person
 from pydantic import SecretStr
 
 from leadup.errors import NeedsHuman, TryLater
@@ -176,21 +176,25 @@ def test_who_was_foreseen_is_not_asked_for_again_and_batches_are_full(server: Se
     everybody = [person(n, f"p{n}@example.com") for n in range(250)]
     ids = [hubspot.add_contact(f"p{n}@example.com") for n in range(250)]
     destination = connect(server)
-    destination.foresee(iter(everybody), NOW)
+    destination.foresee(awaited(everybody), NOW)
     found = [answer for n in range(0, 250, 50) for answer in destination.address(AUDIENCE, everybody[n : n + 50])]
     assert found == [at(one) for one in ids]
     assert calls(server, READ) == 3
 
 
-def test_what_was_foreseen_counts_until_the_next_work_begins(server: Server, hubspot: HubSpotSandbox) -> None:
-    destination, ada = connect(server), person(1, "ada@example.com")
-    destination.foresee(iter([ada]), NOW)
-    [before] = destination.address(AUDIENCE, [ada])
-    contact = hubspot.add_contact("ada@example.com")
-    destination.foresee(iter([ada]), NOW)
-    [after] = destination.address(AUDIENCE, [ada])
-    assert isinstance(before, Unreachable)
-    assert after == at(contact)
+def test_what_comes_to_wait_after_a_look_up_is_looked_up_anew(server: Server, hubspot: HubSpotSandbox) -> None:
+    grace = hubspot.add_contact("grace@example.com")
+    destination, people = connect(server), [person(1, "ada@example.com"), person(2, "grace@example.com")]
+    destination.foresee(awaited(people), NOW)
+    destination.address(AUDIENCE, people)
+    ada = hubspot.add_contact("ada@example.com")
+    hubspot.opt_out(grace)
+    soon = NOW + timedelta(seconds=1)
+    destination.foresee(awaited(people, soon), soon)
+    there, out = destination.address(AUDIENCE, people)
+    assert there == at(ada)
+    assert isinstance(out, Unreachable)
+    assert out.code == "opted_out"
 
 
 @pytest.mark.parametrize("met", [0, 1])
@@ -202,20 +206,20 @@ def test_nobody_is_missing_because_looking_ahead_was_cut_short(
     destination = connect(server, tries=1)
     hubspot.weather.add(kind="fail", status=503, path=READ, after=met)
     with pytest.raises(TryLater):
-        destination.foresee(iter(everybody), NOW)
+        destination.foresee(awaited(everybody), NOW)
     assert destination.address(AUDIENCE, everybody) == [at(one) for one in ids]
-    destination.foresee(iter(everybody), NOW)
+    destination.foresee(awaited(everybody), NOW)
     assert destination.address(AUDIENCE, everybody) == [at(one) for one in ids]
     calls_that_found = (2 - met) + (2 - met)  # what was found before the cut is not asked for again
     assert calls(server, READ) == met + 1 + calls_that_found
 
 
-def test_who_was_found_is_remembered_for_a_quarter_of_an_hour(server: Server, hubspot: HubSpotSandbox) -> None:
+def test_what_waits_on_is_looked_up_once_in_a_quarter_of_an_hour(server: Server, hubspot: HubSpotSandbox) -> None:
     hubspot.add_contact("ada@example.com")
-    destination, ada = connect(server), person(1, "ada@example.com")
+    destination, people = connect(server), [person(1, "ada@example.com"), person(2, "grace@example.com")]
     for minutes in (0, 14, 15):
-        destination.foresee(iter([ada]), NOW + timedelta(minutes=minutes))
-        destination.address(AUDIENCE, [ada])
+        destination.foresee(awaited(people), NOW + timedelta(minutes=minutes))
+        destination.address(AUDIENCE, people)
     assert calls(server, READ) == 2
 
 
@@ -223,10 +227,10 @@ def test_nobody_is_remembered_who_vanished(server: Server, hubspot: HubSpotSandb
     ada, kept = hubspot.add_contact("ada@example.com"), hubspot.add_contact("lovelace@example.com")
     destination, who = connect(server), person(1, "ada@example.com")
     remote = destination.prepare(AUDIENCE)
-    destination.foresee(iter([who]), NOW)
+    destination.foresee(awaited([who]), NOW)
     hubspot.merge(kept, ada)
     destination.deliver(remote, [join(1, ada)])
-    destination.foresee(iter([who]), NOW + timedelta(minutes=1))
+    destination.foresee(awaited([who]), NOW + timedelta(minutes=1))
     assert destination.address(AUDIENCE, [who]) == [at(kept)]
 
 
@@ -238,8 +242,8 @@ def test_who_opted_out_before_a_look_ahead_was_cut_short_does_not_join(server: S
     destination = connect(server, tries=1)
     hubspot.weather.add(kind="fail", status=503, path=READ, after=1)
     with pytest.raises(TryLater):
-        destination.foresee(iter(everybody), NOW)
-    destination.foresee(iter(everybody), NOW)
+        destination.foresee(awaited(everybody), NOW)
+    destination.foresee(awaited(everybody), NOW)
     answers = destination.address(AUDIENCE, everybody)
     assert [n for n, answer in enumerate(answers) if isinstance(answer, Unreachable)] == [3, 4]
     assert calls(server, READ) == 3, "what was asked before the cut is not asked again"

@@ -131,9 +131,8 @@ class HubSpotDestination:
         self._check_account()
         return self._people.create(people, joining=target.use is Use.AUDIENCE)
 
-    def foresee(self, people: Iterator[Contact], now: datetime) -> None:
+    def foresee(self, people: Iterator[tuple[Contact, datetime]], now: datetime) -> None:
         """See :meth:`leadup.kit.Foreseeing.foresee`: who waits for several lists is looked for once."""
-        self._people.forget(now)
         self._check_account()
         self._people.foresee(people, now)
 

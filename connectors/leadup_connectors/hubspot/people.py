@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from leadup.outgoing import Address, Contact, RemoteId, Unreachable
@@ -27,7 +27,9 @@ MARKETING: Final = (
 )
 """Source: HubSpot's knowledge base, "Manage marketing contacts settings for your integrations"."""
 FRESH: Final = timedelta(minutes=15)
-"""How long it is remembered where somebody was found; who is there no more is answered as missing, and found anew."""
+"""How long a look-up counts for what has waited since before it: trouble with a list lets people wait."""
+_UNDATED: Final = datetime.max.replace(tzinfo=UTC)
+"""Of look-ups for the moment, which nobody remembers."""
 REMEMBERED: Final = 200_000
 """Most addresses of which it is remembered whose they are: some 40 MB."""
 
@@ -39,45 +41,34 @@ class People:
         """``check_match`` raises where the property that people are found by is not as it must be."""
         self._client, self._settings, self._check_match = client, settings, check_match
         self._foreseen = _Found()
-        self._since: dict[str, datetime] = {}
-        """When each key was looked up."""
-        self._cut_short = False
+        """What the look ahead brought for the work at hand."""
+        self._earlier = _Found()
+        """What earlier ones brought, and nobody has asked for since."""
 
-    def foresee(self, people: Iterator[Contact], now: datetime) -> None:
-        """See :meth:`leadup.kit.Foreseeing.foresee`; after :meth:`forget`."""
-        self._cut_short = True
-        keys = (key for person in people for key in self._keys(person) if key not in self._foreseen.asked)
-        for part in parts(_unique(keys), BATCH):
-            self._look_up(part, self._foreseen)
-            self._since |= dict.fromkeys(part, now)
+    def foresee(self, people: Iterator[tuple[Contact, datetime]], now: datetime) -> None:
+        """See :meth:`leadup.kit.Foreseeing.foresee`. A look ahead that was cut short goes on where it ended."""
+        self._earlier.add(self._foreseen)
+        self._earlier.keep({key for key, at in self._earlier.asked.items() if now - FRESH < at <= now})
+        self._foreseen = _Found()
+        for part in parts(_unique(self._unanswered(people)), BATCH):
+            self._look_up(part, self._foreseen, now)
             if len(self._foreseen.asked) >= REMEMBERED:
                 break
-        self._cut_short = False
 
-    def forget(self, now: datetime) -> None:
-        """Let what was foreseen no longer count, but for contacts that were found lately and want e-mail.
-
-        Trouble with a list lets people wait who have been found: they are not looked up again for that. A look ahead
-        that was cut short goes on where it ended.
-        """
-        before, self._foreseen = self._foreseen, _Found()
-        self._since = {key: since for key, since in self._since.items() if now - FRESH < since <= now}
-        kept = before.asked & self._since.keys()
-        if self._cut_short:
-            self._foreseen.refused, self._foreseen.unasked = before.refused & kept, before.unasked & kept
-            self._foreseen.opted_out = before.opted_out
-        else:
-            kept = {key for key in kept if before.wanted(key)}
-        self._foreseen.contacts = {key: found for key, found in before.contacts.items() if key in kept}
-        self._foreseen.asked = kept
-        self._cut_short = False
+    def _unanswered(self, people: Iterator[tuple[Contact, datetime]]) -> Iterator[str]:
+        """Yield what is to be asked; answers that are younger than all that waits still count."""
+        earlier = self._earlier
+        for person, since in people:
+            for key in self._keys(person):
+                if key in earlier.asked and earlier.asked[key] >= since:
+                    earlier.move(key, self._foreseen)
+                elif key not in self._foreseen.asked:
+                    yield key
 
     def lose(self, contacts: Collection[str]) -> None:
         """Remember these contacts no longer: HubSpot does not take them as they were found."""
         lost = {key for key, found in self._foreseen.contacts.items() if not frozenset(contacts).isdisjoint(found)}
-        self._foreseen.asked -= lost
-        for key in lost:
-            del self._foreseen.contacts[key]
+        self._foreseen.drop(lost)
 
     def addresses(self, people: Sequence[Contact], *, joining: bool = False) -> list[Address | Unreachable]:
         """Say of each person, in order, where he is found. A person with several addresses may be several contacts.
@@ -88,7 +79,7 @@ class People:
         found = _Found()
         keys = (key for own in wanted for key in own if key not in self._foreseen.asked)
         for part in parts(sorted(set(keys)), BATCH):
-            self._look_up(part, found)
+            self._look_up(part, found, _UNDATED)
         lost = (person for person, own in zip(people, wanted, strict=True) if not self._contacts(own, found))
         ids = {record for person in lost for record in person.of(Kind.HUBSPOT_ID) if record.isdecimal()}
         for part in parts(sorted(ids, key=int), BATCH):
@@ -110,7 +101,7 @@ class People:
             refused |= sent.refused
             for _, answer in sent.answers:
                 refused |= answer.failed
-        self._foreseen.asked -= set(first)  # it says that nobody is there
+        self._foreseen.drop(first)  # it says that nobody is there
         answers = self.addresses(people, joining=joining)
         return [
             _not_created(refused[email]) if email in refused and isinstance(answer, Unreachable) else answer
@@ -151,7 +142,7 @@ class People:
         detail = f"HubSpot has no contact with this {name}."
         return Unreachable(code="contact_not_found", detail=detail, creatable=joining and self._settings.create_missing)
 
-    def _look_up(self, keys: Sequence[str], found: _Found) -> None:
+    def _look_up(self, keys: Sequence[str], found: _Found, at: datetime) -> None:
         read = sift(keys, self._read, self._check_match)
         found.refused |= read.refused.keys()
         found.unasked |= set(read.unsent)
@@ -161,7 +152,7 @@ class People:
         for key in sorted(unclear):
             alone = self._read([key])
             found.contacts[key] = tuple(alone.records)  # asked alone, the answer can be about nobody else
-        found.asked.update(keys)  # only now: what an error cut short was not asked
+        found.asked |= dict.fromkeys(keys, at)  # only now: what an error cut short was not asked
 
     def _look_at(self, records: Sequence[str], found: _Found) -> None:
         """See which of these record ids still are contacts' own."""
@@ -201,7 +192,8 @@ def _unique(keys: Iterable[str]) -> Iterator[str]:
 class _Found:
     """What look-ups brought, by the key that was asked for."""
 
-    asked: set[str] = field(default_factory=set)
+    asked: dict[str, datetime] = field(default_factory=dict)
+    """And when."""
     contacts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     unasked: set[str] = field(default_factory=set)
@@ -215,9 +207,37 @@ class _Found:
         """A person's record ids that are contacts'."""
         return self.records.intersection(person.of(Kind.HUBSPOT_ID))
 
-    def wanted(self, key: str) -> bool:
-        """Whether this is a contact's, who wants e-mail."""
-        return key in self.contacts and self.opted_out.isdisjoint(self.contacts[key])
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget the answers to these keys, where there are any."""
+        for key in keys:
+            self.asked.pop(key, None)
+            self.contacts.pop(key, None)
+            self.refused.discard(key)
+            self.unasked.discard(key)
+
+    def keep(self, keys: Collection[str]) -> None:
+        """Forget the answers to all other keys."""
+        self.drop(self.asked.keys() - keys)
+
+    def add(self, later: _Found) -> None:
+        """Take in later answers, which count in place of these."""
+        self.drop(later.asked)
+        self.opted_out -= {contact for found in later.contacts.values() for contact in found}
+        self.asked |= later.asked
+        self.contacts |= later.contacts
+        self.refused |= later.refused
+        self.unasked |= later.unasked
+        self.opted_out |= later.opted_out
+
+    def move(self, key: str, to: _Found) -> None:
+        """Hand an answer over."""
+        to.asked[key] = self.asked[key]
+        if found := self.contacts.get(key):
+            to.contacts[key] = found
+            to.opted_out |= self.opted_out.intersection(found)
+        to.refused |= self.refused & {key}
+        to.unasked |= self.unasked & {key}
+        self.drop([key])
 
     def note_opt_outs(self, answer: Batch) -> None:
         """Note who wants no e-mail."""

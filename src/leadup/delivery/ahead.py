@@ -5,13 +5,12 @@ People who wait at several targets of a connection are then looked for once, in 
 
 from __future__ import annotations
 
-from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from leadup.delivery.book import TargetRow
 from leadup.errors import TryLater, unforeseen
@@ -23,6 +22,7 @@ from leadup.outgoing import Contact
 from leadup.state import Store
 from leadup.state.store import chunks
 from leadup.state.tables import outbox
+from leadup.types import from_us
 
 log = structlog.get_logger("leadup.delivery")
 
@@ -61,18 +61,24 @@ def foresee(
     return told
 
 
-def _people(store: Store, vault: Vault, rows: Sequence[Sequence[ColumnElement[bool]]]) -> Iterator[Contact]:
-    """Yield everybody whom these rows are about, once. A leave asks for nobody: it goes by what was sent."""
-    persons = array("q")
+def _people(
+    store: Store, vault: Vault, rows: Sequence[Sequence[ColumnElement[bool]]]
+) -> Iterator[tuple[Contact, datetime]]:
+    """Yield everybody whom these rows are about, once, with since when the newest of them could have been sent.
+
+    A leave asks for nobody: it goes by what was sent.
+    """
+    since: dict[int, int] = {}
     for some in chunks(rows, 100):
-        either = or_(*(_all(where) for where in some))
+        due = or_(*(_all(where) for where in some)) & (outbox.c.verb != "leave")
+        query = select(outbox.c.person, func.max(outbox.c.planned_us), func.max(outbox.c.next_us)).where(due)
         with store.read() as connection:
-            query = select(outbox.c.person).where(either, outbox.c.verb != "leave").distinct()
-            persons.extend(connection.scalars(query))
-    for part in chunks(sorted(set(persons)), AT_ONCE):
+            for person, planned_us, next_us in connection.execute(query.group_by(outbox.c.person)):
+                since[person] = max(planned_us, next_us, since.get(person, planned_us))
+    for part in chunks(sorted(since), AT_ONCE):
         with store.read() as connection:
             found = people.contacts(connection, part, vault)
-        yield from (found[person] for person in sorted(found))
+        yield from ((found[person], from_us(since[person])) for person in sorted(found))
 
 
 def _all(where: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
