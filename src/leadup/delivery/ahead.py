@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 
 from leadup.delivery.book import TargetRow
 from leadup.errors import TryLater, unforeseen
@@ -71,10 +71,12 @@ def _people(
     since: dict[int, int] = {}
     for some in chunks(rows, 100):
         due = or_(*(_all(where) for where in some)) & (outbox.c.verb != "leave")
-        query = select(outbox.c.person, func.max(outbox.c.planned_us), func.max(outbox.c.next_us)).where(due)
+        # What has been sent was looked up for that; what was put off before is to be looked up when it is due.
+        ready_us = case((outbox.c.sent_us.is_(None), outbox.c.next_us), else_=outbox.c.planned_us)
+        query = select(outbox.c.person, func.max(ready_us)).where(due).group_by(outbox.c.person)
         with store.read() as connection:
-            for person, planned_us, next_us in connection.execute(query.group_by(outbox.c.person)):
-                since[person] = max(planned_us, next_us, since.get(person, planned_us))
+            for person, us in connection.execute(query):
+                since[person] = max(us, since.get(person, us))
     for part in chunks(sorted(since), AT_ONCE):
         with store.read() as connection:
             found = people.contacts(connection, part, vault)
