@@ -8,20 +8,15 @@ from typing import Any
 
 import pytest
 
+from delivery.club import audience, card, club, enrol
 from delivery.scripted_vendor import Vendor
-from delivery.world import GRANTED, World, email, hashed, program, user
+from delivery.world import GRANTED, World, email, program, user
 from leadup.delivery.adopting import recreate
 from leadup.delivery.book import all_targets
 from leadup.errors import NeedsHuman, Refused
-from leadup.insights.status import status
 from leadup.outgoing import Found, RemoteId, RemoteTarget, Size, Target
 from leadup.state.tables import ledger, remote_ids
 
-RULES = """
-version: 1
-segments:
-  club: {when: {person: {member: "yes"}}, activate: [vendor], guard: {max_leave: 100%}}
-"""
 MINE = "leadup: club"
 
 
@@ -78,30 +73,13 @@ def vendor() -> Shared:
 
 @pytest.fixture
 def world(vendor: Shared) -> Iterator[World]:
-    made = World(vendor, rules=program(RULES))
+    made = World(vendor, rules=program(club()))
     yield made
     made.close()
 
 
-def tell(world: World, *numbers: int, member: str = "yes") -> None:
-    for number in numbers:
-        world.tell(user(number), email(f"v{number}"), consent=GRANTED, member=member)
-    world.sync()
-    world.later(hours=1)
-
-
-def audience(world: World) -> dict[str, Any]:
-    with world.store.read() as connection:
-        [one] = status(connection)["audiences"]
-    return dict(one)
-
-
 def cards(vendor: Shared, one: str) -> set[str]:
     return {member.value for member in vendor.members[one]}
-
-
-def card(number: int) -> str:
-    return hashed(email(f"v{number}"))
 
 
 def about_it(world: World) -> list[tuple[str, str]]:
@@ -114,25 +92,25 @@ def about_it(world: World) -> list[tuple[str, str]]:
 
 def test_an_audience_with_members_is_not_written_to_before_somebody_says_so(world: World, vendor: Shared) -> None:
     there = vendor.make(MINE, "by-hand")
-    tell(world, 1, 2)
+    enrol(world, 1, 2)
     shown = audience(world)
     text = "leadup did not make the audience 'leadup: club' (id a0, 1 members, kind MANUAL)"
     assert (shown["guard"], shown["guard_text"], shown["plan"]) == ("adopt", text, there)
     assert (vendor.sent, shown["remote_id"]) == ([], None)
-    tell(world, 3)
+    enrol(world, 3)
     assert vendor.sent == [], "held as long as nobody says anything"
     assert [what for what, _ in about_it(world)] == ["held"], "said once"
     assert world.accept() == 2
-    tell(world, 4)
+    enrol(world, 4)
     assert cards(vendor, there) == {"by-hand", *(card(number) for number in (1, 2, 3, 4))}
     assert about_it(world)[1:] == [("adopted", f"{text}; accepted by ada")]
-    tell(world, 1, member="no")
+    enrol(world, 1, member="no")
     assert "by-hand" in cards(vendor, there)
 
 
 def test_what_is_adopted_is_what_was_shown(world: World, vendor: Shared) -> None:
     there = vendor.make(MINE, "by-hand")
-    tell(world, 1)
+    enrol(world, 1)
     vendor.names[there] = "renamed meanwhile"
     vendor.make(MINE, "somebody else's")
     world.accept()
@@ -143,24 +121,24 @@ def test_what_is_adopted_is_what_was_shown(world: World, vendor: Shared) -> None
 def test_an_audience_without_members_is_taken_as_it_is(world: World, vendor: Shared) -> None:
     """As a crash leaves it that struck between its creation and our note of it."""
     there = vendor.make(MINE)
-    tell(world, 1)
+    enrol(world, 1)
     assert (audience(world)["guard"], cards(vendor, there)) == (None, {card(1)})
 
 
 def test_one_that_leadup_made_is_never_asked_about(world: World, vendor: Shared) -> None:
-    tell(world, 1)
+    enrol(world, 1)
     world.restart()
-    tell(world, 2)
+    enrol(world, 2)
     assert (audience(world)["guard"], cards(vendor, "a0")) == (None, {card(1), card(2)})
 
 
 def test_who_leaves_while_it_is_held_is_not_sent(world: World, vendor: Shared) -> None:
     there = vendor.make(MINE, "by-hand")
-    tell(world, 1, 2)
-    tell(world, 1, 2, member="no")
-    tell(world, 3)
+    enrol(world, 1, 2)
+    enrol(world, 1, 2, member="no")
+    enrol(world, 3)
     world.accept()
-    tell(world, 3)
+    enrol(world, 3)
     assert cards(vendor, there) == {"by-hand", card(3)}
 
 
@@ -168,11 +146,11 @@ def test_who_leaves_while_it_is_held_is_not_sent(world: World, vendor: Shared) -
 
 
 def test_a_renamed_audience_is_used_on_and_the_ledger_says_so_once(world: World, vendor: Shared) -> None:
-    tell(world, 1)
+    enrol(world, 1)
     vendor.names["a0"] = "Our best"
     for number in (2, 3):
         world.restart()
-        tell(world, number)
+        enrol(world, number)
     assert cards(vendor, "a0") == {card(1), card(2), card(3)}
     assert len(vendor.names) == 1
     said = [detail for what, detail in about_it(world) if what == "renamed"]
@@ -192,11 +170,11 @@ def forget(world: World, vendor: Shared) -> bool:
 
 
 def test_a_deleted_audience_is_made_anew_only_when_told_and_all_are_sent_again(world: World, vendor: Shared) -> None:
-    tell(world, 1, 2, 3)
+    enrol(world, 1, 2, 3)
     del vendor.names["a0"]
     world.restart()
-    tell(world, 4)
-    tell(world, 1, member="no")
+    enrol(world, 4)
+    enrol(world, 1, member="no")
     assert (len(vendor.names), audience(world)["error"]) == (0, "it is gone\n  What to do: restore it")
     assert forget(world, vendor)
     assert world.rows(remote_ids) == []
@@ -205,15 +183,15 @@ def test_a_deleted_audience_is_made_anew_only_when_told_and_all_are_sent_again(w
     assert cards(vendor, "a1") == {card(2), card(3), card(4)}
     assert world.changes("leave") == [], "who was to leave is nowhere any more"
     assert audience(world)["error"] is None
-    tell(world, 2, member="no")
+    enrol(world, 2, member="no")
     assert cards(vendor, "a1") == {card(3), card(4)}
 
 
 def test_a_restored_audience_is_used_on(world: World, vendor: Shared) -> None:
-    tell(world, 1)
+    enrol(world, 1)
     name = vendor.names.pop("a0")
     world.restart()
-    tell(world, 2)
+    enrol(world, 2)
     vendor.names["a0"] = name
     world.later(hours=2)
     world.sync()
@@ -221,7 +199,7 @@ def test_a_restored_audience_is_used_on(world: World, vendor: Shared) -> None:
 
 
 def test_an_audience_that_is_there_is_not_made_anew(world: World, vendor: Shared) -> None:
-    tell(world, 1)
+    enrol(world, 1)
     with pytest.raises(Refused, match=r"still there: 'leadup: club' \(id a0\)"):
         forget(world, vendor)
     assert audience(world)["remote_id"] == "a0"
@@ -232,8 +210,8 @@ def test_an_audience_that_is_there_is_not_made_anew(world: World, vendor: Shared
 
 def test_joins_and_leaves_go_together_where_a_call_may_carry_both() -> None:
     vendor = Shared(together=True)
-    world = World(vendor, rules=program(RULES))
-    tell(world, 1, 2, 3)
+    world = World(vendor, rules=program(club()))
+    enrol(world, 1, 2, 3)
     for number in (4, 5):
         world.tell(user(number), email(f"v{number}"), consent=GRANTED, member="yes")
     for number in (1, 2):
@@ -247,8 +225,8 @@ def test_joins_and_leaves_go_together_where_a_call_may_carry_both() -> None:
 def test_a_full_batch_of_joins_is_followed_by_what_is_left_with_the_leaves() -> None:
     vendor = Shared(together=True)
     vendor.can = replace(vendor.can, batch=dict.fromkeys(("join", "leave"), 3))
-    world = World(vendor, rules=program(RULES))
-    tell(world, 1, 2, 3)
+    world = World(vendor, rules=program(club()))
+    enrol(world, 1, 2, 3)
     for number in (4, 5, 6, 7):
         world.tell(user(number), email(f"v{number}"), consent=GRANTED, member="yes")
     for number in (1, 2, 3):
@@ -262,8 +240,8 @@ def test_a_full_batch_of_joins_is_followed_by_what_is_left_with_the_leaves() -> 
 @pytest.mark.parametrize("fault", ["crash", "crash after", "lost"])
 def test_a_batch_of_both_is_sent_again_as_it_was(fault: str) -> None:
     vendor = Shared(together=True)
-    world = World(vendor, rules=program(RULES))
-    tell(world, 1, 2)
+    world = World(vendor, rules=program(club()))
+    enrol(world, 1, 2)
     world.tell(user(3), email("v3"), consent=GRANTED, member="yes")
     world.tell(user(1), email("v1"), consent=GRANTED, member="no")
     vendor.faults.append(fault)
@@ -279,9 +257,9 @@ def test_a_batch_of_both_is_sent_again_as_it_was(fault: str) -> None:
 
 def test_what_one_joins_by_another_does_not_leave_by(vendor: Shared) -> None:
     vendor = Shared(together=True)
-    world = World(vendor, rules=program(RULES))
+    world = World(vendor, rules=program(club()))
     vendor.cards |= {card(1): "office", card(2): "office"}
-    tell(world, 1)
+    enrol(world, 1)
     world.tell(user(2), email("v2"), consent=GRANTED, member="yes")
     world.tell(user(1), email("v1"), consent=GRANTED, member="no")
     world.sync()

@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from delivery.club import card, club, tell
 from delivery.scripted_vendor import Crash, Vendor
-from delivery.world import DENIED, GRANTED, World, email, hashed, program, user
+from delivery.world import World, program
 from leadup.outgoing import Address, Contact, Target, Unreachable
 from leadup.state.tables import ledger, outbox
 from leadup.types import Kind
 
-RULES = """
-version: 1
-segments:
-  club: {when: {person: {member: "yes"}}, activate: [vendor], guard: {max_leave: 100%}}
-"""
 WARNING = "New contacts may cost money."
 
 
@@ -55,19 +51,9 @@ def vendor() -> Creator:
 
 @pytest.fixture
 def world(vendor: Creator) -> Iterator[World]:
-    made = World(vendor, rules=program(RULES))
+    made = World(vendor, rules=program(club()))
     yield made
     made.close()
-
-
-def tell(world: World, *numbers: int, member: str = "yes", granted: bool = True) -> None:
-    for number in numbers:
-        consent = GRANTED if granted else DENIED
-        world.tell(user(number), email(f"v{number}"), consent=consent, member=member)
-
-
-def card(number: int) -> str:
-    return hashed(email(f"v{number}"))
 
 
 def test_who_is_not_there_is_created_and_joins_at_once(world: World, vendor: Creator) -> None:

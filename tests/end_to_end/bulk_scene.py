@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -37,6 +39,20 @@ ACTION = "7001"
 BAD = 100
 """Every so manieth member, and conversion, is bad."""
 AT_ONCE = 10_000
+
+
+def play(script: str, *arguments: object) -> Mapping[str, Any]:
+    """Run a scene in a process of its own; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: Mapping[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def sha256(text: str) -> str:

@@ -1,12 +1,7 @@
 """A hundred thousand members and fifty thousand conversions, one in a hundred bad, in bad weather: every good one
 arrives once, every bad one says why, Google is asked no more than it must be, and the process stays small."""
 
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +19,6 @@ MIB = 300
 """The most memory that the delivering process may take."""
 
 
-def deliver(folder: Path, url: str) -> Mapping[str, Any]:
-    """In a process of its own."""
-    done = subprocess.run(
-        [sys.executable, scene.__file__, str(folder), url],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer: Mapping[str, Any] = json.loads(done.stdout)
-    return answer
-
-
 @pytest.mark.parametrize(
     ("members", "sales"), [(2_000, 1_000), pytest.param(100_000, 50_000, marks=pytest.mark.slow)], ids=["few", "many"]
 )
@@ -50,7 +31,7 @@ def test_all_good_rows_arrive_once_and_bad_ones_say_why(tmp_path: Path, members:
         google.weather.add(kind="lose_answer", path="audienceMembers:ingest")
         google.weather.add(kind="lose_answer", path="events:ingest", times=2)
         google.weather.add(kind="rate_limit", path="events:ingest", times=2)
-        done = deliver(tmp_path, server.url)
+        done = scene.play(scene.__file__, tmp_path, server.url)
         google.settle()
         joined, reported = google.members("leadup: warm"), google.conversions(scene.ACTION)
         log = Counter((one.path.rpartition("/")[2], one.status) for one in google.weather.log)

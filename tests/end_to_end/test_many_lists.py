@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lists_scene as scene
 import pytest
+from bulk_scene import play
 from sqlalchemy import func, select
 
 from leadup.sandbox import Server
@@ -25,20 +22,6 @@ from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 CHUNK, LOOK_UP = 500, 100
 MIB = 300
 """The most memory that the delivering process may take."""
-
-
-def deliver(folder: Path, url: str, contacts: int) -> Mapping[str, Any]:
-    """In a process of its own."""
-    done = subprocess.run(
-        [sys.executable, scene.__file__, str(folder), url, str(contacts)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer: Mapping[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def bad_weather(hubspot: HubSpotSandbox, scale: int) -> None:
@@ -62,7 +45,7 @@ def test_lists_are_exact_and_calls_the_fewest_there_can_be(tmp_path: Path, conta
     by_hand = hubspot.add_list("Newsletter")
     with Server(hubspot) as server:
         bad_weather(hubspot, scale=lists // 4)
-        done = deliver(tmp_path, server.url, contacts)
+        done = play(scene.__file__, tmp_path, server.url, contacts)
 
     before = [scene.wanted(number, contacts, later=False) for number in range(lists)]
     after = [scene.wanted(number, contacts, later=True) for number in range(lists)]
