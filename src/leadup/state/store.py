@@ -6,16 +6,16 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, create_mock_engine, event
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import ExecutableDDLElement
 
 from leadup.errors import Busy, SettingsError
 from leadup.state.tables import meta, metadata
@@ -24,6 +24,7 @@ T = TypeVar("T")
 SALT = "salt"
 """The key of the state's salt in ``meta``."""
 _WAIT_MS = 30_000
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 CHUNK = 10_000
 """Values in one ``IN (...)``: SQLite takes at most 32,766 variables in a statement (page "Implementation limits")."""
 
@@ -131,7 +132,7 @@ def open_store(url: str, folder: Path) -> Store:
     store = Store(engine, folder)
     if in_memory:
         with store.write() as connection:
-            metadata.create_all(connection)
+            _create(connection)
             _salt(connection)
     else:
         migrate(store)
@@ -139,13 +140,59 @@ def open_store(url: str, folder: Path) -> Store:
 
 
 def migrate(store: Store) -> None:
-    """Bring the tables to the newest version. Safe to call at each start, also from two processes at once."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    """Bring the tables to the newest version. Safe to call at each start, also from two processes at once.
+
+    A new state gets the tables as they are now, and an older one by one migration after the other.
+    """
+    newest = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    with store.read() as connection:
+        if _version(connection) == newest:
+            return
     with store.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        version = _version(connection)
+        if version is None:
+            _create(connection)
+            connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+            connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (newest,))
+        elif version != newest:
+            _upgrade(connection)
         _salt(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the state's version, as Alembic keeps it; None: it has no tables yet."""
+    if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first():
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # 0.1 s, once after an update
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _create(connection: Connection) -> None:
+    for statement in _schema():
+        connection.exec_driver_sql(statement)
+
+
+@cache
+def _schema() -> Sequence[str]:
+    """Return the statements that make the tables as they are now."""
+    statements: list[str] = []
+
+    def note(statement: ExecutableDDLElement, *_: object) -> None:
+        statements.append(str(statement.compile(dialect=engine.dialect)))
+
+    engine = create_mock_engine("sqlite://", note)
+    metadata.create_all(engine, checkfirst=False)
+    return statements
 
 
 def _salt(connection: Connection) -> None:

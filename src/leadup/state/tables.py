@@ -527,7 +527,7 @@ ledger = Table(
 answers = Table(
     "answers",
     metadata,
-    Column("target", _ID, ForeignKey("targets.id"), primary_key=True),
+    Column("target", BigInteger, ForeignKey("targets.id"), primary_key=True),
     Column("handle", String, primary_key=True),
     Column("at_us", BigInteger, nullable=False),
     Column("verb", String, nullable=False),

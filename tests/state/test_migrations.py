@@ -1,0 +1,66 @@
+"""The tables of a new state and those of an old one that was migrated are the same."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+import leadup.state
+from leadup.state import open_store
+
+CONFIG = Config()
+CONFIG.set_main_option("script_location", str(Path(leadup.state.__file__).parent / "migrations"))
+
+
+def make_old(path: Path) -> None:
+    """Make a state as the first leadup made it."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        CONFIG.attributes["connection"] = connection
+        command.upgrade(CONFIG, "0001")
+    engine.dispose()
+
+
+def open_and_tell(path: Path) -> dict[str, Any]:
+    """Open a state, and tell what there is. The order of columns does not count, since each is used by its name."""
+    open_store(f"sqlite:///{path}", path.parent).close()
+    with closing(sqlite3.connect(path)) as state:
+        made = dict(state.execute("SELECT name, sql FROM sqlite_master"))
+        names = [name for (name,) in state.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            "tables": {name: _table(state, name, made) for name in names},
+            "version": state.execute("SELECT * FROM alembic_version").fetchall(),
+            "salts": state.execute("SELECT count(*) FROM meta WHERE key = 'salt'").fetchall(),
+        }
+
+
+def _table(state: sqlite3.Connection, table: str, made: dict[str, str | None]) -> dict[str, Any]:
+    indexes = state.execute(f"PRAGMA index_list('{table}')").fetchall()
+    return {
+        "columns": {column[1:] for column in state.execute(f"PRAGMA table_xinfo('{table}')")},
+        "keys": {key[2:] for key in state.execute(f"PRAGMA foreign_key_list('{table}')")},
+        "indexes": {name: (*how, made.get(name), _indexed(state, name)) for _, name, *how in indexes},
+        "has row ids": "WITHOUT ROWID" not in str(made[table]),
+        "checks": str(made[table]).count("CHECK"),
+    }
+
+
+def _indexed(state: sqlite3.Connection, index: str) -> list[str]:
+    return [name for _, _, name in state.execute(f"PRAGMA index_info('{index}')")]
+
+
+def test_a_new_state_has_the_tables_that_an_old_one_is_migrated_to(tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+    make_old(old)
+    migrated, new = open_and_tell(old), open_and_tell(tmp_path / "new.db")
+    assert migrated == new
+    assert new["version"] == [(ScriptDirectory.from_config(CONFIG).get_current_head(),)]
+    assert new["salts"] == [(1,)]
+    assert open_and_tell(old) == migrated, "and stays so"
