@@ -146,7 +146,7 @@ def test_without_credentials_a_human_is_asked(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_the_table_of_the_how_to_is_taken(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "google-ads.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "google-ads.md").read_text(encoding="utf-8")
     text = page.split("```toml")[1].split("```")[0]
     (tmp_path / "google-key.json").write_text("{}")
     table = tomllib.loads(textwrap.dedent(text))["connections"]["google_ads"]

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from google_scenes import AUDIENCE, Emulators, connect, join, sandbox
+from google_scenes import AUDIENCE, connect, join, sandbox
 from google_world import LIST, GoogleWorld
 
 from delivery.world import DENIED, GRANTED, email, hashed, user
@@ -19,18 +19,6 @@ from leadup.outgoing import Use
 from leadup.sandbox import Server
 from leadup.state.tables import ledger
 from leadup.types import to_us
-
-
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
-
-
-@pytest.fixture
-def server(emulators: Emulators) -> Server:
-    return emulators.fresh()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What goes over the wire, request by request, as files to read and to review.
 
-``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/test_google_golden.py`` writes them anew.
+``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/google_ads/test_google_golden.py`` writes them anew.
 """
 
 import json
@@ -30,7 +30,7 @@ from leadup.sandbox import Server
 from leadup.types import Money, Purpose
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 
-GOLDEN = Path(__file__).parent / "golden" / "google_ads"
+GOLDEN = Path(__file__).parent / "golden" / "data_manager"
 
 
 def contact_list(server: Server) -> None:

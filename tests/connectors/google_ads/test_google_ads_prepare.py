@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -15,19 +14,6 @@ from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 from leadup_connectors.google_ads.sandbox.account import Action
 
 GOAL = ("SUBMIT_LEAD_FORM", "WEBSITE")
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[GoogleAdsSandbox]:
-    one = GoogleAdsSandbox()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def sandbox(emulator: GoogleAdsSandbox) -> GoogleAdsSandbox:
-    emulator.reset()
-    return emulator
 
 
 def test_what_is_made_is_in_no_bid(sandbox: GoogleAdsSandbox) -> None:

@@ -1,6 +1,5 @@
 """The Google Ads destination against its emulator, over a socket."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from google_scenes import (
     AT,
     AUDIENCE,
     CONVERSION,
-    Emulators,
     connect,
     convert,
     email,
@@ -32,24 +30,6 @@ from leadup.outgoing import Address, Contact, Outcome, Progress, RemoteId, Remot
 from leadup.sandbox import Server
 from leadup.types import Kind, Money, Purpose
 from leadup_connectors.google_ads.destination import MOST_REQUESTS, GoogleAdsDestination
-
-
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
-
-
-@pytest.fixture
-def server(emulators: Emulators) -> Server:
-    return emulators.fresh()
-
-
-@pytest.fixture
-def destination(server: Server) -> GoogleAdsDestination:
-    return connect(server)
-
 
 # ---------------------------------------------------------------- capabilities
 

@@ -1,6 +1,6 @@
 """The Google Ads destination keeps the contract of destinations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from google_scenes import ACTION, AUDIENCE, CONVERSION, Emulators, connect, person, sandbox
@@ -11,13 +11,6 @@ from leadup.testing.destinations import PASSING, ConversionContract, Destination
 from leadup.types import Kind
 from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.identifiers import contact_ids
-
-
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
 
 
 class _Google:

@@ -2,12 +2,11 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
-from google_scenes import ACCOUNT, ACTION, Emulators, sandbox, sha256
+from google_scenes import ACCOUNT, ACTION, sandbox, sha256
 
 from leadup.sandbox import Server
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
@@ -18,18 +17,6 @@ TERMS = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
 FIRST = "audience_members[0].user_data.user_identifiers[0].email_address"
 NO_BASE64 = [(FIRST, "INVALID_BASE64_ENCODING")]
 LISTS = f"accountTypes/GOOGLE_ADS/accounts/{ACCOUNT}/userLists"
-
-
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
-
-
-@pytest.fixture
-def server(emulators: Emulators) -> Server:
-    return emulators.fresh()
 
 
 def call(server: Server, method: str, path: str, body: Any = None, **params: Any) -> requests.Response:

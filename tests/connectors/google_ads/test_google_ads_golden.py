@@ -1,6 +1,6 @@
 """What goes over the wire to the Google Ads API, request by request, as files to read and to review.
 
-``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/test_google_ads_golden.py`` writes them anew.
+``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/google_ads/test_google_ads_golden.py`` writes them anew.
 """
 
 from __future__ import annotations

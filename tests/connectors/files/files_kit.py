@@ -20,7 +20,7 @@ from leadup_connectors.files.settings import FilesSettings
 from leadup_connectors.files.source import FilesSource
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 """Real data beside the repository; it may be absent."""
 
 MAPPING: dict[str, Any] = {

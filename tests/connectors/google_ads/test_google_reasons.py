@@ -21,13 +21,6 @@ def reasons(answer: Answer) -> list[str]:
     return [reason for reason, one in TABLE.items() if one.answer is answer]
 
 
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
-
-
 @pytest.fixture
 def world(emulators: Emulators) -> Iterator[GoogleWorld]:
     one = GoogleWorld(emulators.fresh())

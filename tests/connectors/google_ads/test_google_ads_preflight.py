@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,20 +19,12 @@ from leadup_connectors.google_ads.sandbox.account import Action
 TODAY = date(2026, 11, 1)
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[GoogleAdsSandbox]:
-    one = GoogleAdsSandbox()
-    yield one
-    one.close()
-
-
 @pytest.fixture
-def sandbox(emulator: GoogleAdsSandbox) -> GoogleAdsSandbox:
-    emulator.reset()
-    emulator.account.any_action = False
-    emulator.account.add_action(Action(id="7", name="Demo", owner=ACCOUNT))
-    emulator.account.allow_listed = True
-    return emulator
+def sandbox(sandbox: GoogleAdsSandbox) -> GoogleAdsSandbox:
+    sandbox.account.any_action = False
+    sandbox.account.add_action(Action(id="7", name="Demo", owner=ACCOUNT))
+    sandbox.account.allow_listed = True
+    return sandbox
 
 
 def look(sandbox: GoogleAdsSandbox, today: date = TODAY, **settings: Any) -> dict[str, Finding]:

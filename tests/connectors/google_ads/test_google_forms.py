@@ -1,6 +1,6 @@
 """Normal forms as Google's pages ask for them: a table that names the page of each case, and laws for any text.
 
-``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/test_google_forms.py`` writes the page made from the table anew.
+``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/google_ads/test_google_forms.py`` writes its page anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from leadup.normal import LONGEST, NormalForm, Unusable
 from leadup_connectors.google_ads.forms import FORMS, SUFFIXES, TITLES, base64_of, normal_email
 
 TABLE: list[dict[str, Any]] = json.loads(Path(__file__).with_name("google_normal_forms.json").read_text("utf-8"))
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "google-identifiers.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "google-identifiers.md"
 HASHED = ["email", "phone", "given_name", "family_name"]
 IN_THE_CLEAR = ["country_code", "postal_code"]
 
@@ -83,9 +83,9 @@ def page() -> str:
     lines = [
         "# What Google compares: normal forms by example",
         "",
-        "Made from the table that the tests go by (`tests/connectors/google_normal_forms.json`); a test keeps it",
-        "fresh. `leadup identity normalise KIND VALUE --for google_ads` answers the same, with the hash. E-mail, phone",
-        "and names are hashed (SHA-256 of the normal form in UTF-8, as hex or base64); country and postal code are",
+        "Made from the table that the tests go by (`tests/connectors/google_ads/google_normal_forms.json`); a test",
+        "keeps it fresh. `leadup identity normalise KIND VALUE --for google_ads` answers the same, with the hash. E-mail,",
+        "phone and names are hashed (SHA-256 of the normal form in UTF-8, as hex or base64); country and postal code are",
         "Google's in the clear.",
     ]
     for kind in FORMS:

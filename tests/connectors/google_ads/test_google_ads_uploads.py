@@ -5,7 +5,7 @@ Asked by an unmodified ``GoogleAdsClient`` over TLS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,25 +24,10 @@ OTHER = f"customers/{CUSTOMER}/conversionActions/1"
 NOT_LISTED = "not_allowlisted_error.CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[GoogleAdsSandbox]:
-    one = GoogleAdsSandbox()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def client(emulator: GoogleAdsSandbox) -> GoogleAdsClient:
-    return connected(emulator)
-
-
 @pytest.fixture
-def sandbox(emulator: GoogleAdsSandbox) -> GoogleAdsSandbox:
-    emulator.reset()
-    emulator.seed(
-        {"allow_listed": True, "clock": NOW.isoformat(), "actions": {ACTION: "UPLOAD_CLICKS", "1": "WEBPAGE"}}
-    )
-    return emulator
+def sandbox(sandbox: GoogleAdsSandbox) -> GoogleAdsSandbox:
+    sandbox.seed({"allow_listed": True, "clock": NOW.isoformat(), "actions": {ACTION: "UPLOAD_CLICKS", "1": "WEBPAGE"}})
+    return sandbox
 
 
 def click(**values: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the emulator answers on the wire, as a file to read and to review beside Google's pages; by both doors.
 
-``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/test_google_answers.py`` writes it anew, from REST.
+``LEADUP_UPDATE_GOLDEN=1 pytest tests/connectors/google_ads/test_google_answers.py`` writes it anew, from REST.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from google.rpc import error_details_pb2, status_pb2
 from leadup.sandbox import Server
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 
-GOLDEN = Path(__file__).parent / "golden" / "google_ads" / "answers.json"
+GOLDEN = Path(__file__).parent / "golden" / "data_manager" / "answers.json"
 ACCOUNT = "1234567890"
 PARENT = f"accountTypes/GOOGLE_ADS/accounts/{ACCOUNT}"
 HASH = "ab" * 32

@@ -32,23 +32,6 @@ from leadup_connectors.google_ads.destination import GoogleAdsDestination
 from leadup_connectors.google_ads.errors import WHAT_TO_DO
 
 
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
-
-
-@pytest.fixture
-def server(emulators: Emulators) -> Server:
-    return emulators.fresh()
-
-
-@pytest.fixture
-def destination(server: Server) -> GoogleAdsDestination:
-    return connect(server)
-
-
 def fail(server: Server, status: int, code: str = "", **fault: Any) -> None:
     server.sandbox.weather.add(**{"kind": "fail", "path": ":", "status": status, "code": code, "times": -1, **fault})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,18 +20,10 @@ FIELDS = ["customer.currency_code"]
 TO = RemoteTarget(id="7", name="demo")
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[GoogleAdsSandbox]:
-    one = GoogleAdsSandbox()
-    yield one
-    one.close()
-
-
 @pytest.fixture
-def sandbox(emulator: GoogleAdsSandbox) -> GoogleAdsSandbox:
-    emulator.reset()
-    emulator.account.allow_listed = True
-    return emulator
+def sandbox(sandbox: GoogleAdsSandbox) -> GoogleAdsSandbox:
+    sandbox.account.allow_listed = True
+    return sandbox
 
 
 @pytest.fixture(scope="module")

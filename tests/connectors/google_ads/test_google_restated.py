@@ -30,13 +30,6 @@ class Mortal(GoogleAdsDestination):
         return receipts
 
 
-@pytest.fixture(scope="module")
-def emulators() -> Iterator[Emulators]:
-    several = Emulators()
-    yield several
-    several.close()
-
-
 @pytest.fixture
 def world(emulators: Emulators) -> Iterator[GoogleWorld]:
     # Two requests for seven conversions, so that one is taken before the process dies in the other.

@@ -5,7 +5,6 @@ Asked by an unmodified ``GoogleAdsClient`` over TLS.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,29 +12,11 @@ import pytest
 from google.ads.googleads.client import GoogleAdsClient
 from google.ads.googleads.errors import GoogleAdsException
 from google.protobuf.field_mask_pb2 import FieldMask
-from google_ads_kit import ACTION, ACTION_NAME, CUSTOMER, by_row, connected, filled, refusal, search
+from google_ads_kit import ACTION, ACTION_NAME, CUSTOMER, by_row, filled, refusal, search
 
 from leadup_connectors.google_ads.sandbox import GoogleAdsSandbox
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[GoogleAdsSandbox]:
-    one = GoogleAdsSandbox()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def client(emulator: GoogleAdsSandbox) -> GoogleAdsClient:
-    return connected(emulator)
-
-
-@pytest.fixture
-def sandbox(emulator: GoogleAdsSandbox) -> GoogleAdsSandbox:
-    emulator.reset()
-    return emulator
 
 
 def mutate(client: GoogleAdsClient, *operations: Any, **how: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,18 +29,10 @@ ENDS = {
 TO = RemoteTarget(id="7", name="leadup: interest")
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[GoogleAdsSandbox]:
-    one = GoogleAdsSandbox()
-    yield one
-    one.close()
-
-
 @pytest.fixture
-def sandbox(emulator: GoogleAdsSandbox) -> GoogleAdsSandbox:
-    emulator.reset()
-    emulator.account.allow_listed = True
-    return emulator
+def sandbox(sandbox: GoogleAdsSandbox) -> GoogleAdsSandbox:
+    sandbox.account.allow_listed = True
+    return sandbox
 
 
 @pytest.fixture(scope="module")
