@@ -84,9 +84,9 @@ def page() -> str:
         "# What Google compares: normal forms by example",
         "",
         "Made from the table that the tests go by (`tests/connectors/google_ads/google_normal_forms.json`); a test",
-        "keeps it fresh. `leadup identity normalise KIND VALUE --for google_ads` answers the same, with the hash. E-mail,",
-        "phone and names are hashed (SHA-256 of the normal form in UTF-8, as hex or base64); country and postal code are",
-        "Google's in the clear.",
+        "keeps it fresh. `leadup identity normalise KIND VALUE --for google_ads` answers the same, with the hash.",
+        "E-mail, phone and names are hashed (SHA-256 of the normal form in UTF-8, as hex or base64); country and",
+        "postal code are Google's in the clear.",
     ]
     for kind in FORMS:
         lines += ["", f"## {kind}", "", "| given | region | normal form | rests on |", "| --- | --- | --- | --- |"]
