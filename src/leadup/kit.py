@@ -26,6 +26,7 @@ from leadup.outgoing import (
     Counted,
     Found,
     Receipt,
+    Records,
     RemoteId,
     RemoteTarget,
     Size,
@@ -61,6 +62,7 @@ __all__ = [
     "Desk",
     "Destination",
     "Foreseeing",
+    "Inspectable",
     "Item",
     "Pollable",
     "PushSource",
@@ -342,6 +344,23 @@ class Readable(Protocol):
         """Yield all members, whoever put them there, by the kind of identifier that changes of members go by.
 
         The audience may change meanwhile; who is in it all the time is told.
+
+        Raises:
+            NeedsHuman, TryLater, Refused: as they say.
+        """
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A destination that tells which values of properties stand there.
+
+    Nobody can be asked for all records of a vendor; so these are of people who are named.
+    """
+
+    def values(self, of: Sequence[Target], people: Sequence[Contact]) -> Sequence[Records | Unreachable]:
+        """Say for each person, in order, what stands now at the records by which he is found now. Changes nothing.
+
+        Values are by the name of their target; one look at a record serves all targets.
 
         Raises:
             NeedsHuman, TryLater, Refused: as they say.

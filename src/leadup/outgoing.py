@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from leadup.types import Consent, Identifier, Json, Kind, Money, Purpose
 
@@ -104,6 +104,11 @@ class Address:
     """Where a person is found at a destination: the identifiers as they will be sent, sorted."""
 
     ids: tuple[RemoteId, ...]
+
+
+Records: TypeAlias = Mapping[RemoteId, Mapping[str, Json]]
+"""What stands at the records of one person, by property: each value as its :class:`ValueKind` says, as text where it is
+none; None: nothing stands there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

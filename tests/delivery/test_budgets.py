@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from delivery.scripted_vendor import Vendor
 from delivery.world import GRANTED, VAULT, World, email, hashed, program, user
 from leadup.delivery.book import all_targets
-from leadup.delivery.budgets import days
+from leadup.delivery.budgets import Budgets, days
 from leadup.delivery.courier import Courier
 from leadup.errors import BudgetSpent
 from leadup.insights.budget import accounts, forecast, forecast_in_words, in_words, postponed
@@ -170,6 +170,30 @@ def test_leaves_never_spend_what_is_kept_for_other_apps(make: Make) -> None:
     world.sync()
     assert vendor.left == 10
     assert [verb for verb, _, _ in waiting(world)] == ["leave"] * 6
+
+
+def test_reading_leaves_their_calls_to_other_apps_and_to_leaves_that_wait(make: Make) -> None:
+    vendor = Metered(100)
+    world = make(vendor)
+    tell(world, *range(10), member="yes")
+    world.sync()
+    vendor.spend(vendor.left - (10 + 5 + 3))  # 10 are kept for others, 5 take the leaves
+    with world.store.read() as connection:
+        [club, *_] = found = all_targets(connection)
+
+    def asks(people: int) -> None:
+        budgets = Budgets(world.store, {"vendor": vendor})
+        budgets.open(found, world.now, outbox.c.state == "pending")
+        budgets.must_spare(club, people, world.now)
+
+    asks(people=80)
+    tell(world, *range(10), member="no")
+    world.tick()
+    asks(people=30)
+    with pytest.raises(
+        BudgetSpent, match=r"It was not read: not enough of today's calls is left \(10% of them are kept"
+    ):
+        asks(people=31)
 
 
 def test_other_apps_spend_from_the_same_day(make: Make) -> None:

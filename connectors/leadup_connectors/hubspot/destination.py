@@ -22,6 +22,7 @@ from leadup.outgoing import (
     Leave,
     Outcome,
     Receipt,
+    Records,
     RemoteId,
     RemoteTarget,
     Restate,
@@ -38,7 +39,7 @@ from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.client.events import EVENTS
 from leadup_connectors.hubspot.events import TimelineEvents
 from leadup_connectors.hubspot.people import MARKETING, People
-from leadup_connectors.hubspot.properties import ContactProperties
+from leadup_connectors.hubspot.properties import ContactProperties, value
 from leadup_connectors.hubspot.receipts import contacts_of
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
@@ -154,6 +155,18 @@ class HubSpotDestination:
         """See :meth:`leadup.kit.Readable.members`."""
         self._check_account()
         yield from self._audiences.members(of)
+
+    def values(self, of: Sequence[Target], people: Sequence[Contact]) -> Sequence[Records | Unreachable]:
+        """See :meth:`leadup.kit.Inspectable.values`: the calls that find contacts bring the values as well."""
+        self._check_account()
+        reader = People(self._client, self._settings, self._check_match, [target.name for target in of])
+        found = reader.addresses(people)
+        return [
+            place
+            if isinstance(place, Unreachable)
+            else {one: {t.name: value(reader.told[one.value].get(t.name), t.values) for t in of} for one in place.ids}
+            for place in found
+        ]
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
         """See :meth:`leadup.kit.Destination.deliver`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -37,9 +37,20 @@ REMEMBERED: Final = 200_000
 class People:
     """Finds contacts, and remembers those of the work that was foreseen."""
 
-    def __init__(self, client: HubSpotClient, settings: HubSpotSettings, check_match: Callable[[], None]) -> None:
-        """``check_match`` raises where the property that people are found by is not as it must be."""
-        self._client, self._settings, self._check_match = client, settings, check_match
+    def __init__(
+        self,
+        client: HubSpotClient,
+        settings: HubSpotSettings,
+        check_match: Callable[[], None],
+        besides: Sequence[str] = (),
+    ) -> None:
+        """``check_match`` raises where the property that people are found by is not as it must be.
+
+        ``besides``: other properties that are read with the same calls.
+        """
+        self._client, self._settings, self._check_match, self._besides = client, settings, check_match, besides
+        self.told: dict[str, Mapping[str, str | None]] = {}
+        """By contact, what the properties ``besides`` hold, of all that were looked at."""
         self._foreseen = _Found()
         """What the look ahead brought for the work at hand."""
         self._earlier = _Found()
@@ -156,8 +167,10 @@ class People:
 
     def _look_at(self, records: Sequence[str], found: _Found) -> None:
         """See which of these record ids still are contacts' own."""
-        read = sift(records, lambda ids: self._client.contacts.read_records(ids, [OPT_OUT]), _nothing)
+        wanted = [OPT_OUT, *self._besides]
+        read = sift(records, lambda ids: self._client.contacts.read_records(ids, wanted), _nothing)
         for asked, answer in read.answers:
+            self._note(answer)
             found.records |= answer.records.keys() & set(asked)
             found.note_opt_outs(answer)
 
@@ -165,7 +178,13 @@ class People:
         wanted = [EMAIL, OTHER_EMAILS] if self._settings.match == EMAIL else [self._settings.match]
         if self._settings.respect_opt_outs:
             wanted.append(OPT_OUT)
-        return self._client.contacts.read(self._settings.match, keys, wanted)
+        answer = self._client.contacts.read(self._settings.match, keys, [*wanted, *self._besides])
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Batch) -> None:
+        if self._besides:
+            self.told |= {one: {name: held.get(name) for name in self._besides} for one, held in answer.records.items()}
 
 
 def _nothing() -> None:

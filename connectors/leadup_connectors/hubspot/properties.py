@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Final
 
 from leadup.errors import NeedsHuman
@@ -25,6 +26,7 @@ from leadup_connectors.hubspot.receipts import (
     together,
     unanswered,
 )
+from leadup_connectors.hubspot.records import instant
 
 GROUP: Final = "leadup"
 FITTING: Final[Mapping[ValueKind, Collection[str]]] = {
@@ -179,6 +181,36 @@ def text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def value(held: str | None, kind: ValueKind) -> Json:
+    """Return what a property holds as its kind of values says; as text where it is none of that kind.
+
+    HubSpot gives every value as text: numbers, choices separated by semicolons, instants as ISO 8601 or as milliseconds
+    since 1970, "" or null for none (source: CRM API, "Properties").
+    """
+    if not held:
+        return None
+    match kind:
+        case ValueKind.NUMBER:
+            return _number(held)
+        case ValueKind.CHOICES:
+            return held.split(";")
+        case ValueKind.INSTANT:
+            at = _instant(held)
+            return held if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case ValueKind.TEXT:
+            return held
+
+
+def _number(text: str) -> Json:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if not isfinite(number):
+        return text
+    return int(number) if number.is_integer() else number
+
+
 def _same(stands: str, ours: str) -> bool:
     """Whether two values are one: HubSpot keeps no order of choices, and tells instants in its own way."""
     if stands == ours or sorted(stands.split(";")) == sorted(ours.split(";")):
@@ -187,12 +219,8 @@ def _same(stands: str, ours: str) -> bool:
     return at is not None and at == _instant(ours)
 
 
-def _instant(value: str) -> datetime | None:
-    """Read ISO 8601, or milliseconds since 1970."""
+def _instant(text: str) -> datetime | None:
     try:
-        if value.isdecimal():
-            return datetime.fromtimestamp(int(value) / 1000, UTC)
-        at = datetime.fromisoformat(value)
-    except (ValueError, OverflowError, OSError):
+        return instant(text)
+    except ValueError:
         return None
-    return at if at.tzinfo else None

@@ -11,10 +11,10 @@ import click
 
 from leadup.app import App
 from leadup.cli.base import app_of, emit, json_option, now, out, progress, table
-from leadup.cli.drift import Read, put_right, read_audiences, show
+from leadup.cli.drift import Read, put_right, read_there, show
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.errors import LeadupError, SettingsError
-from leadup.insights.account import account
+from leadup.insights.account import account, values
 from leadup.insights.words import instant
 from leadup.kit import Counting, Destination, Sized
 from leadup.outgoing import Counted, RemoteTarget, Use
@@ -32,9 +32,10 @@ _LAST_DAY = timedelta(days=1)
 @click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="Conversions of so many days.")
 @click.option("--action", metavar="NAME", help="Only this conversion.")
 @click.option("--audience", metavar="NAME", help="Only this audience.")
-@click.option("--losses", is_flag=True, help="List the rows that did not arrive: person, key, reason.")
-@click.option("--offline", is_flag=True, help="Do not ask the vendor what it has counted, and who is in its audiences.")
-@click.option("--repair", "repairs", is_flag=True, help="Put right what an audience does not hold as it was confirmed.")
+@click.option("--property", "prop", metavar="NAME", help="Only this property.")
+@click.option("--losses", is_flag=True, help="List the rows that did not arrive or are not there: person, reason.")
+@click.option("--offline", is_flag=True, help="Do not ask the vendor what it has counted, and what it holds.")
+@click.option("--repair", "repairs", is_flag=True, help="Put right what the vendor does not hold as it was confirmed.")
 @click.option("--yes", is_flag=True, help="With --repair: do not ask.")
 @json_option
 @click.pass_context
@@ -44,6 +45,7 @@ def reconcile(
     days: int,
     action: str | None,
     audience: str | None,
+    prop: str | None,
     losses: bool,
     offline: bool,
     repairs: bool,
@@ -57,7 +59,8 @@ def reconcile(
     only, so that each stage is the next one and what was lost before it.
 
     Where a vendor shows who is in an audience, it is read and compared with what was confirmed: who is missing, who is
-    there by other identifiers, whom others put there. --repair opens those rows again, and the plan sends them.
+    there by other identifiers, whom others put there. So are the values of properties: which somebody changed, and
+    whose record is gone. --repair opens those rows again, and the plan sends them.
     """
     app = app_of(ctx)
     if repairs and offline:
@@ -66,14 +69,21 @@ def reconcile(
     until = _midnight(now()) + _LAST_DAY
     since = until - timedelta(days=days)
     with app.store.read() as book:
-        targets = _chosen(all_targets(book), names, action, audience)
-        found = {t.target.key: account(book, t, to_us(since), to_us(until), losses=losses) for t in targets}
+        targets = _chosen(
+            all_targets(book), names, {Use.CONVERSION: action, Use.AUDIENCE: audience, Use.PROPERTY: prop}
+        )
+        found = {
+            t.target.key: values(book, t)
+            if t.target.use is Use.PROPERTY
+            else account(book, t, to_us(since), to_us(until), losses=losses)
+            for t in targets
+        }
     with ExitStack() as stack:
         read: dict[str, Read] = {}
         notes: dict[str, str] = {}
         if not offline:
             with progress(not as_json) as tell:
-                read, notes = read_audiences(app, targets, stack, tell)
+                read, notes = read_there(app, targets, stack, tell)
         for key, one in read.items():
             found[key]["holds"] = one.as_json(rows=losses)
         if repairs:
@@ -81,6 +91,9 @@ def reconcile(
             for key in read:
                 found[key]["repaired"] = repaired.get(key, {})
     for target in targets:
+        if target.target.use is Use.PROPERTY:
+            found[target.target.key]["note"] = notes.get(target.target.key, "")
+            continue
         if target.target.key in read:
             counted: dict[str, Any] = {"total": read[target.target.key].compared.members, "days": None, "note": ""}
         elif target.target.key in notes:
@@ -95,6 +108,7 @@ def reconcile(
         "until": instant(to_us(until)),
         "conversions": [found[t.target.key] for t in targets if t.target.use is Use.CONVERSION],
         "audiences": [found[t.target.key] for t in targets if t.target.use is Use.AUDIENCE],
+        "properties": [found[t.target.key] for t in targets if t.target.use is Use.PROPERTY],
     }
     if as_json:
         emit(answer)
@@ -118,11 +132,8 @@ def connections(app: App, name: str) -> list[str]:
     return found
 
 
-def _chosen(
-    targets: Sequence[TargetRow], names: Sequence[str], action: str | None, audience: str | None
-) -> list[TargetRow]:
-    mine = [t for t in targets if t.target.connection in names and t.target.use is not Use.PROPERTY]
-    asked = {Use.CONVERSION: action, Use.AUDIENCE: audience}
+def _chosen(targets: Sequence[TargetRow], names: Sequence[str], asked: Mapping[Use, str | None]) -> list[TargetRow]:
+    mine = [t for t in targets if t.target.connection in names]
     if not any(asked.values()):
         return mine
     for use, name in asked.items():
@@ -175,7 +186,7 @@ def _size(destination: Destination | None, target: TargetRow, remote_id: str) ->
 
 def _show(answer: Mapping[str, Any]) -> None:
     out.print(f"from {answer['since']} to {answer['until']}; days in UTC\n")
-    if not answer["conversions"] and not answer["audiences"]:
+    if not any(answer[use] for use in ("conversions", "audiences", "properties")):
         out.print("Nothing is sent there: no rule names it, or none was live yet. `leadup sync` sends what is due.")
     for one in answer["conversions"]:
         stages = list(one["stages"])
@@ -189,10 +200,21 @@ def _show(answer: Mapping[str, Any]) -> None:
         table(_title(one), (*(f"#{stage}" for stage in stages), "#size there"), [row])
         _show_losses(one)
         if "holds" in one:
-            show(one["holds"], str(one["target"]).partition("/")[0], one.get("repaired"))
+            show(Use.AUDIENCE, one["holds"], _connection(one), one.get("repaired"))
         for left in one["leaving"]:
             code = f" ({left['code']})" if left["code"] else ""
             out.print(f"  {left['rows']} no longer belong there and may still be: leave {left['state']}{code}\n")
+    for one in answer["properties"]:
+        table(_title(one), ("#wanted", "#stands", "#under way"), [(one["wanted"], one["stands"], one["under_way"])])
+        if "holds" in one:
+            show(Use.PROPERTY, one["holds"], _connection(one), one.get("repaired"))
+        for name in ("error", "note"):
+            if one[name]:
+                out.print(f"  {'trouble' if name == 'error' else 'there now'}: {one[name]}\n", markup=False)
+
+
+def _connection(one: Mapping[str, Any]) -> str:
+    return str(one["target"]).partition("/")[0]
 
 
 def _title(one: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from math import ceil
 from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, update
 
 from leadup.delivery.book import TargetRow
+from leadup.errors import BudgetSpent
 from leadup.kit import Budgeted, Destination, Foreseeing
 from leadup.outgoing import NEW_DAY, Budget, Target
 from leadup.state import Store
@@ -235,6 +236,16 @@ class Budgets:
         day = self._days.get(target.target.connection)
         same = self._same(day.account) if day else ()
         return self._has(target, calls + sum(sum(self._leaves.get(one, {}).values()) for one in same), now)
+
+    def must_spare(self, target: TargetRow, people: int, now: datetime) -> None:
+        """Do nothing if so many people can be looked up for a target now.
+
+        Raises:
+            BudgetSpent: not before the account's day is over, or other apps and waiting leaves would lack the calls.
+        """
+        destination = self._destinations.get(target.target.connection)
+        if destination is not None and not self.spares(target, destination.look_ups(people), now):
+            raise BudgetSpent(f"It was not read: {self.why(target.target.connection)}.")
 
     def _has(self, target: TargetRow, calls: int, now: datetime) -> bool:
         self.hear(now)

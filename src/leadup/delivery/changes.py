@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,12 +32,7 @@ def changes(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> l
 def _upserts(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> list[Change]:
     """Values to write. To clear one, a destination is told what of ours may stand there."""
     name = target.target.name
-    sent: dict[int, list[Json]] = defaultdict(list)
-    for part in chunks(sorted({row["person"] for row in rows if row["want"]["v"] is None})):
-        ours = (outbox.c.target == target.id) & outbox.c.person.in_(part) & outbox.c.sent_us.is_not(None)
-        for person, want in connection.execute(select(outbox.c.person, outbox.c.want).where(ours)):
-            if want["v"] is not None and want["v"] not in sent[person]:
-                sent[person].append(want["v"])
+    sent = ever_sent(connection, target, {row["person"] for row in rows if row["want"]["v"] is None})
     return [
         Upsert(
             **_common(row),
@@ -46,6 +41,17 @@ def _upserts(connection: Connection, target: TargetRow, rows: Sequence[Row]) -> 
         )
         for row in rows
     ]
+
+
+def ever_sent(connection: Connection, target: TargetRow, persons: Collection[int]) -> dict[int, list[Json]]:
+    """Return the values of a property that were ever sent for each of these persons."""
+    sent: dict[int, list[Json]] = defaultdict(list)
+    for part in chunks(sorted(persons)):
+        ours = (outbox.c.target == target.id) & outbox.c.person.in_(part) & outbox.c.sent_us.is_not(None)
+        for person, want in connection.execute(select(outbox.c.person, outbox.c.want).where(ours)):
+            if want["v"] is not None and want["v"] not in sent[person]:
+                sent[person].append(want["v"])
+    return sent
 
 
 def _common(row: Row) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 Nothing is sent from here: a repair says in the book what is true, and whatever then differs from what should stand goes
 the way of all changes, by plan, guards and outbox. Whom somebody else put there is counted, and left alone.
+
+Values of properties are compared by :mod:`leadup.delivery.values_there`, and repaired here as well.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from leadup.delivery.remote import Pair, hold, pairs, stored
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Destination, Readable
-from leadup.outgoing import Address, RemoteTarget
+from leadup.outgoing import Address, RemoteTarget, Use
 from leadup.plan import Standing
 from leadup.state import Store
 from leadup.state.store import chunks
@@ -34,7 +36,7 @@ TAKEN_OUT: Final = "taken_out"
 
 
 class What(enum.StrEnum):
-    """What an audience says of one row of the book."""
+    """What an audience, or the records of a person, say of one row of the book."""
 
     THERE = "there"
     """Ours, and there."""
@@ -42,19 +44,25 @@ class What(enum.StrEnum):
     """Should be there and is, but was there before us: not ours to remove."""
     MISSING = "missing"
     """Confirmed, and not there: somebody took him out, or the vendor knows him no more."""
+    CHANGED = "changed"
+    """Of a value: another one stands there, or none."""
     MOVED = "moved"
     """There, by other identifiers than those that were sent: the vendor has merged two of its records."""
     LEAVING = "leaving"
     """Ours, there, and on his way out."""
     STAYS = "stays"
-    """Ours and there, should not be, and nothing is under way: his leave was refused."""
+    """Ours and there, should not be, and nothing is under way: his leave was refused. Of a value: it came back."""
+    SHARED = "shared"
+    """Of a value: where it should stand, that of another person stands who shares the record."""
+    THEIRS = "theirs"
+    """Of a value: ours was cleared, and somebody else has written another one."""
     UNDER_WAY = "under_way"
-    """Being sent, or changed while the audience was read: nothing can be said."""
+    """Being sent, or changed while it was read: nothing can be said."""
     OUT = "out"
     """Should not be there, and is not."""
 
 
-DRIFTS: Final = frozenset({What.MISSING, What.MOVED, What.STAYS})
+DRIFTS: Final = frozenset({What.MISSING, What.CHANGED, What.MOVED, What.STAYS})
 """What a repair is about."""
 
 
@@ -104,16 +112,16 @@ def in_doubt(known: Known, *, held: bool) -> bool:
 
 @dataclass(slots=True)
 class Compared:
-    """An audience against the book, in numbers."""
+    """What a vendor holds against the book, in numbers."""
 
     members: int = 0
-    """Who is there, by the vendor's identifiers: a person may be several."""
+    """Who is in an audience, by the vendor's identifiers, or the records that were read: a person may be several."""
     others: int = 0
-    """Of them, whom no row of the book is about: they are left alone."""
+    """Of the members, whom no row of the book is about: they are left alone."""
     rows: Counter[What] = field(default_factory=Counter)
-    """Rows of the book, by what the audience says of them."""
+    """Rows of the book, by what is said of them there."""
     why: Counter[str] = field(default_factory=Counter)
-    """Missing members by reason."""
+    """Who is missing, by reason."""
 
 
 class Reading(Destination, Readable, Protocol):
@@ -129,10 +137,10 @@ def compare(store: Store, vault: Vault, destination: Reading, target: TargetRow,
         TryLater, NeedsHuman, Refused: what the destination raised.
     """
     with store.read() as connection:
-        mark = connection.scalar(select(func.max(ledger.c.id))) or 0
+        mark = last_line(connection)
     remote = RemoteTarget(id=str(target.remote_id), name=target.target.remote_name)
     held.add((member.kind, member.value) for member in destination.members(remote))
-    changed = _changed_since(store, target, mark)
+    changed = {subject for _, subject in changed_since(store, [target], mark)}
     told = Compared()
     for rows in _book(store, target):
         there = held.among({pair for row in rows for pair in pairs(row["remote"])})
@@ -156,20 +164,39 @@ def compare(store: Store, vault: Vault, destination: Reading, target: TargetRow,
     return told
 
 
-def _changed_since(store: Store, target: TargetRow, mark: int) -> set[str]:
-    """Subjects to which something happened after this line of the ledger."""
+def confirmed_people(store: Store, targets: Sequence[TargetRow]) -> int:
+    """Count the people of whom something stands at these targets, or may."""
+    there = (standings.c.target.in_([target.id for target in targets]), standings.c.standing != Standing.ABSENT)
     with store.read() as connection:
-        query = select(ledger.c.subject).where(ledger.c.target == target.id, ledger.c.id > mark)
-        return set(connection.scalars(query.distinct()))
+        return connection.scalar(select(func.count(standings.c.person.distinct())).where(*there)) or 0
+
+
+def last_line(connection: Connection) -> int:
+    """The number of the ledger's last line."""
+    return connection.scalar(select(func.max(ledger.c.id))) or 0
+
+
+def changed_since(store: Store, targets: Sequence[TargetRow], mark: int) -> set[tuple[int, str]]:
+    """Targets and subjects to which something happened after this line of the ledger."""
+    query = select(ledger.c.target, ledger.c.subject).distinct().where(ledger.c.id > mark)
+    with store.read() as connection:
+        found = connection.execute(query.where(ledger.c.target.in_([target.id for target in targets])))
+        return {(target, subject) for target, subject in found}
 
 
 _ROWS: Final = outbox.alias("rows")
-_LIVE_ROW: Final = (_ROWS.c.target == standings.c.target, _ROWS.c.subject == standings.c.subject)
+_LIVE_ROW: Final = (
+    _ROWS.c.target == standings.c.target,
+    _ROWS.c.subject == standings.c.subject,
+    text(f"rows.state IN {LIVE}"),
+)
+IS_LIVE: Final = exists().where(*_LIVE_ROW)
+"""Whether a change of a row of ``standings`` is planned or on its way."""
 _READ: Final = (
     *(standings.c[name] for name in ("subject", "person", "standing", "open", "remote", "number", "sent")),
     standings.c.want.is_not(None).label("wanted"),
-    exists().where(*_LIVE_ROW, text(f"rows.state IN {LIVE}")).label("live"),
-    exists().where(*_LIVE_ROW, text(f"rows.state IN {LIVE}"), _ROWS.c.state == "sending").label("sending"),
+    IS_LIVE.label("live"),
+    exists().where(*_LIVE_ROW, _ROWS.c.state == "sending").label("sending"),
 )
 
 
@@ -231,18 +258,22 @@ def _drift(row: Mapping[str, Any], what: What, code: str, now: Collection[Pair])
 
 # ---------------------------------------------------------------- repairing
 
-_SAID: Final = {
-    What.MISSING: "is not in the audience any more",
-    What.MOVED: "is there by other identifiers: the vendor merged its records",
-    What.STAYS: "is still in the audience, and should not be",
+_SAID: Final[Mapping[tuple[Use, What], str]] = {
+    (Use.AUDIENCE, What.MISSING): "is not in the audience any more",
+    (Use.AUDIENCE, What.MOVED): "is there by other identifiers: the vendor merged its records",
+    (Use.AUDIENCE, What.STAYS): "is still in the audience, and should not be",
+    (Use.PROPERTY, What.MISSING): "nobody is found there any more whom it was written to",
+    (Use.PROPERTY, What.CHANGED): "what stands there is not what was written",
+    (Use.PROPERTY, What.STAYS): "was cleared, and stands there again",
 }
 
 
 def repair(connection: Connection, target: TargetRow, held: Held, who: str, now_us: int) -> Counter[What]:
-    """Say in the book what the audience holds, as far as nothing has happened to a row since; return how many rows.
+    """Say in the book what the vendor holds, as far as nothing has happened to a row since; return how many rows.
 
     Who is missing counts as never sent, so that the plan sends him if he still should be there. Who stays is planned to
-    leave again. Of who has moved the new identifiers are noted, which a later leave goes by. Needs the write lock.
+    leave again. Of who has moved the new identifiers are noted, which a later leave goes by. A value is sent once more:
+    nothing surely stands any more, and something of ours may. Needs the write lock.
     """
     done: Counter[What] = Counter()
     for part in chunks(held.drifts(), _AT_ONCE):
@@ -254,10 +285,10 @@ def repair(connection: Connection, target: TargetRow, held: Held, who: str, now_
             if row is None or (row["number"], row["sent"]) != (one.number, one.sent) or one.subject in going:
                 continue
             before = pairs(row["remote"])
-            row |= _repaired(row, what, one.identifiers)
+            row |= _VALUE if target.target.use is Use.PROPERTY else _repaired(row, what, one.identifiers)
             changed.append({"t": target.id, "s": one.subject, **{name: row[name] for name in _REPAIRED}})
             identifiers[one.subject] = (before, pairs(row["remote"]))
-            detail = f"{_SAID[what]}; repaired by {who}"
+            detail = f"{_SAID[target.target.use, what]}; repaired by {who}"
             lines.append(Line(None, one.subject, row["person"], "reconcile", str(what), one.code, detail))
             done[what] += 1
         if changed:
@@ -273,6 +304,10 @@ _REPAIR: Final = (
     .where(standings.c.target == bindparam("t"), standings.c.subject == bindparam("s"))
     .values({name: bindparam(name) for name in _REPAIRED})
 )
+
+
+_VALUE: Final = {"standing": Standing.POSSIBLE, "stands": None, "open": True}
+"""A record may hold our value though another one of hers does not, and one that is gone may come back with it."""
 
 
 def _repaired(row: Mapping[str, Any], what: What, now: Collection[Pair]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who is in a vendor's audience, and where the book is wrong about that: on disk, since it may be everybody."""
+"""What a vendor holds, and where the book is wrong about that: on disk, since it may be of everybody."""
 
 from __future__ import annotations
 
@@ -13,27 +13,39 @@ from leadup.delivery.remote import Pair
 from leadup.state.store import chunks
 
 _AT_ONCE: Final = 5_000
+_EXCUSE: Final = """
+DELETE FROM drifts
+WHERE now <> '[]' AND NOT EXISTS (
+  SELECT 1 FROM json_each(now) AS one, held
+  ON kind = json_extract(one.value, '$[0]') AND held.value = json_extract(one.value, '$[1]')
+  WHERE NOT known)
+RETURNING what
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One row of the book that is not as the vendor's audience is."""
+    """One row of the book that is not as the vendor has it."""
 
     subject: str
     person: int
     what: str
     """A :class:`leadup.delivery.drift.What`."""
     code: str
-    """Of a member who is missing: why, as far as that is known."""
+    """Of somebody who is missing: why, as far as that is known."""
     number: int
     sent: int | None
     """As the book had them: what has changed since is left alone."""
     now: str
-    """As JSON, the identifiers by which he is found there now."""
+    """As JSON, the identifiers by which he is found there now; of a value, those of his records that hold another."""
+    wrote: str = "null"
+    """As JSON, the value that should stand there."""
+    there: str = "[]"
+    """As JSON, the values that do, record by record."""
 
     @property
     def identifiers(self) -> set[Pair]:
-        """The identifiers by which he is found there now."""
+        """What :attr:`now` names."""
         return {(kind, value) for kind, value in json.loads(self.now)}
 
 
@@ -65,7 +77,11 @@ class Held:
 
     def note(self, drifts: Collection[Drift]) -> None:
         """Keep drifts."""
-        self._database.executemany("INSERT INTO drifts VALUES (?, ?, ?, ?, ?, ?, ?)", map(astuple, drifts))
+        self._database.executemany("INSERT INTO drifts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(astuple, drifts))
+
+    def excuse(self) -> Iterator[str]:
+        """Forget the drifts whose identifiers are all known, if they have any; yield what each of them was."""
+        yield from (what for (what,) in self._database.execute(_EXCUSE))
 
     def drifts(self) -> Iterator[Drift]:
         """Yield the drifts, by subject."""

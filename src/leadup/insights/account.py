@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, String, and_, cast, func, literal, select
 
-from leadup.delivery.book import TargetRow
+from leadup.delivery.book import LIVE, TargetRow
 from leadup.insights.places import AUDIENCE, CONVERSION, WANTED, Account, Kind, Known, Place, Trace, place
 from leadup.insights.status import reached
 from leadup.insights.words import instant
@@ -66,11 +66,7 @@ def account(
         if losses and row.place.kind is not None:
             lost.append(_lost(row))
     told: dict[str, Any] = {
-        "target": target.target.key,
-        "remote_name": target.target.remote_name,
-        "remote_id": target.remote_id,
-        "active": target.active,
-        "error": target.error,
+        **_heading(target),
         **total.as_json(),
         "batches": batches(connection, target, since_us, until_us),
     }
@@ -79,6 +75,16 @@ def account(
     else:
         told["leaving"] = leaving(connection, target)
     return told | ({"rows": lost} if losses else {})
+
+
+def _heading(target: TargetRow) -> dict[str, Any]:
+    return {
+        "target": target.target.key,
+        "remote_name": target.target.remote_name,
+        "remote_id": target.remote_id,
+        "active": target.active,
+        "error": target.error,
+    }
 
 
 def _lost(row: Accounted) -> dict[str, Any]:
@@ -197,6 +203,23 @@ def leaving(connection: Connection, target: TargetRow) -> list[dict[str, Any]]:
         state = row.state if leaves else "to be planned"
         found.append({"state": state, "code": row.code or "" if leaves else "", "rows": row.rows})
     return sorted(found, key=lambda one: (-one["rows"], one["state"], one["code"]))
+
+
+# ---------------------------------------------------------------- properties
+
+
+def values(connection: Connection, target: TargetRow) -> dict[str, Any]:
+    """Return of how many people a property tells, as JSON: what should stand, what does, what is on its way."""
+    mine = standings.c.target == target.id
+    there = and_(standings.c.standing == Standing.PRESENT, standings.c.stands.is_not(None))
+    live = and_(outbox.c.target == target.id, outbox.c.state.in_(LIVE))
+    counts = {
+        "wanted": select(func.count()).select_from(standings).where(mine, standings.c.want.is_not(None)),
+        "stands": select(func.count()).select_from(standings).where(mine, there),
+        "under_way": select(func.count()).select_from(outbox).where(live),
+    }
+    told = {name: connection.scalar(query) or 0 for name, query in counts.items()}
+    return {**_heading(target), **told}
 
 
 # ---------------------------------------------------------------- batches

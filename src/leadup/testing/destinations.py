@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup.kit import Budgeted, Destination
+from leadup.kit import Budgeted, Destination, Inspectable
 from leadup.outgoing import Address, Change, Contact, Convert, Outcome, RemoteId, Target, Unreachable, Upsert
 from leadup.sandbox import Server
 from leadup.testing.scene import DONE, GRANTED, Scene, ids_of, joins, leaves
@@ -196,6 +196,8 @@ class _Laws:
                 destination.prepare(scene.target)
             elif door == "address":
                 assert len(destination.address(scene.target, scene.contacts)) == len(scene.contacts)
+            elif door == "values" and isinstance(destination, Inspectable):
+                destination.values([scene.target], scene.contacts)
             elif remote is not None:
                 receipts = destination.deliver(remote, changes[: destination.can.batch[changes[0].verb]])
                 assert {receipt.outcome for receipt in receipts} == {Outcome.LATER}
@@ -370,3 +372,38 @@ class PropertyContract(_Laws):
         receipts = scene.deliver(remote, clears)
         assert {receipt.outcome for receipt in receipts} <= DONE
         assert sorted(held for held in scene.held() if held[1]) == sorted(scene.expected(others))
+
+    def test_what_stands_is_told_as_it_was_written(self, scene: Scene) -> None:
+        destination = scene.destination
+        if not isinstance(destination, Inspectable):
+            return
+        remote, written = scene.ready()
+        name, [untold, *others] = scene.target.name, scene.contacts
+        scene.deliver(remote, written[1:])
+        before = sorted(scene.held())
+        stranger = Contact(person=-1)
+        answers = destination.values([scene.target], [stranger, *reversed(others), untold])
+        assert len(answers) == len(scene.contacts) + 1
+        [nobody, *found, nothing] = answers
+        assert isinstance(nobody, Unreachable)
+        upserts = [change for change in reversed(written[1:]) if isinstance(change, Upsert)]
+        assert found == [{one: {name: change.properties[name]} for one in change.to.ids} for change in upserts]
+        assert nothing == {one: {name: None} for one in written[0].to.ids}
+        assert sorted(scene.held()) == before, "looking changes nothing"
+
+    def test_people_in_a_row_are_looked_at_together(self, scene: Scene) -> None:
+        destination, log = scene.destination, scene.server.sandbox.weather.log
+        if not isinstance(destination, Inspectable) or not isinstance(destination, Budgeted):
+            return
+        scene.ready()
+        log.clear()
+        destination.values([scene.target, replace(scene.target, name=f"{scene.target.name}_2")], scene.contacts)
+        assert len(log) == destination.look_ups(len(scene.contacts))
+
+    @pytest.mark.parametrize("weather", ["503", "no answer"])
+    def test_values_that_can_not_be_read_are_for_later(
+        self, scene: Scene, weather: str, secrets: Sequence[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        if isinstance(scene.destination, Inspectable):
+            error = self._meet(scene, "values", {**PASSING[weather], "times": -1}, secrets, caplog)
+            assert isinstance(error, TryLater)
