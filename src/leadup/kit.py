@@ -450,3 +450,18 @@ class Budgeted(Protocol):
 
     def look_ups(self, people: int) -> int:
         """Predict the calls that finding so many people takes. Asks nobody."""
+
+    def preparing(self, targets: Collection[Target]) -> int:
+        """Predict the calls from here on until these targets are prepared, once what they share is there (a folder).
+
+        One with a ``known_id`` is found, any other is taken for one that has to be made, an audience after a look
+        (:class:`Adopting`). Asks nobody.
+        """
+
+    def creating(self, people: int, batches: Collection[int]) -> int:
+        """Predict the most calls that creating people takes (:class:`Creating`), if none of those who join is known.
+
+        Args:
+            people: how many there are.
+            batches: how many are in each batch of joins; one person may be in several.
+        """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from math import ceil
 from zoneinfo import ZoneInfo
@@ -69,6 +69,12 @@ class Metered(Vendor):
 
     def look_ups(self, people: int) -> int:
         return ceil(people / 10)
+
+    def preparing(self, targets: Collection[Target]) -> int:
+        return len(targets)
+
+    def creating(self, people: int, batches: Collection[int]) -> int:
+        return 0
 
     def prepare(self, target: Target) -> RemoteTarget:
         self._spend(1)
@@ -313,7 +319,8 @@ def test_it_is_told_where_people_look(make: Make) -> None:
         [before] = forecast(connection, {"vendor": vendor}, targets, to_us(world.now))
         assert accounts(connection, ["vendor", "second"], to_us(world.now)) == []
     assert forecast_in_words(before) == (
-        "vendor: about 18 calls, 3 of them to find people; what is left of today's is known after the first one"
+        "vendor: about 19 calls (1 to find or make targets, 3 to find people); what is left of today's is known after "
+        "the first one"
     )
     world.deliver()
     because = "not enough of today's calls is left (10% of them are kept for the account's other apps); "
@@ -332,8 +339,9 @@ def test_it_is_told_where_people_look(make: Make) -> None:
         "vendor: a new day of 20 calls has begun at 00:00 Europe/Berlin; the first call tells what is left"
     )
     assert forecast_in_words(after) == (
-        "vendor: about 9 calls, 2 of them to find people; 3 of 20 are left today, and 2 are kept for the account's "
-        "other apps. 8 do not fit: leaves go first, the rest waits until 2026-03-01T23:00:00Z (00:00 Europe/Berlin)"
+        "vendor: about 10 calls (1 to find or make targets, 2 to find people); 3 of 20 are left today, and 2 are kept "
+        "for the account's other apps. 9 do not fit: leaves go first, the rest waits until 2026-03-01T23:00:00Z "
+        "(00:00 Europe/Berlin)"
     )
     assert wait == {"vendor": {"changes": 14, "until": MIDNIGHT, "because": because}}
     assert club["reasons"] == [{"code": "daily_budget", "detail": because, "rows": 14}]

@@ -105,9 +105,10 @@ def test_what_does_not_fit_into_the_day_goes_after_midnight_in_the_zone_of_the_a
         }
     ]
     assert status["audiences"][0]["reasons"] == [{"code": "daily_budget", "detail": BECAUSE, "rows": waiting}]
-    calls = waiting // 2 + 1
+    calls = waiting // 2 + 1 + 2
+    parts = "2 to find or make targets, 1 to find people"
     shown = site.cli("plan", at=NOON).stdout
-    assert f"hubspot: about {calls} calls, 1 of them to find people; 3 of 30 are left today, and 3 are kept" in shown
+    assert f"hubspot: about {calls} calls ({parts}); 3 of 30 are left today, and 3 are kept" in shown
     assert f"{calls} do not fit: leaves go first, the rest waits until {MIDNIGHT} (00:00 Europe/Berlin)" in shown
     assert f"daily_budget {BECAUSE}" in shown
     members = {site.hubspot.contact(one)["email"] for one in site.hubspot.members(WATCHED)}
@@ -121,7 +122,8 @@ def test_what_does_not_fit_into_the_day_goes_after_midnight_in_the_zone_of_the_a
         assert site.cli("sync", "hubspot", at=instant).exit_code == 0, "nor when somebody asks for it"
     assert site.calls == asked
 
-    assert f"about {calls} calls, 1 of them to find people; what is left" in site.cli("plan", at=MIDNIGHT).stdout
+    parts += ", 2 to ask for sizes"
+    assert f"about {calls + 2} calls ({parts}); what is left" in site.cli("plan", at=MIDNIGHT).stdout
     assert not site.json("sync", at=MIDNIGHT)["postponed"]
     assert len(site.hubspot.members(WATCHED)) == 60
     assert {m["times"] for m in site.hubspot.state()["memberships"]} == {1}
@@ -136,13 +138,14 @@ def test_the_dry_run_says_what_it_takes_and_that_is_what_it_takes(make: Make) ->
     dry = site.json("sync", "--dry-run", at=NOON)
     assert dry["plan"][0]["changes"] == {"join": 150}
     [calls] = dry["calls"]
-    assert (calls["calls"], calls["look_ups"], calls["targets"]) == (17, 2, {"hubspot/audience/watched": 15})
+    assert (calls["calls"], calls["look_ups"], calls["targets"]) == (19, 2, {"hubspot/audience/watched": 15})
     assert (calls["left"], calls["kept"], calls["fits"], calls["too_many"]) == (left, 1_000, True, 0)
     shown = site.cli("sync", "--dry-run", at=NOON).stdout
-    assert f"hubspot: about 17 calls, 2 of them to find people; {left:,} of 10,000 are left today" in shown
+    parts = "2 to find or make targets, 2 to find people"
+    assert f"hubspot: about 19 calls ({parts}); {left:,} of 10,000 are left today" in shown
     before = site.calls
     site.cli("sync", at=NOON)
-    assert site.calls - before == 17 + 2, "and, once a process, the account and the list"
+    assert site.calls - before == 19
 
 
 def test_leaves_go_before_joins(make: Make) -> None:

@@ -38,16 +38,16 @@ class Audiences:
     def __init__(self, connection: str, settings: HubSpotSettings, client: HubSpotClient) -> None:
         self._connection, self._settings, self._client = connection, settings, client
         self._folder_id: str | None = None
-        self._absent: set[str] = set()
-        """Names of lists that were looked for a moment ago, and are about to be created."""
+        self._seen: dict[str, ListInfo | None] = {}
+        """Lists without an id of ours that were looked for a moment ago, by name; None: it is about to be created."""
 
     # ------------------------------------------------------------ the list
 
     def prepare(self, target: Target) -> RemoteTarget:
         """Find the list of an audience, or create it."""
-        absent = not target.known_id and target.remote_name in self._absent
-        self._absent.discard(target.remote_name)
-        found, created = None if absent else self._find(target), False
+        seen = not target.known_id and target.remote_name in self._seen
+        looked = self._seen.pop(target.remote_name, None)
+        found, created = looked if seen else self._find(target), False
         if found is None and target.known_id:
             todo = f"{RESTORABLE}; or have a new one made: `leadup sync {target.key} --accept recreate`"
             raise gone(f"list {target.remote_name!r} (id {target.known_id})", todo)
@@ -59,14 +59,29 @@ class Audiences:
     def look(self, target: Target) -> Found | None:
         """Find the list and tell of it; None: it is not there, or not any more."""
         found = self._find(target)
+        if not target.known_id:
+            self._seen[target.remote_name] = found
         if found is None:
-            self._absent.add(target.remote_name)
             return None
         _must_take_members(found, self._other(target))
         info = self._described(found)
         if not info.size:
             info = replace(info, size=0 if self._client.lists.is_empty(info.id) else 1)
         return Found(id=info.id, size=_size(info))
+
+    def preparing(self, targets: Sequence[Target]) -> int:
+        """Predict the calls of :meth:`look` and :meth:`prepare` for these, from here on."""
+        calls, new = 0, False
+        for target in targets:
+            seen = self._seen.get(target.remote_name)
+            if target.known_id:
+                calls += 1
+            elif target.name in self._settings.lists:  # described, and looked at whether anybody is in it
+                calls += 0 if seen else 3
+            elif not seen:
+                new, calls = True, calls + (1 if target.remote_name in self._seen else 2)
+        folder = new and self._settings.folder and self._folder_id is None
+        return calls + (2 if folder else 0)
 
     def size(self, of: RemoteTarget) -> Size:
         """Tell how many contacts are in a list, by HubSpot's count, and what else it tells of it."""

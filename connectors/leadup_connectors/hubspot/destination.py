@@ -5,7 +5,7 @@ Contacts are found, and created only on request: in HubSpot a new contact can co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -38,7 +38,7 @@ from leadup_connectors.hubspot.audiences import Audiences
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.client.events import EVENTS
 from leadup_connectors.hubspot.events import TimelineEvents
-from leadup_connectors.hubspot.people import MARKETING, People
+from leadup_connectors.hubspot.people import CREATION, MARKETING, People
 from leadup_connectors.hubspot.properties import ContactProperties, value
 from leadup_connectors.hubspot.receipts import contacts_of
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
@@ -53,8 +53,9 @@ class HubSpotDestination:
         self._people = People(self._client, settings, self._check_match)
         self._audiences = Audiences(connection, settings, self._client)
         self._properties = ContactProperties(self._client)
-        self._events = TimelineEvents(connection, self._client)
-        self._right_account = False
+        self._portal: int | None = None
+        """The account's id, once it is known to be the right one."""
+        self._events = TimelineEvents(connection, self._client, self._check_account)
         self.reserve = settings.daily_reserve
         self.creates = MARKETING if settings.create_missing else ""
         known_by = frozenset({settings.kind, Kind.HUBSPOT_ID})
@@ -79,7 +80,7 @@ class HubSpotDestination:
 
     def check(self) -> None:
         """See :meth:`leadup.kit.Destination.check`: token, account, rights to read, and the property to match on."""
-        self._right_account = False
+        self._portal = None
         self._check_account()
         self._client.lists.find("leadup")
         self._check_match()
@@ -100,17 +101,18 @@ class HubSpotDestination:
         """See :meth:`leadup.kit.Sized.size`."""
         return self._audiences.size(of)
 
-    def _check_account(self) -> None:
-        """Look, once, whether the token belongs to the account that may be written to."""
-        if self._right_account:
-            return
+    def _check_account(self) -> int:
+        """Look, once, whether the token belongs to the account that may be written to; return its id."""
+        if self._portal is not None:
+            return self._portal
         portal, wanted = self._client.account().portal, self._settings.portal_id
         if wanted not in (None, portal):
             raise NeedsHuman(
                 f"The access token of connection {self._connection!r} is for HubSpot account {portal}, not {wanted}.",
                 todo=f"use a token of account {wanted}, or set portal_id = {portal}",
             )
-        self._right_account = True
+        self._portal = portal
+        return portal
 
     def _check_match(self) -> None:
         name = self._settings.match
@@ -150,6 +152,21 @@ class HubSpotDestination:
     def look_ups(self, people: int) -> int:
         """See :meth:`leadup.kit.Budgeted.look_ups`."""
         return ceil(people / BATCH)
+
+    def preparing(self, targets: Collection[Target]) -> int:
+        """See :meth:`leadup.kit.Budgeted.preparing`. The account is asked once, before all else."""
+        by_use: dict[Use, list[Target]] = {use: [one for one in targets if one.use is use] for use in Use}
+        calls = 1 if targets and self._portal is None else 0
+        calls += self._audiences.preparing(by_use[Use.AUDIENCE])
+        calls += self._properties.preparing(by_use[Use.PROPERTY])
+        return calls + self._events.preparing(by_use[Use.CONVERSION])
+
+    def creating(self, people: int, batches: Collection[int]) -> int:
+        """See :meth:`leadup.kit.Budgeted.creating`: who is created in one batch is known in the next."""
+        if not self.creates:
+            return 0
+        each, together = sum(ceil(size / BATCH) for size in batches), (people + (BATCH - 1) * len(batches)) // BATCH
+        return CREATION * min(each, together)
 
     def members(self, of: RemoteTarget) -> Iterator[RemoteId]:
         """See :meth:`leadup.kit.Readable.members`."""

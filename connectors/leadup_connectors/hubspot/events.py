@@ -44,9 +44,14 @@ _FIXED: Final = Receipt(
 class TimelineEvents:
     """Defines events, and sends occurrences."""
 
-    def __init__(self, connection: str, client: HubSpotClient) -> None:
-        self._connection, self._client = connection, client
-        self._portal = 0
+    def __init__(self, connection: str, client: HubSpotClient, portal: Callable[[], int]) -> None:
+        """``portal`` tells the account's id."""
+        self._connection, self._client, self._portal = connection, client, portal
+
+    @staticmethod
+    def preparing(targets: Sequence[Target]) -> int:
+        """Predict the calls of :meth:`prepare` for these: a look, one that defines it, one to see if it may be sent."""
+        return sum(2 if target.known_id else 3 for target in targets)
 
     def prepare(self, target: Target) -> RemoteTarget:
         """Find the definition of an event, or create it.
@@ -76,8 +81,7 @@ class TimelineEvents:
             return found
 
     def _full(self, name: str) -> str:
-        self._portal = self._portal or self._client.account().portal
-        return f"pe{self._portal}_{name}"
+        return f"pe{self._portal()}_{name}"
 
     @contextmanager
     def _offered(self) -> Iterator[None]:

@@ -26,6 +26,8 @@ MARKETING: Final = (
     "in HubSpot: Settings > Integrations > Marketing contacts."
 )
 """Source: HubSpot's knowledge base, "Manage marketing contacts settings for your integrations"."""
+CREATION: Final = 2
+"""Calls that creating a batch of contacts takes: one creates them, one finds them."""
 FRESH: Final = timedelta(minutes=15)
 """How long a look-up counts for what has waited since before it: trouble with a list lets people wait."""
 _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
@@ -112,12 +114,19 @@ class People:
             refused |= sent.refused
             for _, answer in sent.answers:
                 refused |= answer.failed
-        self._foreseen.drop(first)  # it says that nobody is there
+        self._look_again(first)
         answers = self.addresses(people, joining=joining)
         return [
             _not_created(refused[email]) if email in refused and isinstance(answer, Unreachable) else answer
             for email, answer in zip(first, answers, strict=True)
         ]
+
+    def _look_again(self, keys: Iterable[str]) -> None:
+        """Look once more for those whom the look ahead did not find; what else they wait for need not ask again."""
+        before = {key: at for key in keys if (at := self._foreseen.asked.get(key)) is not None}
+        self._foreseen.drop(before)
+        for part in parts(sorted(before), BATCH):
+            self._look_up(part, self._foreseen, min(before[key] for key in part))
 
     def _keys(self, person: Contact) -> list[str]:
         """Return what HubSpot may be asked for. It knows no hashes, so an e-mail must be held in the clear."""

@@ -6,17 +6,17 @@ other processes can show it, and so that one that starts knows what the last one
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
 
-from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, insert, literal, select, update
 
 from leadup.delivery.book import TargetRow
+from leadup.delivery.predicting import JOIN, LEAVE, predict
 from leadup.errors import BudgetSpent
-from leadup.kit import Budgeted, Destination, Foreseeing
+from leadup.kit import Budgeted, Destination
 from leadup.outgoing import NEW_DAY, Budget, Target
 from leadup.state import Store
 from leadup.state.store import upsert
@@ -25,9 +25,6 @@ from leadup.types import day_of, from_us, to_us
 
 CODE = "daily_budget"
 """Why a row waits, in one word."""
-LEAVE = "leave"
-PREPARING = 6
-"""Calls that finding a target, or making it, may take: nobody predicts them, since it is done once."""
 
 
 # ---------------------------------------------------------------- what is left
@@ -85,62 +82,6 @@ def next_day(name: str, known: Day | None, budget: Budget, now: datetime) -> Day
     )
 
 
-# ---------------------------------------------------------------- what it takes
-
-
-@dataclass(slots=True)
-class Predicted:
-    """The calls that the rows waiting at one connection take."""
-
-    targets: dict[int, int] = field(default_factory=dict)
-    """The changes themselves, by target."""
-    leaves: dict[int, int] = field(default_factory=dict)
-    """Those of them that are leaves, by target."""
-    look_ups: int = 0
-    """To find the people they are about."""
-
-    @property
-    def total(self) -> int:
-        return sum(self.targets.values()) + self.look_ups
-
-
-def predict(
-    connection: Connection,
-    destinations: Mapping[str, Destination],
-    found: Collection[TargetRow],
-    *where: ColumnElement[bool],
-) -> dict[str, Predicted]:
-    """Predict the calls for those of these targets' outbox rows, by connection that has a budget."""
-    answer: dict[str, Predicted] = {}
-    for name in sorted({target.target.connection for target in found}):
-        destination = destinations.get(name)
-        if isinstance(destination, Budgeted):
-            mine = {target.id: target.target for target in found if target.target.connection == name}
-            answer[name] = _predict(connection, destination, mine, where)
-    return answer
-
-
-def _predict(
-    connection: Connection, destination: Budgeted, mine: Mapping[int, Target], where: Sequence[ColumnElement[bool]]
-) -> Predicted:
-    here = [outbox.c.target.in_(mine), *where]
-    counts: dict[int, Counter[str]] = defaultdict(Counter)
-    query = select(outbox.c.target, outbox.c.verb, func.count()).where(*here)
-    for target, verb, count in connection.execute(query.group_by(outbox.c.target, outbox.c.verb)):
-        counts[target][verb] = count
-    predicted = Predicted()
-    for target, of in sorted(counts.items()):
-        predicted.targets[target] = destination.calls(mine[target], of)
-        if of[LEAVE]:
-            predicted.leaves[target] = destination.calls(mine[target], {LEAVE: of[LEAVE]})
-    if isinstance(destination, Foreseeing):
-        people = select(func.count(outbox.c.person.distinct())).where(*here, outbox.c.verb != LEAVE)
-        predicted.look_ups = destination.look_ups(connection.scalar(people) or 0)
-    else:
-        predicted.look_ups = sum(destination.look_ups(of.total() - of[LEAVE]) for of in counts.values())
-    return predicted
-
-
 # ---------------------------------------------------------------- what may be spent
 
 
@@ -157,17 +98,22 @@ class Budgets:
         self._leaves: dict[str, dict[int, int]] = {}
         """By connection and target, the calls that waiting leaves take."""
 
-    def open(self, due: Collection[TargetRow], now: datetime, *where: ColumnElement[bool]) -> set[str]:
-        """Begin to deliver these targets' rows; return the connections where they do not fit into the day."""
+    def open(
+        self, due: Collection[TargetRow], now: datetime, *where: ColumnElement[bool], prepared: Container[Target] = ()
+    ) -> set[str]:
+        """Begin to deliver these targets' rows; return the connections where they do not fit into the day.
+
+        How many people are to be created nobody knows before they are looked for: that alone makes no day too short.
+        """
         if not self._destinations:
             return set()
         with self._store.read() as connection:
             self._read(connection)
-            predicted = predict(connection, self._destinations, due, *where)
+            predicted = predict(connection, self._destinations, due, *where, prepared=prepared)
         self._leaves = {name: one.leaves for name, one in predicted.items()}
         self.hear(now)
         rooms = {name: self._room(name, now) for name in predicted}
-        return {name for name, room in rooms.items() if room is not None and predicted[name].total > room}
+        return {name for name, room in rooms.items() if room is not None and predicted[name].certain > room}
 
     def hear(self, now: datetime) -> None:
         """Take in what vendors have said since the last time."""
@@ -216,19 +162,27 @@ class Budgets:
         now: datetime,
         *,
         found: bool = False,
+        addressed: bool = False,
         prepared: bool = True,
     ) -> bool:
         """Whether so many rows may be sent now. Leaves that wait at the same account have their calls first.
 
-        ``found``: the people have been looked for already; ``prepared``: so has the target.
+        ``found``: the people have been looked for already; ``addressed``: it is known where they are; ``prepared``: the
+        target has been found or made.
         """
         destination = self._destinations.get(target.target.connection)
         if destination is None:
             return True
-        needed = destination.calls(target.target, {verb: rows}) + (0 if prepared else PREPARING)
+        needed = destination.calls(target.target, {verb: rows})
+        if not prepared:
+            needed += destination.preparing([target.target])
         if verb == LEAVE:
             return self._has(target, needed, now)
-        return self.spares(target, needed + (0 if found else destination.look_ups(rows)), now)
+        if not (found or addressed):
+            needed += destination.look_ups(rows)
+        if verb == JOIN and not addressed:
+            needed += destination.creating(rows, [rows])
+        return self.spares(target, needed, now)
 
     def spares(self, target: TargetRow, calls: int, now: datetime) -> bool:
         """Whether so many calls may be made for a target now, without those that waiting leaves take."""

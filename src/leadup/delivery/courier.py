@@ -24,12 +24,13 @@ from leadup.delivery.adopting import is_ours, note_name
 from leadup.delivery.ahead import foresee
 from leadup.delivery.answers import note_warnings
 from leadup.delivery.book import TargetRow, all_targets
-from leadup.delivery.budgets import CODE, LEAVE, Budgets
+from leadup.delivery.budgets import CODE, Budgets
 from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
 from leadup.delivery.creating import create
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
+from leadup.delivery.predicting import JOIN, LEAVE
 from leadup.delivery.replacing import finish
 from leadup.delivery.settling import opened, settle
 from leadup.delivery.sizes import ASKING, measure
@@ -44,7 +45,7 @@ from leadup.state import Store
 from leadup.state.tables import outbox, targets
 from leadup.types import to_us
 
-ORDER = ("join", "upsert", "convert", "restate", LEAVE)
+ORDER = (JOIN, "upsert", "convert", "restate", LEAVE)
 """Joins before leaves: what a join has just sent, a leave must spare. Where a vendor's day is too short for both, the
 leaves have their calls all the same (:meth:`leadup.delivery.budgets.Budgets.allows`)."""
 
@@ -96,7 +97,7 @@ class Courier:
             if target.retry_us is not None and target.retry_us > to_us(now) and not force:
                 continue
             serve.append(target)
-        tight = self._budgets.open(serve, now, *_waiting(now, force=force))
+        tight = self._budgets.open(serve, now, *_waiting(now, force=force), prepared=self._prepared)
         ahead = [target for target in serve if target.target.connection not in tight]
         due = [(target, _due(target, now, force=force)) for target in ahead]
         self._ahead = foresee(self._store, self._vault, self._destinations, due, now)
@@ -283,7 +284,13 @@ class Courier:
                     states.withheld(row, allowed[row["id"]].because)
         for batch in batches.values():
             counts = Counter(row["verb"] for row in batch)
-            fit = [v for v in ORDER if counts[v] and self._budgets.allows(target, v, counts[v], now, found=True)]
+            prepared = target.target in self._prepared
+            fit = [
+                verb
+                for verb in ORDER
+                if counts[verb]
+                and self._budgets.allows(target, verb, counts[verb], now, addressed=True, prepared=prepared)
+            ]
             if later := [row for row in batch if row["verb"] not in fit]:
                 self._no_answer(target, later, now, BudgetSpent(self._budgets.why(target.target.connection)))
                 for verb in counts.keys() - set(fit):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from leadup.delivery.adopting import note_name
-from leadup.delivery.book import TargetRow
+from leadup.delivery.book import TargetRow, all_targets
 from leadup.errors import unforeseen
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Sized
@@ -29,11 +29,9 @@ ASKING = 2
 
 def measure(store: Store, destinations: Mapping[str, Destination], found: Sequence[TargetRow], now: datetime) -> None:
     """Ask for the sizes of audiences that were not asked for lately. That one can not be told stops nothing."""
-    able = {target.id: target for target in found if _may_be_asked(target, destinations)}
-    due = (targets.c.sized_us.is_(None)) | (targets.c.sized_us <= to_us(now - EVERY))
     with store.read() as connection:
-        ids = list(connection.scalars(select(targets.c.id).where(targets.c.id.in_(able), due)))
-    for target in (able[one] for one in ids):
+        due = _due(connection, [one for one in found if one.remote_id and _may_be_asked(one, destinations)], to_us(now))
+    for target in due:
         destination = destinations[target.target.connection]
         values: dict[str, Any] = {"sized_us": to_us(now)}
         name = ""
@@ -49,10 +47,25 @@ def measure(store: Store, destinations: Mapping[str, Destination], found: Sequen
             connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
 
 
+def to_be_asked(
+    connection: Connection, destinations: Mapping[str, Destination], name: str, coming: Collection[int], at_us: int
+) -> list[TargetRow]:
+    """Audiences of a connection whose sizes are asked for once ``coming``, targets by id, are there."""
+    mine = [target for target in all_targets(connection) if target.target.connection == name]
+    able = [one for one in mine if (one.remote_id or one.id in coming) and _may_be_asked(one, destinations)]
+    return _due(connection, able, at_us)
+
+
+def _due(connection: Connection, able: Sequence[TargetRow], at_us: int) -> list[TargetRow]:
+    """Those that were not asked for lately."""
+    late = (targets.c.sized_us.is_(None)) | (targets.c.sized_us <= at_us - EVERY // timedelta(microseconds=1))
+    ids = set(connection.scalars(select(targets.c.id).where(targets.c.id.in_([one.id for one in able]), late)))
+    return [one for one in able if one.id in ids]
+
+
 def _may_be_asked(target: TargetRow, destinations: Mapping[str, Destination]) -> bool:
     return (
         target.active
-        and target.remote_id is not None
         and target.target.use is Use.AUDIENCE
         and isinstance(destinations.get(target.target.connection), Sized)
     )

@@ -8,13 +8,24 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from leadup.delivery.book import TargetRow
-from leadup.delivery.budgets import CODE, Day, days, predict
+from leadup.delivery.budgets import CODE, Day, days
+from leadup.delivery.predicting import predict
+from leadup.delivery.sizes import ASKING, to_be_asked
 from leadup.insights.words import instant
 from leadup.kit import Budgeted, Destination
 from leadup.state.tables import outbox, targets
 
 _HOURS_US: Final = 12 * 3600 * 1_000_000
 """How far a day reaches whose end nobody knows."""
+
+
+_PARTS: Final = {
+    "preparing": "find or make targets",
+    "look_ups": "find people",
+    "creating": "create people",
+    "sizes": "ask for sizes",
+}
+"""What calls of a forecast are for, besides the changes themselves."""
 
 
 def accounts(connection: Connection, names: Collection[str], at_us: int) -> list[dict[str, Any]]:
@@ -55,8 +66,8 @@ def forecast(
 ) -> list[dict[str, Any]]:
     """What the changes that wait for no guard take of the day, by connection that has one, and whether they fit.
 
-    Those that wait for another day take nothing of this one. ``left`` and ``fits`` are null where the vendor has not
-    told of today.
+    It is what a process takes that begins now. Those that wait for another day take nothing of this one. ``left`` and
+    ``fits`` are null where the vendor has not told of today; ``at_most``: fewer where the vendor knows more people.
     """
     known = days(connection)
     keys = {target.id: target.target.key for target in found}
@@ -72,11 +83,18 @@ def forecast(
         told = _day(day, at_us) if day else dict.fromkeys(("limit", "left", "told", "resets", "zone"))
         kept = day.kept(destination.reserve) if day else None
         room = None if kept is None or told["left"] is None else max(0, told["left"] - kept)
+        ask = len(to_be_asked(connection, destinations, name, predicted.targets, at_us))
+        if room is not None:  # sizes are asked for with what is left over
+            ask = min(ask, max(0, room - predicted.total) // ASKING)
         answer.append(
             {
                 "connection": name,
-                "calls": predicted.total,
+                "calls": predicted.total + ask * ASKING,
+                "at_most": predicted.creating > 0,
+                "preparing": predicted.preparing,
                 "look_ups": predicted.look_ups,
+                "creating": predicted.creating,
+                "sizes": ask * ASKING,
                 "targets": {keys[target]: calls for target, calls in predicted.targets.items()},
                 **told,
                 "kept": kept,
@@ -96,8 +114,9 @@ def _today(day: Day | None, at_us: int) -> list[ColumnElement[bool]]:
 
 def forecast_in_words(one: Mapping[str, Any]) -> str:
     """What :func:`forecast` says of a connection, for a person."""
-    finding = f", {one['look_ups']:,} of them to find people" if one["look_ups"] else ""
-    text = f"{one['connection']}: about {one['calls']:,} calls{finding}; "
+    parts = [f"{one[part]:,} to {purpose}" for part, purpose in _PARTS.items() if one[part]]
+    of_them = f" ({', '.join(parts)})" if parts else ""
+    text = f"{one['connection']}: {'at most' if one['at_most'] else 'about'} {one['calls']:,} calls{of_them}; "
     if one["left"] is None:
         return f"{text}what is left of today's is known after the first one"
     of = f" of {one['limit']:,}" if one["limit"] is not None else ""

@@ -27,8 +27,8 @@ from typing import Any
 import pytest
 
 from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
-from leadup.kit import Budgeted, Destination, Inspectable
-from leadup.outgoing import Address, Change, Contact, Convert, Outcome, RemoteId, Target, Unreachable, Upsert
+from leadup.kit import Adopting, Budgeted, Destination, Inspectable
+from leadup.outgoing import Address, Change, Contact, Convert, Outcome, RemoteId, Target, Unreachable, Upsert, Use
 from leadup.sandbox import Server
 from leadup.testing.scene import DONE, GRANTED, Scene, ids_of, joins, leaves
 from leadup.types import Json, Money
@@ -145,6 +145,25 @@ class _Laws:
         assert after is not None
         assert (after.account, after.limit, after.left) == (before.account, before.limit, before.left - len(log))
         assert after.told > before.told
+
+    def test_a_budget_foretells_the_calls_that_prepare_a_target(self, scene: Scene) -> None:
+        """When it has to be made, when it is known by its id, and what is left once a part is done."""
+        destination, target, log = scene.destination, scene.target, scene.server.sandbox.weather.log
+        if not isinstance(destination, Budgeted):
+            return
+        assert destination.preparing([]) == 0
+        log.clear()
+        foretold = destination.preparing([target])
+        if isinstance(destination, Adopting) and target.use is Use.AUDIENCE:
+            assert destination.look(target) is None
+            assert len(log) + destination.preparing([target]) == foretold
+        remote = scene.destination.prepare(target)
+        assert (remote.created, len(log)) == (True, foretold)
+        known = replace(target, known_id=remote.id)
+        log.clear()
+        foretold = destination.preparing([known])
+        scene.destination.prepare(known)
+        assert len(log) == foretold
 
     @pytest.mark.parametrize("weather", PASSING)
     def test_a_passing_fault_loses_and_doubles_nothing(self, scene: Scene, weather: str) -> None:
