@@ -235,6 +235,13 @@ def test_a_property_that_can_not_be_made(hub: Installation) -> None:
     assert "crm.schemas.contacts.write" in found["property leadup_score"]["todo"]
 
 
+def test_a_property_that_somebody_deleted(running: Installation) -> None:
+    running.hubspot.delete_property("leadup_score")
+    _, found = doctor(running)
+    assert found["property leadup_score"]["grade"] == "warning"
+    assert "`leadup reconcile hubspot --repair` makes it" in found["property leadup_score"]["todo"]
+
+
 def test_a_property_of_another_type(hub: Installation) -> None:
     hub.hubspot.add_property("leadup_score", "date")
     live(hub)

@@ -540,7 +540,7 @@ def obeys(seed: int) -> None:
         story.world.close()
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=8, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, database=None, max_examples=5, phases=[Phase.generate])
 @given(st.integers(0, 2**32))
 def test_after_a_repair_and_a_sync_all_is_as_wanted_and_what_others_wrote_is_still_there(seed: int) -> None:
     """Whatever people do at the vendor's desk, in any weather that passes."""

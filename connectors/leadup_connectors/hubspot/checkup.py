@@ -83,12 +83,11 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
             lacks.add(scope)
     if rights.CONTACTS_READ not in lacks:
         yield _match(client, settings)
-        for target in _targets(checkup, Use.PROPERTY):
-            yield _property(client, target, makes=rights.SCHEMAS_WRITE not in lacks)
+        for target, remote_id in _targets(checkup, Use.PROPERTY):
+            yield _property(client, target, remote_id, makes=rights.SCHEMAS_WRITE not in lacks)
     if not lacks & {rights.EVENTS_DEFINE, rights.EVENTS_SEND}:
-        for target, remote_id in checkup.targets:
-            if target.use is Use.CONVERSION:
-                yield _event(client, target, remote_id)
+        for target, remote_id in _targets(checkup, Use.CONVERSION):
+            yield _event(client, target, remote_id)
     if settings.create_missing:
         yield _found("create_missing", Grade.WARNING, MARKETING, "see there; or set create_missing = false")
     if settings.read:
@@ -118,8 +117,8 @@ def _about(error: LeadupError) -> str:
     return "network" if isinstance(error, TryLater) else "account"
 
 
-def _targets(checkup: Checkup, use: Use) -> list[Target]:
-    return [target for target, _ in checkup.targets if target.use is use]
+def _targets(checkup: Checkup, use: Use) -> list[tuple[Target, str | None]]:
+    return [(target, remote_id) for target, remote_id in checkup.targets if target.use is use]
 
 
 # ---------------------------------------------------------------- the account
@@ -223,12 +222,17 @@ def _match(client: HubSpotClient, settings: HubSpotSettings) -> Finding:
     )
 
 
-def _property(client: HubSpotClient, target: Target, *, makes: bool) -> Finding:
+def _property(client: HubSpotClient, target: Target, remote_id: str | None, *, makes: bool) -> Finding:
     name = f"property {target.name}"
     try:
         found = client.properties.find(target.name)
     except LeadupError as error:
         return _said(name, error)
+    if found is None and makes and remote_id is not None:
+        todo = (
+            f"restore it in HubSpot; or `leadup reconcile {target.connection} --repair` makes it and writes all values"
+        )
+        return _found(name, Grade.WARNING, "is gone: somebody deleted it, with what was written there", todo)
     if found is None and makes:
         return _found(name, Grade.OK, "is made with the first value")
     if found is None:
@@ -266,7 +270,7 @@ def _reading(connection: str, settings: HubSpotSettings) -> Finding:
 
 def _lists(client: HubSpotClient, checkup: Checkup) -> Iterator[Finding]:
     settings: HubSpotSettings = checkup.settings
-    audiences = {target: remote_id for target, remote_id in checkup.targets if target.use is Use.AUDIENCE}
+    audiences = dict(_targets(checkup, Use.AUDIENCE))
     try:
         known = client.lists.described([remote_id for remote_id in audiences.values() if remote_id is not None])
     except LeadupError as error:
