@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from hubspot_account import APIS, Stage
+from hubspot_crm import Crm
 from hubspot_http import STYLES, Api
 
 from leadup.sandbox import Server
@@ -32,10 +33,16 @@ def hubspot(server: Server) -> HubSpotSandbox:
 
 
 @pytest.fixture(scope="module")
-def raw() -> Iterator[Stage]:
-    """Where accounts are played to plain HTTP."""
-    with Stage() as stage:
+def raw(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Where accounts are played to plain HTTP, and to clients of version 3 (of each: see ``of_each_api``)."""
+    with Stage(getattr(request, "param", "v3")) as stage:
         yield stage
+
+
+@pytest.fixture
+def crm(raw: Stage) -> Crm:
+    """A new account that lives by a clock of its own, and what is read of it."""
+    return Crm(raw)
 
 
 @pytest.fixture(params=STYLES)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hubspot_account import TOKEN, Stage
+import pytest
+from hubspot_account import APIS, TOKEN, Stage
 from pydantic import SecretStr
 
 from leadup.sandbox import Weather
@@ -20,6 +21,9 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=s) for s in (1, 60, 3600, 86400))
 LAG = MINUTE
 """After which the source takes it that a search knows all."""
 MEETING, CONTRACT, WON, LOST = "appointmentscheduled", "contractsent", "closedwon", "closedlost"
+
+of_each_api = pytest.mark.parametrize("raw", APIS, indirect=True)
+"""Marks a test of ``crm`` that is put to each version of the API: what it needs differs on the wire."""
 
 
 class Crm:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from hubspot_account import Stage
-from hubspot_crm import HOUR, MINUTE, SECOND, Crm, of
+from hubspot_crm import HOUR, MINUTE, SECOND, Crm, of, of_each_api
 
 from leadup.types import Kind
 
 PAGE = "https://shop.example/demo?utm_source=google&utm_campaign=spring&gclid=Cj0-1&email=ada%40example.com#form"
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def crm(stage: Stage) -> Crm:
-    return Crm(stage)
-
-
+@of_each_api
 def test_a_submission_is_an_event_with_the_page_and_the_campaign_and_the_click(crm: Crm) -> None:
     form = crm.sandbox.add_form("Ask for a demo")
     sent = crm.sandbox.submit_form(form, {"email": "ada@example.com", "message": "Hello"}, PAGE)
@@ -65,6 +51,7 @@ def test_a_form_of_the_site_that_hubspot_captures_is_read_too(crm: Crm) -> None:
     assert len(crm.events("forms")) == 1
 
 
+@of_each_api
 def test_only_new_submissions_are_read_again(crm: Crm) -> None:
     form = crm.sandbox.add_form("Ask for a demo")
     for number in range(30):

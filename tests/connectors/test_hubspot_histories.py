@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from hubspot_account import Stage
 from hubspot_crm import CONTRACT, HOUR, LAG, LOST, MEETING, SECOND, WON, Crm, held, of
 from hypothesis import HealthCheck, given, settings
@@ -27,12 +26,6 @@ others = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([1, 30, 90, 7200]), st.none()),
 )
 edits = moves | pulls | others
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
-        yield stage
 
 
 class _Known:
@@ -83,9 +76,9 @@ def edit(crm: Crm, contacts: list[str], made: list[str], form: str, step: tuple[
 )
 @given(st.lists(edits, min_size=5, max_size=30), st.sampled_from([0, 20, 45]))
 def test_edits_in_any_order_of_pulls_end_as_one_pull_at_the_end(
-    stage: Stage, history: list[tuple[str, Any, Any]], index_lag: int
+    raw: Stage, history: list[tuple[str, Any, Any]], index_lag: int
 ) -> None:
-    crm = Crm(stage, index_lag=index_lag * SECOND)
+    crm = Crm(raw, index_lag=index_lag * SECOND)
     contacts = [crm.sandbox.add_contact(f"c{n}@example.com") for n in range(PEOPLE)]
     made = [crm.sandbox.add_deal(contacts=contacts[n : n + 1]) for n in range(DEALS)]
     form = crm.sandbox.add_form("Ask for a demo")

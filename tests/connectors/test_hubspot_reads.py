@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from datetime import datetime
 
 import pytest
@@ -13,12 +13,6 @@ from leadup.kit import Source
 from leadup.sandbox import Weather
 from leadup.testing.sources import BrokenLineContract, ServedFeed
 from leadup.types import Event, Fact, Kind
-
-
-@pytest.fixture(scope="module", params=["v3", "2026-03"])
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with Stage(request.param) as stage:
-        yield stage
 
 
 class _Feed:

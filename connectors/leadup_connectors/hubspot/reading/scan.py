@@ -78,6 +78,8 @@ class Scan:
 
     def changes(self, stand: Stand, now: int) -> Iterator[list[Record]]:
         """Yield the records that changed; after each list ``stand`` says how to go on after it."""
+        if stand.swept is None:  # what was deleted before the first reading was never read
+            stand.swept = now
         if stand.began is None:
             stand.began, stand.ids, stand.tie = now, [], ""
             if stand.done is not None:
@@ -110,8 +112,7 @@ class Scan:
 
         With few properties: they stand in the address of the call, which HubSpot refuses when it is too long (414).
         """
-        if stand.swept is None:  # what was deleted before the first reading was never read
-            stand.swept = now
+        assert stand.swept is not None, "changes come first"
         if stand.sweep is None:
             if now - stand.swept < every / timedelta(milliseconds=1) or now == stand.swept:
                 return
