@@ -37,7 +37,7 @@ from leadup.identity import people, resolve
 from leadup.identity.bulk import among
 from leadup.identity.register import Sighting
 from leadup.identity.seal import redact, seal
-from leadup.identity.snapshots import news, remember
+from leadup.identity.snapshots import news, record_of, remember
 from leadup.identity.suppress import Door
 from leadup.identity.vault import Vault
 from leadup.kit import Source
@@ -206,7 +206,8 @@ class Pipeline:
         sealed = [one for one, erasure in zip(told_of, away, strict=True) if erasure is None]
         events = [one.record for one in sealed if isinstance(one.record, Event)]
         facts = [one.record for one in sealed if isinstance(one.record, Fact) and one.record.identifiers]
-        facts = news(writing, facts)
+        snapshots = news(writing, facts)
+        facts = snapshots.facts
         appended = self.log.append(writing, events, to_us(now))
         drop(writing, appended.revised)
         fresh = [(key, event) for key, event in appended.new if event.identifiers]
@@ -222,17 +223,16 @@ class Pipeline:
                 for purpose, granted in record.consent.items()
             ],
         )
+        remember(writing, snapshots)
         people.put_facts(
             writing,
             [
-                (anchor, trait, to_us(record.at), value)
+                (anchor, trait, to_us(record.at), value, record_of(record))
                 for anchor, record in zip(absorbed.anchors, told, strict=True)
                 if anchor is not None and isinstance(record, Fact)
                 for trait, value in record.facts.items()
             ],
         )
-        stood = zip(absorbed.anchors[len(fresh) :], facts, strict=True)
-        remember(writing, [(anchor, fact) for anchor, fact in stood if anchor is not None])
         anchors = absorbed.anchors[: len(fresh)]
         items = [(k, event, a) for (k, event), a in zip(fresh, anchors, strict=True) if a is not None]
         derive(writing, self.program, items)

@@ -133,8 +133,10 @@ class Fact:
     facts: Mapping[str, Json] = field(default_factory=dict)
     """A trait that is None has no value any more."""
     consent: Consent = field(default_factory=dict)
-    snapshot: bool = False
-    """It tells what stands at ``at``, not when that came to be so: only what its source has not told before is news."""
+    records: tuple[str, ...] = ()
+    """Of a snapshot: the record of its source that says all this at ``at`` (when that came to be so, it does not tell),
+    then those that were merged into it, which say nothing any more. What it said before and does not name now, or names
+    as None, it says no more. A trait has no value any more when no record that is left says one. Empty: no snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def state(connection: Connection, names: str, at: int, **granted: bool) -> None:
 
 
 def tell(connection: Connection, names: str, at: int, trait: str, value: Json) -> None:
-    people.put_facts(connection, [(anchor(connection, names, at), trait, at, value)])
+    people.put_facts(connection, [(anchor(connection, names, at), trait, at, value, "")])
 
 
 def consent(connection: Connection, name: str, at: int = 0) -> dict[Purpose, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,12 +20,12 @@ CONFIG = Config()
 CONFIG.set_main_option("script_location", str(Path(leadup.state.__file__).parent / "migrations"))
 
 
-def make_old(path: Path) -> None:
-    """Make a state as the first leadup made it."""
+def make_old(path: Path, revision: str = "0001") -> None:
+    """Make a state as the first leadup made it, or a later one."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         CONFIG.attributes["connection"] = connection
-        command.upgrade(CONFIG, "0001")
+        command.upgrade(CONFIG, revision)
     engine.dispose()
 
 
@@ -64,3 +65,30 @@ def test_a_new_state_has_the_tables_that_an_old_one_is_migrated_to(tmp_path: Pat
     assert new["version"] == [(ScriptDirectory.from_config(CONFIG).get_current_head(),)]
     assert new["salts"] == [(1,)]
     assert open_and_tell(old) == migrated, "and stays so"
+
+
+def test_what_was_told_of_a_person_is_what_her_contact_says(tmp_path: Path) -> None:
+    """Of merged contacts the one that was made last; nothing ends before the contact is read again."""
+    old = tmp_path / "old.db"
+    make_old(old, "0012")
+    rows = {
+        "identifiers (id, kind, value, first_us)": """
+            (1, 'email', 'a', 1), (2, 'hubspot_id', '99', 1), (3, 'hubspot_id', '101', 1), (4, 'email', 'b', 1)""",
+        "links (a, b, first_us)": "(1, 2, 1), (1, 3, 1)",
+        "snapshots (source, anchor, name, at_us, value)": """
+            ('crm', 1, 'trait:plan', 5, '"pro"'), ('crm', 1, 'trait:vip', 4, 'true'),
+            ('crm', 1, 'trait:owner', 5, 'null'), ('crm', 1, 'purpose:email_marketing', 5, 'false')""",
+        "facts (anchor, trait, at_us, value)": """
+            (1, 'plan', 5, '"pro"'), (1, 'vip', 4, 'true'), (1, 'seats', 3, '7'), (4, 'plan', 2, '"trial"')""",
+    }
+    with closing(sqlite3.connect(old)) as state, state:
+        for into, values in rows.items():
+            state.execute(f"INSERT INTO {into} VALUES {values}")
+    open_and_tell(old)
+    with closing(sqlite3.connect(old)) as state:
+        facts = state.execute("SELECT anchor, trait, record FROM facts ORDER BY anchor, trait").fetchall()
+        said = state.execute("SELECT source, record, anchor, at_us, traits, purposes FROM snapshots").fetchall()
+    assert facts == [(1, "plan", "crm:101"), (1, "seats", ""), (1, "vip", "crm:101"), (4, "plan", "")]
+    [(*who, traits, purposes)] = said
+    assert who == ["crm", "101", 1, 5]
+    assert (json.loads(traits), json.loads(purposes)) == ({"plan": "pro", "vip": True}, {"email_marketing": False})

@@ -267,27 +267,47 @@ def _mark_sharers(connection: Connection, anchors: Collection[int]) -> None:
 # ---------------------------------------------------------------- facts
 
 
-def put_facts(connection: Connection, rows: Iterable[tuple[int, str, int, Json]]) -> None:
-    """Store facts given as (anchor, trait, at in microseconds, value); said again for one instant, the last counts."""
-    told: Mapping[tuple[int, str, int], Json] = {(a, t, at): value for a, t, at, value in rows}
-    stored = [{"anchor": a, "trait": t, "at_us": at, "value": value} for (a, t, at), value in told.items()]
+def put_facts(connection: Connection, rows: Iterable[tuple[int, str, int, Json, str]]) -> None:
+    """Store facts given as (anchor, trait, at in microseconds, value, record); of one instant, the last counts.
+
+    ``record``: of a snapshot, which record of which source says it; else "".
+    """
+    told: Mapping[tuple[int, str, int, str], Json] = {(a, t, at, record): value for a, t, at, value, record in rows}
+    stored = [
+        {"anchor": a, "trait": t, "at_us": at, "record": record, "value": value}
+        for (a, t, at, record), value in told.items()
+    ]
     upsert(connection, facts, stored, update=["value"])
 
 
 def facts_of(connection: Connection, asked: Collection[int]) -> list[tuple[int, str, int, Json]]:
     """Facts of persons as (person, trait, at in microseconds, value), by instant; the last of a trait counts.
 
-    Of several at one instant the one under the strongest identifier comes last, in whatever order they arrived.
+    Of several at one instant the one under the strongest identifier comes last, in whatever order they arrived. When a
+    record says nothing any more, what was said last of all that still stands holds again.
     """
     owned = and_(
         facts.c.anchor == spans.c.identifier, facts.c.at_us >= spans.c.from_us, facts.c.at_us < spans.c.until_us
     )
-    rows: list[tuple[tuple[int, int, str], tuple[int, str, int, Json]]] = []
+    told = facts.c.trait, facts.c.at_us, facts.c.value, facts.c.record
     query = (
-        select(spans.c.person, facts.c.trait, facts.c.at_us, facts.c.value, identifiers.c.kind, identifiers.c.value)
+        select(spans.c.person, *told, identifiers.c.kind, identifiers.c.value)
         .select_from(spans.join(facts, owned).join(identifiers, identifiers.c.id == facts.c.anchor))
         .where(spans.c.person.in_(among(asked)))
     )
-    for person, trait, at_us, value, kind, text in connection.execute(query):
-        rows.append(((at_us, -_STRENGTH[kind], text), (person, trait, at_us, value)))
-    return [row for _, row in sorted(rows, key=lambda row: row[0])]
+    rows = [
+        ((at_us, -_STRENGTH[kind], text, record), person, trait, value)
+        for person, trait, at_us, value, record, kind, text in connection.execute(query)
+    ]
+    found: list[tuple[int, str, int, Json]] = []
+    standing: dict[tuple[int, str], dict[str, Json]] = defaultdict(dict)
+    for (at_us, *_, record), person, trait, value in sorted(rows, key=lambda row: row[0]):
+        stands = standing[person, trait]  # by record, the one that was said last at the end
+        ends = bool(record) and value is None
+        counted = next(reversed(stands), None) == record
+        stands.pop(record, None)
+        if not ends:
+            stands[record] = value
+        if counted or not ends:
+            found.append((person, trait, at_us, next(reversed(stands.values()), None)))
+    return found

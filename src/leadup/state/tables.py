@@ -225,23 +225,27 @@ facts = Table(
     Column("anchor", _ID, ForeignKey("identifiers.id"), primary_key=True),
     Column("trait", String, primary_key=True),
     Column("at_us", BigInteger, primary_key=True),
+    Column("record", String, primary_key=True, server_default=""),
     Column("value", JSON),
     sqlite_with_rowid=False,
 )
+"""``record``: which record of which source says it (``hubspot:1501``), until it says something else, or nothing (null);
+"" of a statement that stands by itself."""
 
 snapshots = Table(
     "snapshots",
     metadata,
     Column("source", String, primary_key=True),
-    Column("anchor", _ID, ForeignKey("identifiers.id"), primary_key=True),
-    Column("name", String, primary_key=True),
+    Column("record", String, primary_key=True),
+    Column("anchor", _ID, ForeignKey("identifiers.id"), nullable=False),
     Column("at_us", BigInteger, nullable=False),
-    Column("value", String, nullable=False),
+    Column("traits", JSON, nullable=False),
+    Column("purposes", JSON, nullable=False),
     Index("snapshots_anchor", "anchor"),
     sqlite_with_rowid=False,
 )
-"""What a source that tells of people as they stand has told of each last, as JSON: of the next telling only what
-differs is news. ``name`` is a trait's (``trait:plan``) or a purpose's."""
+"""What each record of a source that tells of people as they stand has said last: of what it says next only what differs
+is news. ``anchor``: under which its facts are stored; they go with it."""
 
 listed = Table(
     "listed",

@@ -67,18 +67,13 @@ class Objects:
 
     def read(self, of: str, ids: Iterable[str], properties: Sequence[str]) -> dict[str, Record]:
         """Return records by their ids; one that is not there is left out."""
-        return self._read(of, ids, {"properties": list(properties), "propertiesWithHistory": []})
-
-    def read_by(self, of: str, by: str, keys: Iterable[str]) -> set[str]:
-        """Return those values of a unique property, in lower case, by which a record is found."""
-        wanted = {"idProperty": by, "properties": [by], "propertiesWithHistory": []}
-        found = self._read(of, keys, wanted).values()
-        return {record.properties.get(by, "").lower() for record in found}
-
-    def _read(self, of: str, ids: Iterable[str], wanted: Mapping[str, Json]) -> dict[str, Record]:
         found: dict[str, Record] = {}
         for part in parts(dict.fromkeys(ids), BATCH):
-            body = {**wanted, "inputs": [{"id": one} for one in part]}
+            body: Json = {
+                "properties": list(properties),
+                "propertiesWithHistory": [],
+                "inputs": [{"id": one} for one in part],
+            }
             found.update(
                 (one.id, one) for one in Found.read(self._caller.ask(Call.READ_RECORDS, body, objects=of)).records
             )

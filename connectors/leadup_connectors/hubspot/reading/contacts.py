@@ -53,21 +53,15 @@ class Contacts:
         return translated(contacts, self._tell, lambda one: f"contacts/{one.id}")
 
     def endings(self, deleted: Iterable[Record]) -> Brought:
-        """Return what it means that contacts were deleted: their traits have no value any more.
+        """Return what it means that contacts were deleted: they say nothing any more.
 
-        Who they were and that they opted out stays. Of one whose address belongs to another contact, as a merge leaves
-        it, nothing ends.
+        Who they were and that they opted out stays.
         """
-        ones = list(deleted)
-        addresses = {one.properties[EMAIL].lower() for one in ones if EMAIL in one.properties}
-        living = self._client.objects.read_by("contacts", EMAIL, addresses) if addresses else set()
-        over = [one for one in ones if one.properties.get(EMAIL, "").lower() not in living]
-        return translated(over, self._end, lambda one: f"contacts/{one.id}")
+        return translated(deleted, self._end, lambda one: f"contacts/{one.id}")
 
     def identifiers(self, contact: Record) -> tuple[Identifier, ...]:
         """Return all by which a contact is known; devices are none of it, since a contact does not say when."""
         emails = [contact.properties.get(EMAIL, ""), *contact.several(OTHER_EMAILS)[:MOST_MERGED]]
-        ids = [contact.id, *contact.several(MERGED)[:MOST_MERGED]]
         return (
             *(
                 Identifier(Kind.USER_ID, contact.properties[name])
@@ -75,7 +69,7 @@ class Contacts:
                 if name in contact.properties
             ),
             *(Identifier(Kind.EMAIL, email) for email in emails if email),
-            *(Identifier(Kind.HUBSPOT_ID, one) for one in ids),
+            *(Identifier(Kind.HUBSPOT_ID, one) for one in self._ids(contact)),
         )
 
     @cached_property
@@ -114,8 +108,7 @@ class Contacts:
 
     def _end(self, contact: Record, brought: Brought) -> None:
         assert contact.archived_at is not None
-        nothing: dict[str, Json] = dict.fromkeys([*ALWAYS, *self._settings.traits])
-        brought.records.append(self._fact(contact, contact.archived_at, nothing, {}))
+        brought.records.append(self._fact(contact, contact.archived_at, {}, {}))
 
     def _fact(self, contact: Record, at: datetime, traits: Mapping[str, Json], consent: Mapping[Purpose, bool]) -> Fact:
         return Fact(
@@ -124,8 +117,12 @@ class Contacts:
             identifiers=self.identifiers(contact),
             facts=traits,
             consent=consent,
-            snapshot=True,
+            records=self._ids(contact),
         )
+
+    def _ids(self, contact: Record) -> tuple[str, ...]:
+        """A contact's id, and those of the contacts that were merged into it."""
+        return (contact.id, *contact.several(MERGED)[:MOST_MERGED])
 
     def _traits(self, contact: Record) -> dict[str, Json]:
         """Traits by name; one that HubSpot leaves empty has no value."""
