@@ -22,6 +22,7 @@ from leadup.delivery.judged import Judged
 from leadup.delivery.members import forget_segments, move
 from leadup.delivery.merge import merge
 from leadup.delivery.planning import Planned, plan_all
+from leadup.delivery.remote import follow
 from leadup.delivery.wants import want_all
 from leadup.engine import listed
 from leadup.engine.concerned import mark, scopes
@@ -224,6 +225,8 @@ class Pipeline:
             ],
         )
         remember(writing, snapshots)
+        if snapshots.merged:
+            follow(writing, snapshots.merged, people.owners_of(writing, snapshots.joined))
         people.put_facts(
             writing,
             [

@@ -136,7 +136,8 @@ class Fact:
     records: tuple[str, ...] = ()
     """Of a snapshot: the record of its source that says all this at ``at`` (when that came to be so, it does not tell),
     then those that were merged into it, which say nothing any more. What it said before and does not name now, or names
-    as None, it says no more. A trait has no value any more when no record that is left says one. Empty: no snapshot."""
+    as None, it says no more; a trait has no value any more when no record that is left says one. A connection that is
+    sent to as well calls records as there (:attr:`leadup.outgoing.RemoteId.value`). Empty: no snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,6 +210,21 @@ def test_an_erasure_says_whom_hubspot_merged_away_before(site: Installation) -> 
     assert "take it out by hand" in erased.output
 
 
+def test_an_erasure_finds_whom_hubspot_merged_away_where_contacts_are_read(site: Installation) -> None:
+    """What was sent as a contact that is merged into another one counts as sent as that, once the merge is read."""
+    settings = site.folder / "leadup.toml"
+    table = "[connections.hubspot]"
+    settings.write_text(settings.read_text().replace(table, f'{table}\nread = ["contacts"]'))
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    [ada] = site.hubspot.members(LIST)
+    site.hubspot.merge(left := site.hubspot.add_contact("ada@new.example.com"), ada)
+    assert site.hubspot.members(LIST) == {left}
+    site.cli("sync", now="2026-03-01T13:00:00Z")
+    erased = site.cli("people", "erase", "ada@example.com", "--yes", now="2026-03-01T13:10:00Z")
+    assert f"{KEY}: confirmed" in erased.output
+    assert site.hubspot.members(LIST) == set()
+
+
 def test_who_may_not_be_there_any_more_leaves_though_nobody_can_be_looked_up(site: Installation) -> None:
     site.cli("sync", now="2026-03-01T12:00:00Z")
     watch(site, "bob")

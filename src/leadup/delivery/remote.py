@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
+from leadup.identity.bulk import among
+from leadup.outgoing import Use
 from leadup.state.store import chunks
-from leadup.state.tables import remote_ids
+from leadup.state.tables import remote_ids, standings, targets
 
 Pair: TypeAlias = "tuple[str, str]"
 """An identifier's kind and value."""
@@ -50,3 +52,28 @@ def hold(connection: Connection, target: int, changes: Mapping[str, tuple[set[Pa
     if new:
         rows = [{"target": target, "kind": kind, "value": value, "subject": s} for s, (kind, value) in new]
         connection.execute(insert(remote_ids), rows)
+
+
+def follow(connection: Connection, merged: Mapping[tuple[str, str], tuple[str, str]], persons: Collection[int]) -> None:
+    """Take what was sent to audiences as records that the vendor has merged into others since as sent as those.
+
+    So a later leave goes to the record that is left, also after an erasure, when nobody can be looked up any more.
+    The vendor keeps places in audiences at a merge; what a property holds it chooses, so those are left alone.
+
+    Args:
+        connection: a transaction that may write.
+        merged: by connection and record, the connection and record that it was merged into.
+        persons: those who have such records.
+    """
+    query = (
+        select(standings.c.target, standings.c.subject, standings.c.remote, targets.c.connection)
+        .join(targets, targets.c.id == standings.c.target)
+        .where(standings.c.person.in_(among(persons)), standings.c.remote.is_not(None))
+        .where(targets.c.use == Use.AUDIENCE, targets.c.connection.in_({vendor for vendor, _ in merged}))
+    )
+    for target, subject, remote, vendor in connection.execute(query).all():
+        now = {(kind, merged.get((vendor, value), (vendor, value))[1]) for kind, value in pairs(remote)}
+        if now != pairs(remote):
+            here = (standings.c.target == target) & (standings.c.subject == subject)
+            connection.execute(update(standings).where(here).values(remote=stored(now)))
+            hold(connection, target, {subject: (pairs(remote), now)})

@@ -133,6 +133,17 @@ def anchors_of(connection: Connection, sealed: Sequence[Sequence[Identifier]]) -
     return [number.get((str(seen[0].kind), seen[0].value)) if seen else None for seen in sealed]
 
 
+def owners_of(connection: Connection, sealed: Collection[Identifier]) -> set[int]:
+    """Persons who own one of these identifiers at any time, and all who turned out to be one of them."""
+    numbers = [number for number in anchors_of(connection, [[one] for one in sealed]) if number is not None]
+    front = set(connection.scalars(select(spans.c.person).where(spans.c.identifier.in_(among(numbers)))))
+    found = set(front)
+    while front:
+        front = set(connection.scalars(select(persons.c.id).where(persons.c.merged_into.in_(among(front))))) - found
+        found |= front
+    return found
+
+
 # ---------------------------------------------------------------- contact data
 
 

@@ -38,6 +38,10 @@ class News:
     """What these records say now."""
     moved: dict[Record, Identifier] = field(default_factory=dict)
     """Records that carry another strongest identifier now, with the one under which their facts are stored."""
+    merged: dict[Record, Record] = field(default_factory=dict)
+    """Records that were merged into others, with those."""
+    joined: set[Identifier] = field(default_factory=set)
+    """By which those are known who have such records."""
 
 
 def record_of(fact: Fact) -> str:
@@ -144,7 +148,9 @@ def _stated(fact: Fact, before: _Said) -> Iterator[tuple[Purpose, bool]]:
 
 def _end(of: Record, by: Fact, said: dict[Record, _Said], found: News) -> None:
     """Let a record that was merged into another one say nothing any more; who it was stays told."""
+    found.merged[of] = by.source, by.records[0]
     before = said.get(of) or _Said(by.identifiers[0], to_us(by.at), {}, {})
+    found.joined |= {before.anchor, *by.identifiers}
     at_us = max(to_us(by.at), before.at_us)
     said[of] = found.said[of] = replace(before, at_us=at_us, traits={})
     if before.traits:
