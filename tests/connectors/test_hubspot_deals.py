@@ -7,6 +7,7 @@ from hubspot_account import Stage
 from hubspot_crm import CONTRACT, DAY, HOUR, LAG, LOST, MEETING, MINUTE, NOON, SECOND, WON, Crm, held, of, of_each_api
 
 from leadup.types import Event, Kind
+from leadup_connectors.hubspot.reading import deals
 
 
 @pytest.fixture
@@ -94,6 +95,32 @@ def test_a_deal_without_a_contact_is_shown_and_counts_once_it_has_one(crm: Crm, 
     crm.requests()
     crm.pull("deals")
     assert crm.requests("/associations/deals/contacts/batch/read") == 0, "nobody waits any more"
+
+
+def test_deals_without_a_contact_are_looked_at_in_turns(crm: Crm, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deals, "LOOKED_AT", 2)
+    lonely = [crm.sandbox.add_deal(stage=WON) for _ in range(5)]
+    assert held(crm.pull("deals")) == {}, "and two of them have been looked at already"
+    for deal in lonely:
+        crm.sandbox.associate(deal, ada)
+    found = [{event.id for event in crm.events() if event.name == "deal_won"} for _ in range(3)]
+    assert [len(each) for each in found] == [2, 2, 1]
+    assert set().union(*found) == {f"deal-{deal}-won" for deal in lonely}
+
+
+def test_that_too_many_deals_have_no_contact_is_said(crm: Crm, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deals, "MOST_WAITING", 3)
+    lonely = []
+    for _ in range(4):
+        crm.now += SECOND
+        lonely.append(crm.sandbox.add_deal())
+    pages = crm.pull("deals", page_size=2)
+    assert [(one.place, "no contact" in one.reason) for page in pages for one in page.rejected] == [("deals", True)]
+    for deal in lonely:
+        crm.sandbox.associate(deal, ada)
+    assert {event.properties["deal_id"] for event in crm.events()} == set(lonely[1:])
+    crm.sandbox.move_deal(lonely[0], WON)
+    assert named(crm.events(), "deal_won").properties["deal_id"] == lonely[0], "each change is a look at it"
 
 
 @of_each_api

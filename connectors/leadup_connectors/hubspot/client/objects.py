@@ -20,6 +20,8 @@ LIST_PAGE: Final = 100
 """Most records of a page of a list."""
 SEARCH_PAGE: Final = 200
 """Most records of a page of a search."""
+ASSOCIATIONS: Final = 1_000
+"""Most records whose associations one call reads (source: Associations API, v4, "Limitations")."""
 
 
 class Objects:
@@ -82,7 +84,7 @@ class Objects:
     def contacts_of(self, deals: Iterable[str]) -> Mapping[str, Sequence[Linked]]:
         """Return the contacts that deals are associated with; a deal without any is left out."""
         found: dict[str, list[Linked]] = {}
-        for part in parts(deals, BATCH):
+        for part in parts(deals, ASSOCIATIONS):
             body: Json = {"inputs": [{"id": deal} for deal in part]}
             answer = self._caller.ask(Call.READ_ASSOCIATIONS, body, **{"from": "deals", "to": "contacts"})
             found |= Linked.all(answer)

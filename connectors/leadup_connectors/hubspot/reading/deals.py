@@ -23,8 +23,15 @@ ENTERED: Final = "hs_v2_date_entered_"
 """With the stage's id: when the deal entered it last (source: "Use stage calculated properties")."""
 KEPT: Final = (MERGED,)
 """Properties that are read of a deleted deal."""
-MOST_WAITING: Final = 500
-"""Deals without a contact that are looked at each time."""
+MOST_WAITING: Final = 10_000
+"""Deals without a contact that are remembered, to be looked at again: HubSpot documents nowhere that a deal counts as
+changed when somebody associates it with a contact."""
+LOOKED_AT: Final = 1_000
+"""Of these, how many are looked at each time, in turns."""
+_TOO_MANY: Final = (
+    f"more than {MOST_WAITING:,} deals have no contact: when one beyond these gets a contact, "
+    "that is seen only once the deal changes"
+)
 _ASKED: Final = (
     *("dealstage", "pipeline", "amount", "deal_currency_code", "createdate", "closedate"),
     *("hs_is_closed", "hs_is_closed_won", MERGED),
@@ -64,6 +71,8 @@ class Deals:
         def tell(deal: Record, brought: Brought) -> None:
             told = {event.id: event for event in self._told(deal, chosen.get(deal.id, ""), contacts)}
             brought.taken_back += [one for one in self._ids(deal) if one not in told]
+            for gone in {*deal.several(MERGED)}.intersection(waiting):
+                waiting.remove(gone)
             new = deal.id not in waiting
             if deal.id in chosen:
                 brought.records += told.values()
@@ -73,15 +82,20 @@ class Deals:
             brought.taken_back += told
             if new:
                 waiting.append(deal.id)
-                del waiting[:-MOST_WAITING]
             if new and f"deal-{deal.id}-won" in told:
                 brought.reject(f"deals/{deal.id}", "the deal is won and has no contact: it counts once it has one", {})
 
-        return translated(ones, tell, lambda one: f"deals/{one.id}")
+        brought = translated(ones, tell, lambda one: f"deals/{one.id}")
+        if len(waiting) > MOST_WAITING:
+            del waiting[:-MOST_WAITING]
+            brought.reject("deals", _TOO_MANY, {})
+        return brought
 
     def found(self, waiting: list[str]) -> Brought:
-        """Return what those deals say that have a contact by now."""
-        linked = self._client.objects.contacts_of(waiting) if waiting else {}
+        """Return what those deals say that have a contact by now, of those whose turn it is."""
+        turn = waiting[:LOOKED_AT]
+        waiting[:] = [*waiting[LOOKED_AT:], *turn]
+        linked = self._client.objects.contacts_of(turn) if turn else {}
         if not linked:
             return Brought()
         return self.events(self._client.objects.read("deals", linked, [CHANGED, *self.properties]).values(), waiting)
