@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -121,6 +121,16 @@ class ConnectionSettings(BaseModel):
     def is_read(self) -> bool:
         """Whether the source of such a connection is pulled, where its connector has one."""
         return True
+
+    @classmethod
+    def check_together(cls, connections: Mapping[str, Self]) -> None:
+        """Look whether several connections of this connector, by name, can be used in one installation.
+
+        It is called when settings are loaded to connect, with all there are, each of which is right by itself.
+
+        Raises:
+            ValueError: they can not; the text names them and says what to do. It quotes no secret.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

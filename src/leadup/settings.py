@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_args
 
@@ -182,6 +183,8 @@ def load_settings(path: Path, *, secrets: bool = True) -> Settings:
             connections[name] = connect(name, table, str(path), secrets=secrets)
         except SettingsError as error:
             problems.append(str(error))
+    if secrets:
+        problems += _not_together(connections.values(), str(path))
     if problems:
         raise SettingsError("\n".join(problems))
 
@@ -247,6 +250,17 @@ def connect(name: str, table: Mapping[str, Any], place: str, *, secrets: bool = 
             return Connection(name, connector, model.model_construct(**values))
         problems = _explain(place, model, error, ("connections", name), looked)
         raise SettingsError("\n".join(problems)) from None
+
+
+def _not_together(connections: Iterable[Connection], place: str) -> Iterator[str]:
+    """Say which connections of one connector can not be used together, and why."""
+    for _, some in groupby(sorted(connections, key=lambda one: one.connector.name), key=lambda one: one.connector.name):
+        found = {connection.name: connection.settings for connection in some}
+        if len(found) > 1:
+            try:
+                type(next(iter(found.values()))).check_together(found)
+            except ValueError as error:
+                yield f"{place}: {error}"
 
 
 def _lacks_secret(model: type[BaseModel], problem: Mapping[str, Any]) -> bool:

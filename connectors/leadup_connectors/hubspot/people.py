@@ -94,11 +94,13 @@ class People:
         for part in parts(sorted(set(keys)), BATCH):
             self._look_up(part, found, _UNDATED)
         lost = (person for person, own in zip(people, wanted, strict=True) if not self._contacts(own, found))
-        ids = {record for person in lost for record in person.of(Kind.HUBSPOT_ID) if record.isdecimal()}
+        ids = {record for person in lost for record in self._records(person)}
         for part in parts(sorted(ids, key=int), BATCH):
             self._look_at(part, found)
         return [
-            self._address(self._contacts(own, found) or found.living(person), own, found, joining=joining)
+            self._address(
+                self._contacts(own, found) or found.records & self._records(person), own, found, joining=joining
+            )
             for person, own in zip(people, wanted, strict=True)
         ]
 
@@ -135,6 +137,10 @@ class People:
         else:
             values = [value.strip() for value in person.of(self._settings.kind)]
         return [value for value in values if value]
+
+    def _records(self, person: Contact) -> set[str]:
+        """Record ids of this account that a person is known by."""
+        return {record for one in person.of(Kind.HUBSPOT_ID) if (record := self._settings.record_of(one))}
 
     def _contacts(self, keys: Sequence[str], found: _Found) -> set[str]:
         known = [self._foreseen if key in self._foreseen.asked else found for key in keys]
@@ -230,10 +236,6 @@ class _Found:
     """Record ids that were asked for, and live."""
     opted_out: set[str] = field(default_factory=set)
     """Contacts that want no e-mail."""
-
-    def living(self, person: Contact) -> set[str]:
-        """A person's record ids that are contacts'."""
-        return self.records.intersection(person.of(Kind.HUBSPOT_ID))
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget the answers to these keys, where there are any."""

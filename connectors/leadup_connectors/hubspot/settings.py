@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal, Self
+from itertools import combinations
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -14,6 +15,10 @@ from leadup.types import Kind
 
 EMAIL = "email"
 Stream = Literal["contacts", "forms", "deals"]
+_TWO_IDS: Final = (
+    "are of one HubSpot account, and a contact would have two ids.\n  What to do: set account_in_ids in both or in "
+    "neither"
+)
 PropertyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 
 
@@ -27,7 +32,10 @@ class HubSpotSettings(ConnectionSettings):
     api: Literal["v3", "2026-03"] = "v3"
     """The version of HubSpot's API: ``v3`` until September 2027, or the dated one that follows it."""
     portal_id: int | None = None
-    """The account's id; when given, nothing is written to an account with another id."""
+    """The account's id; when given, nothing is read of an account with another id, or written to it."""
+    account_in_ids: bool = False
+    """Whether this account's record ids are told from those of other accounts: contact 1501 of account 4815162 is then
+    ``4815162:1501`` as ``hubspot_id``, wherever contacts are read or found by it."""
     match: str = Field(default=EMAIL, pattern=r"^[a-z][a-z0-9_]*$")
     """The contact property that people are found by: ``email``, or one that HubSpot keeps unique (``external_id``)."""
     match_with: Kind | None = None
@@ -95,6 +103,49 @@ class HubSpotSettings(ConnectionSettings):
         if self.create_missing and self.match != EMAIL:
             raise ValueError("create_missing needs people matched on e-mail: leave out match")
         return self
+
+    @model_validator(mode="after")
+    def _knows_its_account(self) -> Self:
+        if self.account_in_ids and self.portal_id is None:
+            raise ValueError("account_in_ids needs portal_id, the number that is put before the ids")
+        return self
+
+    @classmethod
+    def check_together(cls, connections: Mapping[str, Self]) -> None:
+        """See :meth:`leadup.kit.ConnectionSettings.check_together`: two accounts may have the same record ids."""
+        for (name, one), (other_name, other) in combinations(connections.items(), 2):
+            if fault := one._mistaken_for(other):  # noqa: SLF001 - of this class
+                raise ValueError(f"connections.{name} and connections.{other_name} {fault}")
+
+    def _mistaken_for(self, other: Self) -> str:
+        """Why contacts of one connection might be taken for those of another, and what to do; "": they are not."""
+        accounts = (self.portal_id, other.portal_id)
+        stranger = "and contact 1501 of one is a stranger to contact 1501 of the other."
+        known = None not in accounts
+        same = (self.base_url, self.access_token) == (other.base_url, other.access_token)
+        if accounts[0] == accounts[1] if known else same:
+            return _TWO_IDS if self.account_in_ids != other.account_in_ids else ""
+        if not known:
+            return (
+                f"may be two HubSpot accounts, {stranger}\n  What to do: set portal_id in both; where these differ, "
+                "account_in_ids = true as well in all but one"
+            )
+        if self.account_in_ids or other.account_in_ids:
+            return ""
+        return (
+            f"are two HubSpot accounts ({accounts[0]} and {accounts[1]}), {stranger}\n  What to do: set account_in_ids "
+            "= true in all but one: that one whose record ids are known already, or which other sources tell as "
+            "hubspot_id"
+        )
+
+    def id_of(self, record: str) -> str:
+        """Return the ``hubspot_id`` of a contact of this account."""
+        return f"{self.portal_id}:{record}" if self.account_in_ids else record
+
+    def record_of(self, hubspot_id: str) -> str | None:
+        """Return the record that a ``hubspot_id`` is of; None: it can be none of this account."""
+        record = hubspot_id.removeprefix(self.id_of(""))
+        return record if record.isdecimal() and self.id_of(record) == hubspot_id else None
 
     @property
     def is_read(self) -> bool:

@@ -41,6 +41,8 @@ class Stand:
     forms: dict[str, forms.Stand] = field(default_factory=dict)
     properties: list[str] = field(default_factory=list)
     """Those that every contact was read with."""
+    account: int | None = None
+    """The account whose number is in the ids that were read; None: none is in them."""
 
     @classmethod
     def of(cls, since: Cursor | None) -> Stand:
@@ -52,6 +54,7 @@ class Stand:
             list(said.get("waiting", ())),
             {form: forms.Stand.of(one) for form, one in said.get("forms", {}).items()},
             list(said.get("properties", ())),
+            said.get("account"),
         )
 
     def cursor(self) -> dict[str, Json]:
@@ -62,6 +65,7 @@ class Stand:
             "waiting": list(self.waiting),
             "forms": {form: one.said() for form, one in self.forms.items()},
             "properties": list(self.properties),
+            "account": self.account,
         }
 
 
@@ -99,6 +103,11 @@ class HubSpotSource:
         """
         self._look_at_account()
         stand, now = Stand.of(since), milliseconds(until)
+        account = self._settings.portal_id if self._settings.account_in_ids else None
+        if account != stand.account:  # what was read is known by other ids
+            stand.contacts.begin_anew()
+            stand.deals.begin_anew()
+            stand.account = account
         complete: list[int] = []
         reads: dict[str, Callable[[Stand, int, list[int]], Iterator[Brought]]] = {
             "contacts": self._read_contacts,

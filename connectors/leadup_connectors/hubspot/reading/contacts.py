@@ -69,7 +69,7 @@ class Contacts:
                 if name in contact.properties
             ),
             *(Identifier(Kind.EMAIL, email) for email in emails if email),
-            *(Identifier(Kind.HUBSPOT_ID, one) for one in self._ids(contact)),
+            *(Identifier(Kind.HUBSPOT_ID, self._settings.id_of(one)) for one in self._ids(contact)),
         )
 
     @cached_property

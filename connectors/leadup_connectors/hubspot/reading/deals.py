@@ -45,6 +45,7 @@ class Deals:
     def __init__(self, connection: str, settings: HubSpotSettings, client: HubSpotClient, contacts: Contacts) -> None:
         self._connection, self._client, self._contacts = connection, client, contacts
         self._stages: Mapping[str, Stage] = {}
+        self._id_of = settings.id_of
         self._alone = "contacts" not in settings.read
 
     @property
@@ -118,7 +119,7 @@ class Deals:
                 yield from (f"deal-{one}-stage-{stage}" for stage in self._stages)
 
     def _told(self, deal: Record, contact: str, contacts: Mapping[str, Record]) -> Iterator[Event]:
-        who: tuple[Identifier, ...] = (Identifier(Kind.HUBSPOT_ID, contact),) if contact else ()
+        who: tuple[Identifier, ...] = (Identifier(Kind.HUBSPOT_ID, self._id_of(contact)),) if contact else ()
         clicked = {}
         if (record := contacts.get(contact)) is not None:
             clicked = {"gclid": record.properties[CLICKED]} if CLICKED in record.properties else {}
