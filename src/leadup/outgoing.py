@@ -124,6 +124,8 @@ class Unreachable:
     """Of one who is there and must not be sent: where, so that he can be taken out."""
     for_good: bool = False
     """Never to be found there: the row is refused, and the person is not looked for again."""
+    unsure: bool = False
+    """The vendor has not said whether the person is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

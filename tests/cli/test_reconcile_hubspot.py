@@ -219,6 +219,8 @@ def test_values_that_drifted_are_listed_and_written_again_on_request(
 
     repaired = values(crm, "--property", "leadup_tier", "--repair", "--yes")["leadup_tier"]["repaired"]
     assert repaired == {"changed": 2, "missing": 1}
+    counts = values(crm, "--offline")["leadup_tier"]
+    assert (counts["wanted"], counts["stands"], counts["under_way"]) == (4, 1, 3)
     assert sandbox.contact(contacts["ada"])["leadup_tier"] == "vip", "a repair sends nothing by itself"
     crm.sync(LATER)
     known = [sandbox.contact(one) for one in (contacts["ada"], survivor, contacts["dan"])]

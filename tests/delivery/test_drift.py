@@ -165,6 +165,19 @@ def test_who_is_unknown_to_the_vendor_is_missing_for_that_reason(world: World) -
     assert world.states("join")[-1] == "pending", "he waits until the vendor knows him"
 
 
+def test_of_whom_the_vendor_does_not_say_nothing_is_said(world: World) -> None:
+    join(world, "ada", "bob")
+    Hands(world).take("bob")
+
+    class Silent(Shown):
+        def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+            return [Unreachable(code="not_asked", detail="too much at once", unsure=True) for _ in people]
+
+    with scratch() as held:
+        told = compare(world.store, VAULT, Silent(world.vendor), club(world), held)
+    assert told.rows == {What.THERE: 1, What.UNDER_WAY: 1}
+
+
 def test_of_two_cards_that_were_merged_the_one_that_is_left_is_recognised(world: World) -> None:
     join(world, "ada", "bob")
     Hands(world).merge("bob", into="cyd")

@@ -340,6 +340,17 @@ def test_whoever_was_marked_before_the_holdout_came_is_mixed() -> None:
     world.close()
 
 
+def test_whoever_may_have_been_marked_before_the_holdout_came_is_mixed() -> None:
+    world = World(rules=program(HELD.replace(", holdout: {name: lot, percent: 50}", "")))
+    world.vendor.faults = ["lost"]
+    crowd(world)
+    world.use(program(MARKED))
+    world.later(days=1)
+    world.sync()
+    assert {stands(world, one)["lot"] for one in CROWD} == {"mixed", "sent"}
+    world.close()
+
+
 def test_the_ledger_says_what_was_written(world: World) -> None:
     world.did("video", "v1", *ADA)
     world.sync()

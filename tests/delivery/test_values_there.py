@@ -377,6 +377,17 @@ def test_a_value_that_was_refused_is_compared_with_the_one_that_stands(world: Wo
     assert hands.read("ada", "marks") == ["lead", "fan"], "what should stand is tried once more"
 
 
+def test_of_whom_the_vendor_does_not_say_nothing_is_said(world: World, hands: Hands) -> None:
+    told(world, "ada", stage="lead")
+    hands.write("ada", "marks", THEIRS)
+
+    class Silent(Shown):
+        def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+            return [Unreachable(code="not_asked", detail="too much at once", unsure=True) for _ in people]
+
+    assert look(world, Silent(world.vendor)) == ({"last": {}, "marks": {What.UNDER_WAY: 1}}, [])
+
+
 def test_a_repair_that_is_refused_can_be_asked_for_again(world: World, hands: Hands) -> None:
     told(world, "ada", stage="lead")
     hands.write("ada", "marks", THEIRS)
@@ -427,7 +438,7 @@ def _step(random: Random) -> tuple[Any, ...]:
         "merged": (5, (who, other)),
         "deleted": (4, (who,)),
         "tick": (15, ([random.choice(FAULTS) for _ in range(random.choice([0, 0, 1, 2]))],)),
-        "repair": (16, ()),
+        "repair": (16, ([random.choice(FAULTS) for _ in range(random.choice([0, 0, 1, 2]))],)),
     }
     [what] = random.choices([*choices], [weight for weight, _ in choices.values()])
     return what, *choices[what][1]
@@ -462,8 +473,8 @@ class Story:
                 self.hands.delete(who)
             case "tick", (faults,):
                 self.calm(faults)
-            case "repair", ():
-                self.repair()
+            case "repair", (faults,):
+                self.repair(faults)
 
     def calm(self, faults: Sequence[str]) -> None:
         """Sync until these faults are over."""
@@ -473,7 +484,7 @@ class Story:
             self.world.sync(force=True)
         self.world.vendor.faults = []
 
-    def repair(self) -> None:
+    def repair(self, faults: Sequence[str] = ()) -> None:
         """Look twice, repair, sync: all is as wanted then, and what is not ours is as it was."""
         before = {card: dict(held) for card, held in self.world.vendor.properties.items()}
         counts, drifts = look(self.world)
@@ -482,7 +493,7 @@ class Story:
         assert done == Counter({what: n for what in DRIFTS if (n := sum(one.get(what, 0) for one in counts.values()))})
         assert look(self.world)[1] == []
         assert {card: dict(held) for card, held in self.world.vendor.properties.items()} == before
-        self.calm(())
+        self.calm(faults)
         self.is_right(before)
 
     def wanted(self, who: str) -> dict[str, Json]:

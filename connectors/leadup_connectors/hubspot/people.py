@@ -162,7 +162,9 @@ class People:
         if not keys:
             return Unreachable(code="no_identifier", detail=f"This person has no {self._settings.kind}.")
         if any(key in of.unasked for key, of in zip(keys, known, strict=True)):
-            return Unreachable(code="not_asked", detail="HubSpot refused too much else at once.", again=SOON)
+            return Unreachable(
+                code="not_asked", detail="HubSpot refused too much else at once.", again=SOON, unsure=True
+            )
         if any(key in of.refused for key, of in zip(keys, known, strict=True)):
             return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.")
         detail = f"HubSpot has no contact with this {name}."

@@ -12,7 +12,7 @@ import enum
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, bindparam, exists, func, select, text, update
@@ -57,7 +57,7 @@ class What(enum.StrEnum):
     THEIRS = "theirs"
     """Of a value: ours was cleared, and somebody else has written another one."""
     UNDER_WAY = "under_way"
-    """Being sent, or changed while it was read: nothing can be said."""
+    """Being sent, or changed while it was read, or the vendor did not say: nothing can be said."""
     OUT = "out"
     """Should not be there, and is not."""
 
@@ -147,13 +147,14 @@ def compare(store: Store, vault: Vault, destination: Reading, target: TargetRow,
         known = {row["subject"]: _known(row, changed) for row in rows}
         here = {row["subject"]: not there.isdisjoint(pairs(row["remote"])) for row in rows}
         asked = [row["person"] for row in rows if in_doubt(known[row["subject"]], held=here[row["subject"]])]
-        now, why = _look_for(store, vault, destination, target, asked)
+        now, why, unsure = _look_for(store, vault, destination, target, asked)
         found = {pair for own in now.values() for pair in own}
         found &= held.among(found)
         drifts = []
         for row in rows:
             own = now.get(row["person"], set()) & found
-            what = verdict(known[row["subject"]], held=here[row["subject"]], found=bool(own))
+            one = replace(known[row["subject"]], busy=True) if row["person"] in unsure else known[row["subject"]]
+            what = verdict(one, held=here[row["subject"]], found=bool(own))
             told.rows[what] += 1
             if what in DRIFTS:
                 code = why.get(row["person"], TAKEN_OUT) if what is What.MISSING else ""
@@ -226,22 +227,27 @@ def _known(row: Mapping[str, Any], changed: Collection[str]) -> Known:
 
 def _look_for(
     store: Store, vault: Vault, destination: Destination, target: TargetRow, persons: Sequence[int]
-) -> tuple[dict[int, set[Pair]], dict[int, str]]:
-    """Ask the vendor where these persons are found now; return their identifiers, and why others are not found."""
+) -> tuple[dict[int, set[Pair]], dict[int, str], set[int]]:
+    """Ask the vendor where these persons are found now.
+
+    Returns:
+        By person, the identifiers; why others are not found; of whom it did not say.
+    """
     if not persons:
-        return {}, {}
+        return {}, {}, set()
     with store.read() as connection:
         contacts = people.contacts(connection, sorted(set(persons)), vault)
     known = sorted(contacts)
     answers = destination.address(target.target, [contacts[person] for person in known])
-    found, why = dict[int, set[Pair]](), dict[int, str]()
+    found, why, unsure = dict[int, set[Pair]](), dict[int, str](), set[int]()
     for person, answer in zip(known, answers, strict=True):
         place = answer if isinstance(answer, Address) else answer.at
         if place is not None:
             found[person] = {(one.kind, one.value) for one in place.ids}
         if not isinstance(answer, Address):
             why[person] = answer.code
-    return found, why
+            unsure |= {person} if answer.unsure else set()
+    return found, why, unsure
 
 
 def _drift(row: Mapping[str, Any], what: What, code: str, now: Collection[Pair]) -> Drift:

@@ -171,13 +171,14 @@ def _shown(now: Json) -> str:
 
 
 def marked(program: Program, prop: Property, holdout: str, standing: Rows) -> set[int]:
-    """For whom a mark of a segment of this holdout stands."""
+    """For whom a mark of a segment of this holdout stands, or may."""
     if holdout not in {of.name for of in holdouts_of(program, prop)}:
         return set()
     names = {name for name in prop.names if (of := program.segments[name].holdout) and of.name == holdout}
     found = set()
     for subject, row in standing.items():
-        told = (row["stands"] or {}).get("v") or ()
+        stands = row["stands"] or (row["want"] if row["standing"] == Standing.POSSIBLE else None)
+        told = (stands or {}).get("v") or ()
         if names.intersection(told.split(";") if isinstance(told, str) else told):
             found.add(int(subject))
     return found

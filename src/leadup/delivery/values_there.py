@@ -161,10 +161,11 @@ def _judge(
     """Count these rows of a target by what is said of them there, and note the drifts."""
     drifts, right = [], set[RemoteId]()
     for row in rows:
-        if row["planned"] or (target.id, row["subject"]) in changed:
+        told, answer, code = _told(row), found.get(row["person"], _NOBODY), ""
+        unsure = isinstance(answer, Unreachable) and answer.unsure
+        if row["planned"] or unsure or (target.id, row["subject"]) in changed:
             compared.rows[What.UNDER_WAY] += 1
             continue
-        told, answer, code = _told(row), found.get(row["person"], _NOBODY), ""
         if isinstance(answer, Unreachable):
             what, code, wrong = What.OUT if told is None else What.MISSING, answer.code, {}
         else:

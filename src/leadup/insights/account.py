@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, String, and_, cast, func, literal, select
+from sqlalchemy import Connection, String, and_, cast, func, literal, or_, select
 
-from leadup.delivery.book import LIVE, TargetRow
+from leadup.delivery.book import TargetRow
+from leadup.delivery.drift import IS_LIVE
 from leadup.insights.places import AUDIENCE, CONVERSION, WANTED, Account, Kind, Known, Place, Trace, place
 from leadup.insights.status import reached
 from leadup.insights.words import instant
@@ -212,14 +213,9 @@ def values(connection: Connection, target: TargetRow) -> dict[str, Any]:
     """Return of how many people a property tells, as JSON: what should stand, what does, what is on its way."""
     mine = standings.c.target == target.id
     there = and_(standings.c.standing == Standing.PRESENT, standings.c.stands.is_not(None))
-    live = and_(outbox.c.target == target.id, outbox.c.state.in_(LIVE))
-    counts = {
-        "wanted": select(func.count()).select_from(standings).where(mine, standings.c.want.is_not(None)),
-        "stands": select(func.count()).select_from(standings).where(mine, there),
-        "under_way": select(func.count()).select_from(outbox).where(live),
-    }
-    told = {name: connection.scalar(query) or 0 for name, query in counts.items()}
-    return {**_heading(target), **told}
+    counts = {"wanted": standings.c.want.is_not(None), "stands": there, "under_way": or_(standings.c.open, IS_LIVE)}
+    query = select(*(func.count().filter(where).label(name) for name, where in counts.items())).where(mine)
+    return {**_heading(target), **connection.execute(query).mappings().one()}
 
 
 # ---------------------------------------------------------------- batches
