@@ -21,6 +21,7 @@ from leadup.delivery.adopting import recreate
 from leadup.delivery.book import TargetRow, Terms, all_targets
 from leadup.delivery.courier import Courier, Delivered
 from leadup.delivery.planning import Planned, accept
+from leadup.delivery.rationing import Ration, Waits
 from leadup.erasure.ask import ask
 from leadup.erasure.work import Receipt, receipts, waiting, work
 from leadup.errors import LeadupError, SettingsError
@@ -30,7 +31,7 @@ from leadup.inbox import FILE as INBOX
 from leadup.inbox import Backlog, Inbox, InboxSource
 from leadup.insights.budget import forecast, postponed
 from leadup.insights.words import instant
-from leadup.kit import Destination, PushSource, Source
+from leadup.kit import Destination, PushSource, Rationed, Source
 from leadup.outgoing import Target
 from leadup.pipeline import Pipeline, Taken, Ticked
 from leadup.plan import GUARDS
@@ -54,10 +55,22 @@ def _silent(_: str, __: float | None) -> None:
 
 
 @dataclass(slots=True)
+class Pulled:
+    """What reading the sources brought, each by connection."""
+
+    taken: dict[str, Taken] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, Waits] = field(default_factory=dict)
+    """Those that are not read to their end before their vendor's next day."""
+
+
+@dataclass(slots=True)
 class Synced:
     """What one pass through the flow did."""
 
     taken: dict[str, Taken] = field(default_factory=dict)
+    reading: dict[str, Waits] = field(default_factory=dict)
+    """Sources that wait for their vendor's next day."""
     ticked: Ticked | None = None
     released: int = 0
     delivered: list[Delivered] = field(default_factory=list)
@@ -92,6 +105,8 @@ class App:
         """Held by whoever delivers in this process."""
         self._unwritten = False
         """Whether rows were rejected that the rejects files do not have yet."""
+        self._told: dict[str, int] = {}
+        """Which word of its vendor each source heard last (:class:`leadup.delivery.rationing.Ration`)."""
 
     @cached_property
     def store(self) -> Store:
@@ -265,14 +280,12 @@ class App:
 
     # ------------------------------------------------------------ the flow
 
-    def pull(
-        self, now: datetime, tell: Tell = _silent, only: Collection[str] | None = None
-    ) -> tuple[dict[str, Taken], dict[str, str]]:
+    def pull(self, now: datetime, tell: Tell = _silent, only: Collection[str] | None = None) -> Pulled:
         """Read all sources, or ``only`` these connections. One that fails is noted and does not stop the others.
 
         Rejects files are written when all are read: some are read every second, and the files are written whole.
         """
-        taken, errors = {}, {}
+        pulled = Pulled()
         for name, source in self.sources.items():
             if only is not None and name not in only:
                 continue
@@ -283,16 +296,27 @@ class App:
             tell(f"reading {name}", None)
             try:
                 with self.judging:
-                    taken[name] = self.pipeline.pull(name, source, now, on_page)
+                    self._pull(name, source, now, on_page, pulled)
             except LeadupError as error:
-                errors[name] = str(error)
+                pulled.errors[name] = str(error)
                 with self.store.write() as connection:
                     upsert(connection, sources, [{"connection": name, "error": str(error)}], update=["error"])
-        self._unwritten = self._unwritten or any(one.rejected for one in taken.values())
+        self._unwritten = self._unwritten or any(one.rejected for one in pulled.taken.values())
         if self._unwritten and only is None:
             self.write_rejects()
             self._unwritten = False
-        return taken, errors
+        return pulled
+
+    def _pull(self, name: str, source: Source, now: datetime, on_page: Callable[[Page], None], pulled: Pulled) -> None:
+        """Read one source as far as its vendor's day allows."""
+        if not isinstance(source, Rationed):
+            pulled.taken[name] = self.pipeline.pull(name, source, now, on_page)
+            return
+        with Ration(self.store, self.destinations, name, source, now, self._told) as ration:
+            if ration.lasts():
+                pulled.taken[name] = self.pipeline.pull(name, source, now, on_page, ration.lasts)
+        if ration.waits is not None:
+            pulled.waits[name] = ration.waits
 
     def tick(self, now: datetime, tell: Tell = _silent) -> Ticked:
         """Judge who is dirty or due, and plan."""
@@ -329,7 +353,8 @@ class App:
         result = Synced()
         self.go_live(self.rules, now)
         chosen = self.targets(only)
-        result.taken, result.errors = self.pull(now, tell)
+        pulled = self.pull(now, tell)
+        result.taken, result.errors, result.reading = pulled.taken, pulled.errors, pulled.waits
         tell("judging", None)
         if accepted == CLOCK:
             self.pipeline.set_back(now)
@@ -409,6 +434,9 @@ def as_json(result: Synced) -> dict[str, Any]:
     ticked = result.ticked
     return {
         "pulled": {name: {key: getattr(taken, key) for key in taken.__slots__} for name, taken in result.taken.items()},
+        "reading": {
+            name: {"until": instant(to_us(one.until)), "because": one.because} for name, one in result.reading.items()
+        },
         "judged": ticked.judged if ticked else 0,
         "entered": ticked.entered if ticked else 0,
         "left": ticked.left if ticked else 0,

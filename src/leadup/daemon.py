@@ -187,10 +187,13 @@ class Daemon:
             self._pull(self._app.pushes)
 
     def _pull(self, only: Collection[str] | None = None) -> None:
-        taken, errors = self._app.pull(self._clock.now(), only=only)
-        for name, error in errors.items():
+        pulled = self._app.pull(self._clock.now(), only=only)
+        for name, error in pulled.errors.items():
             log.warning("source failed", connection=name, error=error)
-        for name, one in taken.items():
+        for name, wait in pulled.waits.items():
+            if wait.news:
+                log.warning("reading waits for the vendor's next day", connection=name, why=wait.because)
+        for name, one in pulled.taken.items():
             if one.new or one.revised or one.facts or one.rejected:
                 log.info("pulled", connection=name, new=one.new, revised=one.revised, rejected=one.rejected)
         self._tick()

@@ -66,6 +66,7 @@ __all__ = [
     "Item",
     "Pollable",
     "PushSource",
+    "Rationed",
     "Readable",
     "Replaceable",
     "RowIds",
@@ -435,12 +436,10 @@ class Counting(Protocol):
         """
 
 
-@runtime_checkable
-class Budgeted(Protocol):
-    """A destination whose vendor takes only so many calls a day from an account.
+class Metered(Protocol):
+    """Whoever speaks with a vendor that takes only so many calls a day from an account.
 
-    The engine leaves the last of them to the account's other apps. Changes that do not fit wait until the day ends, and
-    leaves go before all others.
+    The engine leaves the last of them to the account's other apps.
     """
 
     reserve: float
@@ -451,6 +450,25 @@ class Budgeted(Protocol):
 
         Asks nobody.
         """
+
+
+@runtime_checkable
+class Rationed(Metered, Protocol):
+    """A source of such a vendor.
+
+    It is read as long as there is room for one more page, beside what waiting leaves take; then on the next day.
+    """
+
+    page_calls: int
+    """Most calls that a page takes, with all that is asked before the first one."""
+
+
+@runtime_checkable
+class Budgeted(Metered, Protocol):
+    """A destination of such a vendor.
+
+    Changes that do not fit wait until the day ends, and leaves go before all others.
+    """
 
     def calls(self, target: Target, changes: Mapping[str, int]) -> int:
         """Predict the calls that so many changes take, by verb, once the people they are about are found.

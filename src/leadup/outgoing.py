@@ -337,7 +337,9 @@ class Budget:
     zone: tzinfo
     """Whose midnight ends the account's day."""
     told: int
-    """How many words there were; the same number again is no news, and may be about a day that is over."""
+    """How many words there were; the same number again is no news."""
+    age: timedelta = timedelta(0)
+    """How long ago it was said: it may be about a day that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,9 +164,17 @@ class Pipeline:
     # ------------------------------------------------------------ page
 
     def pull(
-        self, connection: str, source: Source, now: datetime, on_page: Callable[[Page], None] | None = None
+        self,
+        connection: str,
+        source: Source,
+        now: datetime,
+        on_page: Callable[[Page], None] | None = None,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> Taken:
-        """Read all that a source has since the last time, page by page, each committed with its cursor."""
+        """Read all that a source has since the last time, page by page, each committed with its cursor.
+
+        ``may_go_on`` is asked after each page but the last; without its leave the rest is for another time.
+        """
         with self.store.read() as reading:
             cursor = reading.scalar(select(sources.c.cursor).where(sources.c.connection == connection))
         taken = Taken()
@@ -174,6 +182,8 @@ class Pipeline:
             taken += self.take(connection, page, now)
             if on_page is not None:
                 on_page(page)
+            if page.more and not may_go_on():
+                break
         return taken
 
     def take(self, connection: str, page: Page, now: datetime) -> Taken:
@@ -274,7 +284,7 @@ class Pipeline:
             "events": (row.events if row else 0) + taken.new - taken.gone,
             "rejected": (row.rejected if row else 0) + taken.rejected,
             "suppressed": (row.suppressed if row else 0) + taken.suppressed,
-            "error": None,
+            **dict.fromkeys(("error", "waits_us", "waits")),
         }
         upsert(writing, sources, [values], update=[name for name in values if name != "connection"])
 

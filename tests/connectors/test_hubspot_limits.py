@@ -132,6 +132,8 @@ def test_trap_searches_count_in_the_day_though_their_answers_do_not_tell() -> No
     account.call()
     assert account.budget.left == account.left == 248_991, "what the headers say counts"
     assert before.told < account.budget.told
+    account.time.wait(3600)
+    assert timedelta(hours=1) <= account.budget.age < timedelta(hours=1, seconds=1)
 
 
 def test_trap_oauth_apps_are_not_told_of_the_day() -> None:

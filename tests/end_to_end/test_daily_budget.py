@@ -31,6 +31,8 @@ WATCHED = "leadup: watched"
 BECAUSE = "not enough of today's calls is left (10% of them are kept for the account's other apps); "
 BECAUSE += "goes on after 00:00 Europe/Berlin"
 
+AFTER = "reads again after midnight,"
+
 
 class Site:
     """An installation whose HubSpot account has a day of few calls, and a clock that goes with ours."""
@@ -175,6 +177,44 @@ def test_other_apps_may_have_used_up_the_day(make: Make) -> None:
     assert site.json("status", at="2026-03-01T13:00:00Z")["audiences"][0]["rows"] == {"pending": 4}
     site.cli("sync", at=MIDNIGHT)
     assert len(site.hubspot.members(WATCHED)) == 8
+
+
+def test_reading_leaves_the_reserve_and_goes_on_the_next_day(make: Make) -> None:
+    site = make(100, connection='read = ["contacts"]\npage_size = 1\ndaily_reserve = 0.5\n')
+    site.now = parse_instant("2026-03-01T10:00:00Z")
+    for number in range(40):
+        site.hubspot.add_contact(f"c{number}@example.com")
+    first = site.json("sync", at=NOON)
+    waits = {"until": MIDNIGHT, "because": BECAUSE.replace("10%", "50%").replace("goes on after 00:00", AFTER)}
+    read = first["pulled"]["hubspot"]["facts"]
+    assert 20 < read < 40
+    assert (first["errors"], first["reading"]) == ({}, {"hubspot": waits})
+    assert site.hubspot.limits.left > 50
+
+    asked = site.calls
+    again = site.cli("sync", at=NIGHT)
+    assert (again.exit_code, site.calls) == (0, asked), "nothing is wrong, and nobody is asked"
+    said = f"hubspot: reading waits until {MIDNIGHT}: {waits['because']}"
+    assert said in again.stdout
+    assert said in site.cli("status", at=NIGHT).stdout
+
+    done = site.json("sync", at=MIDNIGHT)
+    assert (done["reading"], done["pulled"]["hubspot"]["facts"]) == ({}, 40 - read), "from where it stopped"
+    [_, source] = sorted(site.json("status", at=MIDNIGHT)["sources"], key=lambda one: one["connection"] == "hubspot")
+    assert (source["waits"], source["read_up_to"]) == (None, "2026-03-01T11:59:00Z"), "up to when it began"
+
+
+def test_a_reading_that_is_refused_for_the_day_waits_as_well(make: Make) -> None:
+    site = make(1_000, connection='read = ["contacts"]\ntries = 1\n')
+    site.cli("sync", at=NOON)
+    site.hubspot.limits.used = 1_000
+    asked = site.calls
+    for at in ("2026-03-01T13:00:00Z", "2026-03-01T14:00:00Z"):
+        done = site.json("sync", at=at)
+        assert (done["errors"], done["reading"]["hubspot"]["until"]) == ({}, MIDNIGHT)
+    assert site.calls == asked + 1, "HubSpot is left alone after its first word"
+    doctor = site.json("doctor", "site", at=NIGHT)["findings"]
+    assert [one["grade"] for one in doctor if one["name"] == "hubspot: reading"] == ["warning"]
 
 
 def test_two_connections_of_one_account_share_its_day(make: Make) -> None:

@@ -87,6 +87,7 @@ class Limits:
         self._daily: int | None = None
         self._left: int | None = None
         self._told = 0
+        self._told_at = 0.0
         self._opens = 0.0
         """When the account takes calls again, once its day is used up."""
 
@@ -144,17 +145,15 @@ class Limits:
                 by_others = max(0, most - left - self._burst.taken)
                 self._burst.room = max(1, most - by_others)
             if left_today is not None:
-                self._daily, self._left = integer(headers.get(_DAILY)), left_today
-                self._told += 1
+                self._daily = integer(headers.get(_DAILY))
+                self._tell(left_today)
             elif self._left is not None:
-                self._left = max(0, self._left - 1)
-                self._told += 1
+                self._tell(max(0, self._left - 1))
 
     def spent(self, wait: timedelta) -> None:
         """Make no call for so long: HubSpot has said that the account's day is used up."""
         with self._lock:
-            self._left = 0
-            self._told += 1
+            self._tell(0)
             self._opens = self._clock() + wait.total_seconds()
 
     def budget(self) -> Budget | None:
@@ -162,7 +161,13 @@ class Limits:
         with self._lock:
             if self._left is None or self.zone is None:
                 return None
-            return Budget(account=self._account, limit=self._daily, left=self._left, zone=self.zone, told=self._told)
+            age = timedelta(seconds=self._clock() - self._told_at)
+            return Budget(
+                account=self._account, limit=self._daily, left=self._left, zone=self.zone, told=self._told, age=age
+            )
+
+    def _tell(self, left: int) -> None:
+        self._left, self._told, self._told_at = left, self._told + 1, self._clock()
 
     def _take(self, windows: Sequence[_Window]) -> float:
         """Take room for a call and return 0, or return the seconds to wait."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadup.errors import NeedsHuman
+from leadup.outgoing import Budget
 from leadup.types import Cursor, Json, Page
-from leadup_connectors.hubspot.client import HubSpotClient
+from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.client.rights import CONTACTS_READ, DEALS_READ, FORMS
 from leadup_connectors.hubspot.reading import contacts, deals, forms, scan
 from leadup_connectors.hubspot.reading.brought import Brought
@@ -22,6 +23,12 @@ from leadup_connectors.hubspot.reading.scan import Scan
 from leadup_connectors.hubspot.records import milliseconds
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
+MOST_STEPS: Final = 10
+"""Calls without anything new after which it is noted all the same how far the reading is."""
+FEW: Final = 2
+"""Calls that a step takes, looks at deals without a contact aside."""
+ALONE: Final = 4 * deals.LOOKED_AT // BATCH
+"""Calls that such a look takes where all of them have a contact by now."""
 SCOPES: Final = {
     "contacts": (CONTACTS_READ,),
     "forms": (FORMS,),
@@ -76,6 +83,8 @@ class HubSpotSource:
         self._connection, self._settings = connection, settings
         self._lag = timedelta(seconds=settings.index_lag)
         self._every = timedelta(hours=settings.deletions_every)
+        self.reserve = settings.daily_reserve
+        self.page_calls = FEW * MOST_STEPS + len(settings.traits) + (ALONE if "deals" in settings.read else 0)
 
     def check(self) -> None:
         """See :meth:`leadup.kit.Source.check`: the account, the traits, and the scopes, all missing ones at once."""
@@ -90,6 +99,10 @@ class HubSpotSource:
             )
         if "contacts" in self._settings.read:
             _ = self._contacts.kinds
+
+    def budget(self) -> Budget | None:
+        """See :meth:`leadup.kit.Rationed.budget`. OAuth apps are not told."""
+        return self._client.budget()
 
     def pull(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
         """Yield what changed since the cursor.
@@ -114,9 +127,12 @@ class HubSpotSource:
             "forms": self._read_forms,
             "deals": self._read_deals,
         }
+        steps = 0
         for what, read in reads.items():
             for brought in read(stand, now, complete) if what in self._settings.read else ():
-                if brought:
+                steps += 1
+                if brought or steps == MOST_STEPS:
+                    steps = 0
                     yield Page(
                         records=brought.records,
                         rejected=brought.rejected,
@@ -165,8 +181,8 @@ class HubSpotSource:
         return Scan(self._client.objects, of, changed, properties, self._lag, self._settings.page_size, start)
 
     def _look_at_account(self) -> None:
-        wanted = self._settings.portal_id
-        if wanted is not None and (found := self._portal) != wanted:
+        wanted, found = self._settings.portal_id, self._portal  # tells whose day it is as well
+        if wanted not in (None, found):
             raise NeedsHuman(
                 f"The access token of connection {self._connection!r} belongs to account {found}, not {wanted}.",
                 todo="use that account's token, or correct portal_id",

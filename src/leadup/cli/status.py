@@ -162,6 +162,9 @@ def _show_sources(answer: dict[str, Any]) -> None:
     told = ("events", "rejected", "suppressed", "read_up_to", "error")
     read = [(s["connection"], *(s[name] for name in told)) for s in answer["sources"]]
     table("sources", ("connection", "#events", "#rejected", "#suppressed", "read up to", "error"), read)
+    for one in answer["sources"]:
+        if wait := one["waits"]:
+            out.print(f"{one['connection']}: reading waits until {wait['until']}: {wait['because']}\n")
     if waiting := answer["erasures"]["waiting"]:
         out.print(f"erasures: {waiting} not done; `leadup people erasures` says what they wait for\n")
     if answer["inbox"]:

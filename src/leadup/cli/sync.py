@@ -159,6 +159,8 @@ def _show(answer: dict[str, Any]) -> None:
             f"{name}: {taken['new']} new events, {taken['revised']} revised, {taken['same']} known, "
             f"{taken['facts']} facts, {taken['rejected']} rejected"
         )
+    for name, one in answer["reading"].items():
+        out.print(f"{name}: reading waits until {one['until']}: {one['because']}")
     out.print(f"judged {answer['judged']} people: {answer['entered']} entered, {answer['left']} left a segment")
     for name in answer["recreated"]:
         out.print(f"{name}: made anew, since somebody had deleted it")

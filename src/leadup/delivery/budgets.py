@@ -60,26 +60,70 @@ def days(connection: Connection) -> dict[str, Day]:
     return {row["connection"]: Day(**row) for row in rows}
 
 
+def write_days(connection: Connection, changed: Collection[Day]) -> None:
+    """Keep what is known."""
+    names = list(Day.__slots__)
+    rows = [{name: getattr(day, name) for name in names} for day in changed]
+    upsert(connection, budgets, rows, update=[name for name in names if name != "connection"])
+
+
 def next_day(name: str, known: Day | None, budget: Budget, now: datetime) -> Day:
-    """Take in what a vendor has just said of a connection's account.
+    """Take in what a vendor has said of a connection's account.
 
     Soon after midnight, by our clock, a word may still be about the day before: what says no more than that day's last
     one is not believed then, or nothing would be sent on a day that has all its calls.
     """
-    began, ends = day_of(now, budget.zone)
-    stale = known is not None and known.ends_us <= to_us(now) and budget.left <= known.left
-    if known is not None and stale and now < began + NEW_DAY:
-        return known
+    said = now if budget.age < NEW_DAY else now - budget.age
+    began, ends = day_of(said, budget.zone)
+    if known is not None:
+        stale = known.ends_us <= to_us(said) and budget.left <= known.left and said < began + NEW_DAY
+        if stale or to_us(ends) < known.ends_us:
+            return known
     return Day(
         connection=name,
         account=budget.account,
         limit=budget.limit,
         left=budget.left,
         zone=str(budget.zone),
-        told_us=to_us(now),
+        told_us=to_us(said),
         ends_us=to_us(ends),
         noticed_us=known.noticed_us if known else None,
     )
+
+
+def sharing(known: Mapping[str, Day], account: str) -> list[str]:
+    """The connections of an account."""
+    return [name for name, day in known.items() if day.account == account]
+
+
+def heard(known: Mapping[str, Day], name: str, budget: Budget, now: datetime) -> dict[str, Day]:
+    """What a vendor's word to one connection means for all of its account."""
+    return {one: next_day(one, known.get(one), budget, now) for one in {name, *sharing(known, budget.account)}}
+
+
+def used_up(known: Mapping[str, Day], name: str, now: datetime) -> dict[str, Day]:
+    """What it means for all connections of an account that the vendor takes no more calls of one today."""
+    day = known.get(name)
+    if day is None or to_us(now) >= day.ends_us:
+        return {}
+    return {one: replace(known[one], left=0, told_us=to_us(now)) for one in sharing(known, day.account)}
+
+
+def goes_on_at(day: Day | None, budget: Budget | None, now: datetime) -> datetime | None:
+    """When the present day ends; None: it is not known whose day that is.
+
+    What a vendor refuses soon after midnight, it may refuse for the day before.
+    """
+    if day is not None and to_us(now) < day.ends_us:
+        return from_us(day.ends_us)
+    settled = day_of(now, budget.zone)[0] + NEW_DAY if budget is not None else now
+    return settled if settled > now else None
+
+
+def because(reserve: float) -> str:
+    """Why something waits that takes calls, the same words all day."""
+    kept = f" ({reserve:.0%} of them are kept for the account's other apps)" if reserve else ""
+    return f"not enough of today's calls is left{kept}"
 
 
 # ---------------------------------------------------------------- what may be spent
@@ -125,8 +169,7 @@ class Budgets:
             if budget is None or self._told.get(name) == budget.told:
                 continue
             self._told[name] = budget.told
-            for one in {name, *self._same(budget.account)}:
-                self._days[one] = next_day(one, self._days.get(one), budget, now)
+            self._days |= heard(self._days, name, budget, now)
 
     def refused(self, name: str, now: datetime) -> None:
         """A vendor takes no more calls today: nothing is left, whatever it said before, until it says otherwise.
@@ -134,20 +177,15 @@ class Budgets:
         The refusal itself need not tell a number, and other apps may have spent what was left.
         """
         self.hear(now)
-        day = self._days.get(name)
-        if day is not None and to_us(now) < day.ends_us:
-            for one in self._same(day.account):
-                self._days[one] = replace(self._days[one], left=0, told_us=to_us(now))
+        self._days |= used_up(self._days, name, now)
 
     def keep(self, now: datetime) -> None:
         """Write what vendors have said since the last time, whoever asked them."""
         self.hear(now)
         changed = [day for name, day in self._days.items() if (self._kept or {}).get(name) != day]
         if changed:
-            names = list(Day.__slots__)
-            rows = [{name: getattr(day, name) for name in names} for day in changed]
             with self._store.write() as connection:
-                upsert(connection, budgets, rows, update=[name for name in names if name != "connection"])
+                write_days(connection, changed)
             self._kept = dict(self._days)
 
     def _read(self, connection: Connection) -> None:
@@ -188,7 +226,7 @@ class Budgets:
         """Whether so many calls may be made for a target now, without those that waiting leaves take."""
         self.hear(now)
         day = self._days.get(target.target.connection)
-        same = self._same(day.account) if day else ()
+        same = sharing(self._days, day.account) if day else ()
         return self._has(target, calls + sum(sum(self._leaves.get(one, {}).values()) for one in same), now)
 
     def must_spare(self, target: TargetRow, people: int, now: datetime) -> None:
@@ -222,29 +260,18 @@ class Budgets:
             return None
         return max(0, left - day.kept(destination.reserve))
 
-    def _same(self, account: str) -> list[str]:
-        return [name for name, day in self._days.items() if day.account == account]
-
     # ------------------------------------------------------------ what waits
 
     def until(self, name: str, now: datetime) -> datetime | None:
-        """When the present day of a connection ends; None: it is not known whose day that is.
-
-        What a vendor refuses soon after midnight, it may refuse for the day before.
-        """
+        """When the present day of a connection ends; None: it is not known whose day that is."""
         self.hear(now)
-        day, budget = self._days.get(name), self._destinations[name].budget()
-        if day is not None and to_us(now) < day.ends_us:
-            return from_us(day.ends_us)
-        settled = day_of(now, budget.zone)[0] + NEW_DAY if budget is not None else now
-        return settled if settled > now else None
+        return goes_on_at(self._days.get(name), self._destinations[name].budget(), now)
 
     def why(self, name: str) -> str:
         """Why something waits, the same words all day."""
-        share, day = self._destinations[name].reserve, self._days.get(name)
-        kept = f" ({share:.0%} of them are kept for the account's other apps)" if share else ""
+        day = self._days.get(name)
         goes_on = f"goes on after 00:00 {day.zone}" if day else "goes on when the account's day is over"
-        return f"not enough of today's calls is left{kept}; {goes_on}"
+        return f"{because(self._destinations[name].reserve)}; {goes_on}"
 
     def put_off(self, name: str, until: datetime, now: datetime, *where: ColumnElement[bool]) -> bool:
         """Let these rows wait; return whether that is the first time today.

@@ -35,6 +35,7 @@ STALE: Final = timedelta(hours=24)
 WAITS: Final = timedelta(minutes=5)
 """How long a request to a collector may wait to be read while a daemon runs."""
 _DAY_US: Final = 86_400_000_000
+_NEXT_DAY: Final = "nothing; if that happens often, look what else makes calls there, or read less"
 _OTHERWISE: Final = "correct what it says, and run `leadup doctor` again"
 
 
@@ -151,6 +152,8 @@ def _sources(app: App, connection: Connection, now: datetime, *, running: bool) 
         if row["error"]:
             text, _, todo = str(row["error"]).partition("\n  What to do: ")
             yield look(name, Grade.PROBLEM, text, todo or "`leadup sync` tries again now")
+        elif row["waits_us"] is not None:
+            yield look(name, Grade.WARNING, f"waits: {row['waits']}", _NEXT_DAY)
         elif read is not None and to_us(now) - read > STALE // timedelta(microseconds=1):
             todo = "look at the daemon's log" if running else "start `leadup run`"
             yield look(name, Grade.WARNING, f"was read last at {instant(read)}", todo)

@@ -48,6 +48,7 @@ def status(connection: Connection) -> dict[str, Any]:
                 "final_up_to": instant(row["final_us"] if row["final_us"] is not None else row["watermark_us"]),
                 "last_read": instant(row["pulled_us"]),
                 "error": row["error"],
+                "waits": _waits(row["waits_us"], row["waits"]),
             }
             for row in connection.execute(select(sources).order_by(sources.c.connection)).mappings()
         ],
@@ -57,6 +58,11 @@ def status(connection: Connection) -> dict[str, Any]:
         "conversions": [_others(connection, t) for t in found if t.target.use is Use.CONVERSION],
         "properties": [_others(connection, t) for t in found if t.target.use is Use.PROPERTY],
     }
+
+
+def _waits(until_us: int | None, because: str | None) -> dict[str, Any] | None:
+    """Until when a source is not read, and why."""
+    return None if until_us is None else {"until": instant(until_us), "because": because}
 
 
 def _erasing(connection: Connection) -> int:

@@ -69,6 +69,8 @@ sources = Table(
     Column("rejected", BigInteger, nullable=False, server_default=text("0")),
     Column("error", Text),
     Column("suppressed", BigInteger, nullable=False, server_default=text("0")),  # dropped: who they tell was erased
+    Column("waits_us", BigInteger),  # until when it is not read, since the vendor's calls of the day are spent
+    Column("waits", Text),  # why, and when it goes on, in words
 )
 
 rejects = Table(

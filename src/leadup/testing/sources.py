@@ -15,13 +15,13 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Protocol
 
 import pytest
 
 from leadup.errors import TryLater
-from leadup.kit import Source
+from leadup.kit import Rationed, Source
 from leadup.sandbox import FaultKind, Weather
 from leadup.types import Cursor, Event, Fact, Page
 
@@ -255,6 +255,22 @@ class BrokenLineContract(SourceContract):
             cursor = _stored(pages[-1].cursor) if pages else None
             pages.extend(feed.source().pull(cursor, self.until))
             assert self._keys(pages) == Counter(keys), f"{kind} from request {number + 1} on"
+
+    def test_a_page_takes_no_more_calls_than_it_says_and_the_budget_knows_them(self, feed: ServedFeed) -> None:
+        feed.add(self.several_pages)
+        source = feed.source()
+        if not isinstance(source, Rationed):
+            return
+        assert 0 <= source.reserve < 1
+        made = [len(feed.weather.log), *(len(feed.weather.log) for _ in source.pull(None, self.until))]
+        assert max(after - before for before, after in pairwise(made)) <= source.page_calls
+        first = source.budget()
+        assert first is not None
+        for _ in source.pull(None, self.until):
+            pass
+        told = source.budget()
+        assert told is not None
+        assert first.left - told.left == len(feed.weather.log) - made[-1]
 
     def _requests(self, feed: ServedFeed) -> int:
         before = len(feed.weather.log)
