@@ -21,6 +21,8 @@ from leadup_connectors.hubspot.source import SCOPES, HubSpotSource
 
 NOTICE: Final = timedelta(days=183)
 """How long before a version of the API becomes unsupported that is worth a warning."""
+NO_MATTER: Final = timedelta(seconds=30)
+"""How much two clocks may differ before that is worth a warning."""
 NOT_LIVE: Final = {
     "SANDBOX": "a sandbox",
     "DEVELOPER_TEST": "a developer's test account",
@@ -74,6 +76,9 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
         return
     yield _found("token", Grade.OK, "HubSpot takes it")
     yield _account(account, settings)
+    if (ahead := checkup.now - client.earlier(checkup.now)) > NO_MATTER:
+        text = f"the clock here is {ahead // timedelta(seconds=1):,} seconds ahead of HubSpot's: what is read is read up to HubSpot's"
+        yield _found("clock", Grade.WARNING, text, "let a time service (NTP) set the clock of this machine")
     yield _limits(client, settings)
     lacks: set[str] = set()
     for scope, without in _scopes(checkup, settings).items():

@@ -152,7 +152,7 @@ def instant(text: str) -> datetime:
     """
     try:
         if text.removeprefix("-").isdecimal():
-            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(text))
+            return from_milliseconds(int(text))
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
@@ -162,6 +162,11 @@ def instant(text: str) -> datetime:
 def milliseconds(at: datetime) -> int:
     """Return an instant as HubSpot counts: whole milliseconds since 1970."""
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def from_milliseconds(count: int) -> datetime:
+    """The reverse of :func:`milliseconds`."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=count)
 
 
 def after_of(answer: Any) -> str | None:

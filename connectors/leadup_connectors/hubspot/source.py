@@ -20,7 +20,7 @@ from leadup_connectors.hubspot.reading.contacts import Contacts
 from leadup_connectors.hubspot.reading.deals import Deals
 from leadup_connectors.hubspot.reading.forms import Forms
 from leadup_connectors.hubspot.reading.scan import Scan
-from leadup_connectors.hubspot.records import milliseconds
+from leadup_connectors.hubspot.records import from_milliseconds, milliseconds
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
 MOST_STEPS: Final = 10
@@ -144,7 +144,7 @@ class HubSpotSource:
         yield Page(
             records=[],
             cursor=stand.cursor(),
-            complete_until=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=read_up_to),
+            complete_until=from_milliseconds(read_up_to),
             progress=1.0,
         )
 
@@ -178,7 +178,7 @@ class HubSpotSource:
         complete.append(stand.deals.done or 0)
 
     def _scan(self, of: str, changed: str, properties: list[str], start: int | None = None) -> Scan:
-        return Scan(self._client.objects, of, changed, properties, self._lag, self._settings.page_size, start)
+        return Scan(self._client, of, changed, properties, self._lag, self._settings.page_size, start)
 
     def _look_at_account(self) -> None:
         wanted, found = self._settings.portal_id, self._portal  # tells whose day it is as well

@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, ClassVar, Literal, Self
 
 import uvicorn
@@ -108,6 +110,10 @@ class Sandbox:
     def __init__(self) -> None:
         self.weather = Weather()
 
+    def now(self) -> datetime:
+        """What its clock says: the date of its answers."""
+        return datetime.now(UTC)
+
     def routes(self) -> Sequence[BaseRoute]:
         """The vendor's endpoints."""
         raise NotImplementedError
@@ -178,6 +184,7 @@ class _Weathered:
             if line is not None:  # else the client has hung up already
                 line.abort()
             return
+        answer.headers["Date"] = format_datetime(self._sandbox.now().astimezone(UTC), usegmt=True)
         await answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, body: bytes) -> Response | None:
@@ -287,6 +294,7 @@ class Server:
             lifespan="off",
             log_config=None,
             access_log=False,
+            date_header=False,
         )
         self._server = _Uvicorn(config)
         self._thread = threading.Thread(target=self._server.run, name=f"sandbox-{sandbox.name}", daemon=True)

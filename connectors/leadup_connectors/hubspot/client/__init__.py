@@ -6,7 +6,7 @@ knows paths.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from leadup.outgoing import Budget
@@ -45,6 +45,13 @@ class HubSpotClient:
         found = Account.read(self._caller.ask(Call.ACCOUNT))
         self._caller.limits.belongs_to(f"hubspot {found.portal}", found.clock)
         return found
+
+    def earlier(self, now: datetime) -> datetime:
+        """Return ``now``, or what HubSpot's clock said at its last answer, if that is earlier.
+
+        HubSpot dates all that changes by its clock: what is read up to a later instant is not read whole.
+        """
+        return min(now, self._caller.clock or now)
 
     def budget(self) -> Budget | None:
         """Return what is left of the account's day, once answers have told it and :meth:`account` was asked."""

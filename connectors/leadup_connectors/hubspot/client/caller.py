@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import tenacity
@@ -32,6 +35,8 @@ class Caller:
         self._connection, self._settings, self._wire = connection, settings, wire
         self.limits = limits(settings.base_url, settings.access_token.get_secret_value())
         self.limits.searches(settings.searches_per_second)
+        self.clock: datetime | None = None
+        """HubSpot's, at its last answer, in whole seconds; None: no answer has told it."""
 
     def ask(self, call: Call, body: Json = None, /, **place: str) -> Any:
         """Send until answered; ``place`` fills the path. Returns the answer's data, as JSON."""
@@ -82,6 +87,7 @@ class Caller:
                 error = unreadable(what)
             else:
                 self.limits.learn(answer.headers)
+                self.clock = _date(answer.headers) or self.clock
                 if 200 <= answer.status < 300:
                     return answer.data
                 error = family(
@@ -96,3 +102,11 @@ class Caller:
                 if isinstance(error, BudgetSpent) and error.retry_after is not None:
                     self.limits.spent(error.retry_after)
         raise error  # outside of the handler, since another error would show the whole answer in a traceback
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,7 +20,7 @@ from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.client.forms import Submitted
 from leadup_connectors.hubspot.reading.brought import Brought, translated
 from leadup_connectors.hubspot.reading.scan import MOST_SEEN
-from leadup_connectors.hubspot.records import Form, Submission
+from leadup_connectors.hubspot.records import Form, Submission, from_milliseconds, milliseconds
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
 NAME: Final = "form_submit"
@@ -69,7 +69,7 @@ class Forms:
         A form that is gone brings nothing, and stops nothing.
         """
         floor = stand.done if stand.done is not None else start
-        began = stand.began = now if stand.began is None else stand.began
+        began = now if stand.began is None else stand.began
         before: set[str] = set()  # what came in meanwhile moves rows to the next page, where they come again
         more = True
         while more:
@@ -77,6 +77,7 @@ class Forms:
             if page is None:
                 stand.began, stand.after = None, ""
                 return
+            began = stand.began = milliseconds(self._client.earlier(from_milliseconds(began)))
             rows = {self._id(form, one): one for one in page.submissions}
             late = {one: row for one, row in rows.items() if floor is None or row.at >= floor}
             fresh = [(one, row) for one, row in late.items() if one not in before and one not in stand.seen]
@@ -117,7 +118,7 @@ class Forms:
             source=self._connection,
             id=event_id,
             name=name,
-            at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=one.at),
+            at=from_milliseconds(one.at),
             identifiers=self._identifiers(one),
             properties=properties,
             click_ids={name: query[name] for name in CLICK_IDS if query.get(name)},

@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from leadup.types import Json
-from leadup_connectors.hubspot.client.objects import Objects
-from leadup_connectors.hubspot.records import Record, milliseconds
+from leadup_connectors.hubspot.client import HubSpotClient
+from leadup_connectors.hubspot.records import Record, from_milliseconds, milliseconds
 
 MOST_SEEN: Final = 1_000
 """Changes that are remembered since the index may have been late for others; what is forgotten is read again, which
@@ -66,7 +66,7 @@ class Stand:
 class Scan:
     """The reading of one type of record."""
 
-    objects: Objects
+    client: HubSpotClient
     of: str
     changed: str
     """The property with the instant of a record's last change."""
@@ -89,7 +89,8 @@ class Scan:
             else:
                 stand.listed = ""
         while stand.listed is not None:
-            page = self.objects.page(self.of, self._asked, stand.listed, limit=self.size)
+            page = self.client.objects.page(self.of, self._asked, stand.listed, limit=self.size)
+            self._date(stand)
             fresh = self._fresh(stand, page.records)
             stand.listed = page.after
             if page.after is None:
@@ -98,6 +99,7 @@ class Scan:
         more = True
         while more:
             found = self._next(stand)
+            self._date(stand)
             fresh = self._fresh(stand, found)
             more = len(found) == self.size or bool(stand.tie)
             self._advance(stand, found)
@@ -119,11 +121,22 @@ class Scan:
             stand.sweep, stand.sweep_began = "", now
         since = stand.swept - self.lag / timedelta(milliseconds=1)
         while stand.sweep is not None:
-            page = self.objects.page(self.of, properties, stand.sweep, limit=self.size, archived=True)
+            page = self.client.objects.page(self.of, properties, stand.sweep, limit=self.size, archived=True)
+            stand.sweep_began = self._theirs(stand.sweep_began)
             stand.sweep = page.after
             if page.after is None:
                 stand.swept = stand.sweep_began
             yield [one for one in page.records if one.archived_at and milliseconds(one.archived_at) >= since]
+
+    def _date(self, stand: Stand) -> None:
+        """Date a reading by HubSpot's clock, where ours is ahead of it: the first answer is early enough."""
+        assert stand.began is not None
+        stand.began = self._theirs(stand.began)
+        if stand.swept is None:  # what was deleted before the first reading was never read
+            stand.swept = stand.began
+
+    def _theirs(self, at: int) -> int:
+        return milliseconds(self.client.earlier(from_milliseconds(at)))
 
     @property
     def _asked(self) -> Sequence[str]:
@@ -137,15 +150,15 @@ class Scan:
     def _next(self, stand: Stand) -> Sequence[Record]:
         if stand.tie:
             filters = [(self.changed, "EQ", str(stand.at)), (_ID, "GT", stand.tie)]
-            return self.objects.search(self.of, filters, _ID, self._asked, self.size)
+            return self.client.objects.search(self.of, filters, _ID, self._asked, self.size)
         since = [(self.changed, "GTE", str(stand.at))]
-        return self.objects.search(self.of, since, self.changed, self._asked, self.size)
+        return self.client.objects.search(self.of, since, self.changed, self._asked, self.size)
 
     def _fresh(self, stand: Stand, found: Sequence[Record]) -> list[Record]:
         settled, fresh = self._settled(stand), []
         for record in found:
             at = self._change(record)
-            if stand.seen.get(record.id) == at or (at == stand.at and record.id in stand.ids):
+            if at <= stand.seen.get(record.id, -1) or (at == stand.at and record.id in stand.ids):
                 continue
             fresh.append(record)
             if at >= settled:

@@ -83,18 +83,18 @@ class HubSpotSandbox(Hands, Sandbox):
         """Scopes that calls need besides the documented ones, by a part of their paths."""
         each_burst, each_day = TIERS.get(tier, AMPLE)
         burst, daily = each_burst if burst is None else burst, each_day if daily is None else daily
-        self.limits = Limits(self._now, burst, interval, daily, time_zone)
+        self.limits = Limits(self.now, burst, interval, daily, time_zone)
         self._account = Account(portal_id, account_type, self.limits)
-        self._contacts = Contacts(self._now, self._refused)
-        self._deals = Deals(self._now, self._refused)
-        self._associations = Associations(self._contacts, self._deals, self._now)
+        self._contacts = Contacts(self.now, self._refused)
+        self._deals = Deals(self.now, self._refused)
+        self._associations = Associations(self._contacts, self._deals, self.now)
         for each in (self._contacts, self._deals):
             each.associated = partial(self._associations.basic, each)
-        self._lists = Lists(self._contacts, self._refused, max_lists, self._now)
+        self._lists = Lists(self._contacts, self._refused, max_lists, self.now)
         enterprise = tier in ("", "enterprise")
-        self._events = Events(portal_id, self._contacts, self._now, enterprise=enterprise)
+        self._events = Events(portal_id, self._contacts, self.now, enterprise=enterprise)
         self._contacts.vanished = self._lists.drop
-        self._forms, self._owners = Forms(self._contacts, self._now), Owners(self._now)
+        self._forms, self._owners = Forms(self._contacts, self.now), Owners(self.now)
         self._correlations = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -214,7 +214,7 @@ class HubSpotSandbox(Hands, Sandbox):
             answer.headers["Retry-After"] = str(self.retry_after)
         return answer
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
         return self.clock()
 
     def _refused(self, request: Request, rows: Sequence[str]) -> Mapping[str, str]:
