@@ -338,3 +338,9 @@ def test_events_need_scopes_of_their_own(running: Installation, lacks: str) -> N
     _, found = doctor(running)
     assert grades(found) == {f"scope {lacks}": "problem"}
     assert "Enterprise" in found[f"scope {lacks}"]["text"]
+
+
+def test_a_clock_that_is_ahead_of_hubspots_is_told(running: Installation) -> None:
+    running.hubspot.clock = lambda: datetime(2026, 3, 8, 11, 55, tzinfo=UTC)
+    _, found = doctor(running)
+    assert found["clock"]["text"].startswith("the clock here is 300 seconds ahead of HubSpot's")

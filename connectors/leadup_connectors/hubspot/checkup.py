@@ -77,7 +77,8 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
     yield _found("token", Grade.OK, "HubSpot takes it")
     yield _account(account, settings)
     if (ahead := checkup.now - client.earlier(checkup.now)) > NO_MATTER:
-        text = f"the clock here is {ahead // timedelta(seconds=1):,} seconds ahead of HubSpot's: what is read is read up to HubSpot's"
+        seconds = ahead // timedelta(seconds=1)
+        text = f"the clock here is {seconds:,} seconds ahead of HubSpot's: what is read is read up to HubSpot's"
         yield _found("clock", Grade.WARNING, text, "let a time service (NTP) set the clock of this machine")
     yield _limits(client, settings)
     lacks: set[str] = set()

@@ -78,8 +78,6 @@ class Scan:
 
     def changes(self, stand: Stand, now: int) -> Iterator[list[Record]]:
         """Yield the records that changed; after each list ``stand`` says how to go on after it."""
-        if stand.swept is None:  # what was deleted before the first reading was never read
-            stand.swept = now
         if stand.began is None:
             stand.began, stand.ids, stand.tie = now, [], ""
             if stand.done is not None:
