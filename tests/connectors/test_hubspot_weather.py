@@ -8,12 +8,12 @@ import time
 import traceback
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hubspot_account import APIS, AUDIENCE, CHANGE, READ, SCORE, TOKEN, Stage, calls, connect, join, person, upsert
+from hubspot_account import APIS, AUDIENCE, CHANGE, NOW, READ, SCORE, TOKEN, Stage, calls, connect, join, person, upsert
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
@@ -204,17 +204,17 @@ def test_a_429_that_asks_for_more_than_our_patience_goes_to_the_outbox(server: S
 
 
 def test_trap_the_daily_limit_is_not_tried_again_before_midnight(stage: Stage) -> None:
-    server = stage.play()
+    server = stage.play(clock=lambda: NOW)
     destination = connect(server)
     destination.prepare(AUDIENCE)
     server.sandbox.limits.daily = made = calls(server)
     with pytest.raises(BudgetSpent, match="calls of today are used up") as caught:
         destination.address(AUDIENCE, [person(1, EMAIL)])
-    now = datetime.now(UTC)
+    now = server.sandbox.now()
     began, ends = day_of(now, UTC)
     until = began + NEW_DAY if now < began + NEW_DAY else ends
     assert caught.value.retry_after is not None
-    assert abs(caught.value.retry_after - (until - now)) < timedelta(minutes=1)
+    assert caught.value.retry_after == until - now
     for _ in range(3):
         with pytest.raises(BudgetSpent):
             look_up(server)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -29,13 +29,15 @@ LONGEST_URL = 8192
 
 
 class Limits:
-    """Counts calls. The short windows go by the machine's clock, the day by the account's."""
+    """Counts calls. The short windows go by ``seconds``, the day by the account's clock."""
 
     def __init__(self, now: Now, burst: int, interval: float, daily: int, zone: str) -> None:
         self.burst, self.interval, self.daily, self.used = burst, interval, daily, 0
         self.zone = ZoneInfo(zone)
         """Of the account, whose midnight ends the day."""
         self.searches = SEARCHES
+        self.seconds: Callable[[], float] = time.monotonic
+        """The machine's clock; a test may have it stand still."""
         self.tells_day = True
         """Whether answers tell of the day; those to apps with OAuth do not."""
         self._now = now
@@ -53,7 +55,7 @@ class Limits:
         self.new_day()
         if not self.left:
             raise limit_reached("DAILY")
-        now = time.monotonic()
+        now = self.seconds()
         if len(_within(self._calls, now - self.interval)) >= self.burst:
             raise limit_reached("TEN_SECONDLY_ROLLING")
         if search and len(_within(self._searched, now - 1)) >= self.searches:
