@@ -207,6 +207,27 @@ def test_what_is_read_is_looked_at_too(running: Installation) -> None:
     assert "industry" in found["reading"]["text"] + found["reading"]["todo"]
 
 
+def test_forms_that_do_not_tell_the_browser_are_named(running: Installation) -> None:
+    with_settings(running, 'read = ["forms"]')
+    assert doctor(running)[1]["forms"]["text"] == "there is none to be read"
+    running.hubspot.add_form("Ask for a demo", fields=["email"])
+    poll = running.hubspot.add_form("#poll", "captured")
+    code, found = doctor(running)
+    assert (code, grades(found)) == (0, {})
+    assert found["forms"]["text"].startswith("none of 2 tells the browser")
+    assert "identifiers" in found["forms"]["todo"]
+    with_settings(running, 'read = ["forms"]\nidentifiers = {client_id = "ga_client_id"}')
+    told = doctor(running)[1]["forms"]
+    assert (told["grade"], "Ask for a demo have no field ga_client_id" in told["text"]) == ("warning", True)
+    with_settings(running, f'read = ["forms"]\nforms = ["{poll}"]\nidentifiers = {{client_id = "ga_client_id"}}')
+    running.hubspot.submit_form(poll, {"email": "ada@example.com"})
+    told = doctor(running)[1]["forms"]
+    assert told["grade"] == "warning"
+    assert told["text"] == "of the forms #poll nothing that was sent last has ga_client_id filled"
+    running.hubspot.submit_form(poll, {"email": "ada@example.com", "ga_client_id": "1.2"})
+    assert doctor(running)[1]["forms"]["text"] == "1 are read, and tell the browser by ga_client_id"
+
+
 @BOTH
 def test_conversions_are_looked_at_as_events(hub: Installation) -> None:
     hub.rules(f"{RULES}conversions:\n  watched: {{on: video, activate: [hubspot]}}\n")

@@ -14,8 +14,10 @@ from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
 from leadup_connectors.hubspot.audiences import RESTORABLE, Audiences
 from leadup_connectors.hubspot.client import HubSpotClient, rights
 from leadup_connectors.hubspot.client.routes import SUPPORTED_UNTIL
+from leadup_connectors.hubspot.findings import TOMORROW, graded, of_error
 from leadup_connectors.hubspot.people import MARKETING
 from leadup_connectors.hubspot.properties import unfit
+from leadup_connectors.hubspot.reading.bridge import bridge
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 from leadup_connectors.hubspot.source import SCOPES, HubSpotSource
 
@@ -58,8 +60,6 @@ _BESIDES: Final[Mapping[Use, Mapping[str, str]]] = {
     Use.PROPERTY: {rights.SCHEMAS_WRITE: "a property that is not there is not made"},
 }
 """By use, the scopes without which it may work."""
-_PASSES: Final = "nothing if it passes, since it is tried again"
-_TOMORROW: Final = "nothing: it goes on after midnight; if that happens often, look what else makes calls there"
 _NOT_ASKED: Final = "for this the account has to be asked, which was not possible"
 
 
@@ -71,15 +71,15 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
     try:
         account = client.account()
     except LeadupError as error:
-        yield _said(_about(error), error)
-        yield _found("targets", Grade.UNKNOWN, f"scopes, lists and properties: {_NOT_ASKED}")
+        yield of_error(_about(error), error)
+        yield graded("targets", Grade.UNKNOWN, f"scopes, lists and properties: {_NOT_ASKED}")
         return
-    yield _found("token", Grade.OK, "HubSpot takes it")
+    yield graded("token", Grade.OK, "HubSpot takes it")
     yield _account(account, settings)
     if (ahead := checkup.now - client.earlier(checkup.now)) > NO_MATTER:
         seconds = ahead // timedelta(seconds=1)
         text = f"the clock here is {seconds:,} seconds ahead of HubSpot's: what is read is read up to HubSpot's"
-        yield _found("clock", Grade.WARNING, text, "let a time service (NTP) set the clock of this machine")
+        yield graded("clock", Grade.WARNING, text, "let a time service (NTP) set the clock of this machine")
     yield _limits(client, settings)
     lacks: set[str] = set()
     for scope, without in _scopes(checkup, settings).items():
@@ -95,24 +95,11 @@ def examine(checkup: Checkup) -> Iterator[Finding]:
         for target, remote_id in _targets(checkup, Use.CONVERSION):
             yield _event(client, target, remote_id)
     if settings.create_missing:
-        yield _found("create_missing", Grade.WARNING, MARKETING, "see there; or set create_missing = false")
+        yield graded("create_missing", Grade.WARNING, MARKETING, "see there; or set create_missing = false")
     if settings.read:
-        yield _reading(checkup.connection, settings)
+        yield from _reading(checkup.connection, settings, client)
     if rights.LISTS_READ not in lacks:
         yield from _lists(client, checkup)
-
-
-def _found(name: str, grade: Grade, text: str, todo: str = "") -> Finding:
-    return Finding(name=name, grade=grade, text=text, todo=todo)
-
-
-def _said(name: str, error: LeadupError) -> Finding:
-    """An error as a finding: what happened, and what to do."""
-    text, _, todo = str(error).partition("\n  What to do: ")
-    if isinstance(error, BudgetSpent):
-        return _found(name, Grade.WARNING, text, _TOMORROW)
-    passes = isinstance(error, TryLater) and name != "network"
-    return _found(name, Grade.UNKNOWN if passes else Grade.PROBLEM, text, todo or _PASSES)
 
 
 def _about(error: LeadupError) -> str:
@@ -135,11 +122,11 @@ def _api_version(api: str, today: date) -> Finding:
     todo = "install the newest leadup (pip install --upgrade leadup), and set api to the newest version that it offers"
     if today >= until:
         text = f"{api}, which HubSpot has not supported since {until:%B %Y}: what breaks there stays broken"
-        return _found("api_version", Grade.WARNING, text, todo)
+        return graded("api_version", Grade.WARNING, text, todo)
     text = f"{api}, which HubSpot supports until {until:%B %Y}"
     if today >= until - NOTICE:
-        return _found("api_version", Grade.WARNING, text, todo)
-    return _found("api_version", Grade.OK, text)
+        return graded("api_version", Grade.WARNING, text, todo)
+    return graded("api_version", Grade.OK, text)
 
 
 def _account(account: Account, settings: HubSpotSettings) -> Finding:
@@ -147,15 +134,15 @@ def _account(account: Account, settings: HubSpotSettings) -> Finding:
     text = f"account {account.portal}{what}; time zone {account.zone}, currency {account.currency}"
     if settings.portal_id is None:
         todo = f"set portal_id = {account.portal}, so that no other account is ever written to"
-        return _found("account", Grade.OK, text, todo)
+        return graded("account", Grade.OK, text, todo)
     if settings.portal_id != account.portal:
-        return _found(
+        return graded(
             "account",
             Grade.PROBLEM,
             f"the token is of {text}; portal_id is {settings.portal_id}, so nothing is sent",
             f"use a token of account {settings.portal_id}, or set portal_id = {account.portal}",
         )
-    return _found("account", Grade.OK, text)
+    return graded("account", Grade.OK, text)
 
 
 def _limits(client: HubSpotClient, settings: HubSpotSettings) -> Finding:
@@ -164,13 +151,13 @@ def _limits(client: HubSpotClient, settings: HubSpotSettings) -> Finding:
     at_once = f"{burst} calls in {interval.total_seconds():g} s" if burst else "how many calls in 10 s is not told"
     budget = client.budget()
     if budget is None:
-        return _found("limits", Grade.OK, f"{at_once}; how many a day is not told, as it is for OAuth apps")
+        return graded("limits", Grade.OK, f"{at_once}; how many a day is not told, as it is for OAuth apps")
     of, tier = ("", "") if budget.limit is None else (f" of {budget.limit:,}", _tier(budget.limit))
     text = f"{at_once}; {budget.left:,}{of} calls are left today{tier}, until midnight in {budget.zone}"
     if budget.limit is not None and budget.left <= settings.daily_reserve * budget.limit:
         share = f"{settings.daily_reserve:.0%}"
-        return _found("limits", Grade.WARNING, f"{text}; leadup leaves the last {share} to other apps", _TOMORROW)
-    return _found("limits", Grade.OK, text)
+        return graded("limits", Grade.WARNING, f"{text}; leadup leaves the last {share} to other apps", TOMORROW)
+    return graded("limits", Grade.OK, text)
 
 
 def _tier(daily: int) -> str:
@@ -201,11 +188,11 @@ def _scope(client: HubSpotClient, scope: str, grade: Grade, without: str) -> tup
     try:
         has = client.rights.has(scope)
     except LeadupError as error:
-        return _said(name, error), True
+        return of_error(name, error), True
     if has:
-        return _found(name, Grade.OK, "given"), True
+        return graded(name, Grade.OK, "given"), True
     todo = f"give the token's service key or private app the scope {scope} (HubSpot: Settings > Integrations)"
-    return _found(name, grade, f"missing: {without}", todo), False
+    return graded(name, grade, f"missing: {without}", todo), False
 
 
 # ---------------------------------------------------------------- properties
@@ -216,11 +203,11 @@ def _match(client: HubSpotClient, settings: HubSpotSettings) -> Finding:
     try:
         found = client.properties.find(settings.match)
     except LeadupError as error:
-        return _said(name, error)
+        return of_error(name, error)
     if found is not None and (found.unique or settings.match == EMAIL):
-        return _found(name, Grade.OK, "contacts are found by it")
+        return graded(name, Grade.OK, "contacts are found by it")
     fault = "there is no such contact property" if found is None else "several contacts may share a value of it"
-    return _found(
+    return graded(
         name,
         Grade.PROBLEM,
         f"{fault}, so nobody is found",
@@ -233,42 +220,44 @@ def _property(client: HubSpotClient, target: Target, remote_id: str | None, *, m
     try:
         found = client.properties.find(target.name)
     except LeadupError as error:
-        return _said(name, error)
+        return of_error(name, error)
     if found is None and makes and remote_id is not None:
         todo = (
             f"restore it in HubSpot; or `leadup reconcile {target.connection} --repair` makes it and writes all values"
         )
-        return _found(name, Grade.WARNING, "is gone: somebody deleted it, with what was written there", todo)
+        return graded(name, Grade.WARNING, "is gone: somebody deleted it, with what was written there", todo)
     if found is None and makes:
-        return _found(name, Grade.OK, "is made with the first value")
+        return graded(name, Grade.OK, "is made with the first value")
     if found is None:
         todo = f"give the token the scope {rights.SCHEMAS_WRITE}, or make the property in HubSpot"
-        return _found(name, Grade.PROBLEM, "is not there, and the token may not make it", todo)
+        return graded(name, Grade.PROBLEM, "is not there, and the token may not make it", todo)
     if fault := unfit(found, target):
-        return _found(name, Grade.PROBLEM, *fault)
-    return _found(name, Grade.OK, f"is there, of type {found.type}")
+        return graded(name, Grade.PROBLEM, *fault)
+    return graded(name, Grade.OK, f"is there, of type {found.type}")
 
 
 def _event(client: HubSpotClient, target: Target, remote_id: str | None) -> Finding:
     name = f"event {target.name}"
     if remote_id is None:
-        return _found(name, Grade.OK, "is defined with the first conversion")
+        return graded(name, Grade.OK, "is defined with the first conversion")
     try:
         found = client.events.find(remote_id)
     except LeadupError as error:
-        return _said(name, error)
+        return of_error(name, error)
     if found is None:
-        return _found(name, Grade.OK, f"{remote_id} is not defined any more, and will be with the next conversion")
-    return _found(name, Grade.OK, f"is defined as {found.full_name}")
+        return graded(name, Grade.OK, f"{remote_id} is not defined any more, and will be with the next conversion")
+    return graded(name, Grade.OK, f"is defined as {found.full_name}")
 
 
-def _reading(connection: str, settings: HubSpotSettings) -> Finding:
-    """Whether what is to be read can be, and what is named of it is there."""
+def _reading(connection: str, settings: HubSpotSettings, client: HubSpotClient) -> Iterator[Finding]:
+    """Whether what is to be read can be, what is named of it is there, and forms tell the browser."""
     try:
         HubSpotSource(connection, settings, Path()).check()
+        yield graded("reading", Grade.OK, f"{', '.join(settings.read)} can be read")
+        if "forms" in settings.read:
+            yield bridge(connection, settings, client)
     except LeadupError as error:
-        return _said("reading", error)
-    return _found("reading", Grade.OK, f"{', '.join(settings.read)} can be read")
+        yield of_error("reading", error)
 
 
 # ---------------------------------------------------------------- lists
@@ -280,10 +269,10 @@ def _lists(client: HubSpotClient, checkup: Checkup) -> Iterator[Finding]:
     try:
         known = client.lists.described([remote_id for remote_id in audiences.values() if remote_id is not None])
     except LeadupError as error:
-        yield _said("lists", error)
+        yield of_error("lists", error)
         return
     if unknown := sorted(settings.lists.keys() - {target.name for target in audiences}):
-        yield _found(
+        yield graded(
             "lists",
             Grade.WARNING,
             f"the setting lists names {', '.join(unknown)}, which no rule sends there: it does nothing",
@@ -299,30 +288,30 @@ def _lists(client: HubSpotClient, checkup: Checkup) -> Iterator[Finding]:
             else:
                 yield _list(name, target, remote_id, known.get(remote_id) or client.lists.get(remote_id))
         except LeadupError as error:
-            yield _said(name, error)
+            yield of_error(name, error)
 
 
 def _folder(client: HubSpotClient, folder: str, known: Mapping[str, ListInfo]) -> Finding:
     if not folder:
-        return _found("folder", Grade.OK, "lists are put into none, as folder says")
+        return graded("folder", Grade.OK, "lists are put into none, as folder says")
     try:
         there = folder in {name for _, name in client.lists.folders()}
     except LeadupError as error:
-        return _said("folder", error)
+        return of_error("folder", error)
     if not there:
-        return _found("folder", Grade.OK, f"{folder!r} is made with the next list")
+        return graded("folder", Grade.OK, f"{folder!r} is made with the next list")
     elsewhere = sorted(one.name for one in known.values() if one.folder and one.folder != folder)
     moved = f"; elsewhere, and used there all the same: {', '.join(elsewhere)}" if elsewhere else ""
     inside = sum(one.folder == folder for one in known.values())
-    return _found("folder", Grade.OK, f"{folder!r} is there, with {inside} of our {len(known)} lists{moved}")
+    return graded("folder", Grade.OK, f"{folder!r} is there, with {inside} of our {len(known)} lists{moved}")
 
 
 def _new_list(name: str, target: Target, found: Found | None) -> Finding:
     if found is None:
-        return _found(name, Grade.OK, f"{target.remote_name!r} is made with the first member")
+        return graded(name, Grade.OK, f"{target.remote_name!r} is made with the first member")
     if not found.members:
-        return _found(name, Grade.OK, f"{found} is there, and taken as it is")
-    return _found(
+        return graded(name, Grade.OK, f"{found} is there, and taken as it is")
+    return graded(
         name,
         Grade.WARNING,
         f"{found} is there, and leadup did not make it: nothing is sent there before somebody says so",
@@ -332,7 +321,7 @@ def _new_list(name: str, target: Target, found: Found | None) -> Finding:
 
 def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> Finding:
     if found is None:
-        return _found(
+        return graded(
             name,
             Grade.PROBLEM,
             f"list {remote_id} ({target.remote_name!r}) is gone: somebody deleted it",
@@ -341,7 +330,7 @@ def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> 
     size = "" if found.size is None else f", {found.size:,} members"
     text = f"{found.name!r} (id {found.id}{size}{f', folder {found.folder}' if found.folder else ''})"
     if found.is_dynamic:
-        return _found(
+        return graded(
             name,
             Grade.PROBLEM,
             f"{text} is an active one: HubSpot picks its members by filters",
@@ -349,4 +338,4 @@ def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> 
         )
     renamed = f"; somebody renamed it from {target.remote_name!r}, and it is used all the same"
     uses = f"; used in {found.references} places (workflows, e-mails, ads)" if found.references else ""
-    return _found(name, Grade.OK, f"{text} takes members{uses}{renamed if found.name != target.remote_name else ''}")
+    return graded(name, Grade.OK, f"{text} takes members{uses}{renamed if found.name != target.remote_name else ''}")

@@ -121,6 +121,15 @@ class Form:
 
     id: str
     name: str
+    fields: frozenset[str]
+    """Names of its fields, those that show for some answers only included; empty where HubSpot tells none."""
+
+    @classmethod
+    def read(cls, answer: Any) -> Form:
+        """Read one of an answer's ``results``."""
+        fields: list[Any] = [field for group in answer.get("fieldGroups") or () for field in group.get("fields") or ()]
+        fields += [one["dependentField"] for field in fields for one in field.get("dependentFields") or ()]
+        return cls(str(answer["id"]), str(answer.get("name") or ""), frozenset(str(field["name"]) for field in fields))
 
 
 @dataclass(frozen=True, slots=True)

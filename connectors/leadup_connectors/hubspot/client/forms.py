@@ -38,7 +38,7 @@ class Forms:
             query: Query = {"limit": FORMS_PAGE, "formTypes": "all", **({"after": after} if after else {})}
             answer, _ = self._caller.send(Request(Call.LIST_FORMS, query=query))
             with reading("list the forms"):
-                found = [Form(str(one["id"]), str(one.get("name") or "")) for one in answer["results"]]
+                found = [Form.read(one) for one in answer["results"]]
                 after = after_of(answer)
             yield from found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,8 @@ class Form:
     name: str
     kind: str
     created: datetime
+    fields: Sequence[str] = ()
+    """Names of its fields, all hidden but the address."""
     sent: list[Submission] = field(default_factory=list)
 
 
@@ -76,9 +78,9 @@ class Forms:
         self.all: dict[str, Form] = {}
         self._contacts, self._now = contacts, now
 
-    def add(self, name: str, kind: str = "hubspot", guid: str = "") -> str:
+    def add(self, name: str, kind: str = "hubspot", guid: str = "", fields: Sequence[str] = ()) -> str:
         """Create a form and return its id, which the same name gets in every account unless it is given."""
-        new = Form(guid or str(uuid.uuid5(_NAMES, name)), name, kind, self._now())
+        new = Form(guid or str(uuid.uuid5(_NAMES, name)), name, kind, self._now(), fields)
         self.all[new.id] = new
         return new.id
 
@@ -160,8 +162,15 @@ def _wire(form: Form) -> dict[str, Any]:
         "createdAt": stamp(form.created),
         "updatedAt": stamp(form.created),
         "archived": False,
-        "fieldGroups": [],
+        "fieldGroups": [
+            {"groupType": "default_group", "richTextType": "text", "fields": [_field(name)]} for name in form.fields
+        ],
         "configuration": CONFIGURATION,
         "displayOptions": DISPLAY,
         "legalConsentOptions": {"type": "none"},
     }
+
+
+def _field(name: str) -> dict[str, Json]:
+    told: dict[str, Json] = {"objectTypeId": "0-1", "name": name, "label": name, "fieldType": "single_line_text"}
+    return {**told, "required": name == "email", "hidden": name != "email", "dependentFields": []}

@@ -210,10 +210,10 @@ class Hands:
 
     # ------------------------------------------------------------ forms
 
-    def add_form(self, name: str, kind: str = "hubspot", guid: str = "") -> str:
-        """Create a form and return its id, which depends on the name unless it is given."""
+    def add_form(self, name: str, kind: str = "hubspot", guid: str = "", fields: Sequence[str] = ()) -> str:
+        """Create a form and return its id, which depends on the name unless it is given; ``fields``: their names."""
         with self._lock:
-            return self._forms.add(name, kind, guid)
+            return self._forms.add(name, kind, guid, fields)
 
     def submit_form(
         self, form: str, values: Mapping[str, str], page: str = "", *, at: datetime | str | None = None
