@@ -179,6 +179,15 @@ def test_trap_5_searches_a_second_per_account_and_no_headers_that_tell_limits(ap
 # ---------------------------------------------------------------- pages and single records
 
 
+def test_trap_pages_of_archived_records_go_by_id_as_well(api: Api) -> None:
+    made = [api.hubspot.add_deal() for _ in range(3)]
+    for one in reversed(made):
+        api.hubspot.delete_deal(one)
+    first = api.get("deals", limit=2, archived="true")
+    rest = api.get("deals", limit=2, archived="true", after=first["paging"]["next"]["after"])
+    assert [each["id"] for each in (*first["results"], *rest["results"])] == made
+
+
 def test_trap_pages_of_records_go_by_id(api: Api) -> None:
     made = [api.hubspot.add_contact(f"{n}@example.com") for n in range(5)]
     api.hubspot.delete_contact(made[1])

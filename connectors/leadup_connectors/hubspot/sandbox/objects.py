@@ -169,7 +169,8 @@ class Objects(Records):
         """Answer a page of all records, by record id."""
         history = _names(request, "propertiesWithHistory")
         limit = number(request, "limit", PAGE, BATCH_WITH_HISTORY if history else LONGEST_PAGE)
-        ids = list(self.archived if request.query_params.get("archived") == "true" else self.values)
+        archived = request.query_params.get("archived") == "true"
+        ids = sorted(self.archived, key=int) if archived else list(self.values)
         start = bisect_right(ids, int(request.query_params.get("after") or 0), key=int)  # ids only ever grow
         results = [self._basic(request, record, history) for record in ids[start : start + limit]]
         more = {"paging": {"next": {"after": ids[start + limit - 1]}}} if len(ids) > start + limit else {}
