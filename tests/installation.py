@@ -17,9 +17,10 @@ from typing import Any
 from click.testing import CliRunner, Result
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from leadup.app import App, Synced
+from leadup.app import App
 from leadup.cli import main
 from leadup.clock import FrozenClock, parse_instant
+from leadup.passes import Synced
 from leadup.registry import find, load
 from leadup.sandbox import Sandbox, Server
 from leadup.settings import load_settings

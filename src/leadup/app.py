@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -20,11 +16,12 @@ from leadup.delivery.activations import activations
 from leadup.delivery.adopting import recreate
 from leadup.delivery.book import TargetRow, Terms, all_targets
 from leadup.delivery.courier import Courier, Delivered
-from leadup.delivery.planning import Planned, accept
-from leadup.delivery.rationing import Ration, Waits
+from leadup.delivery.planning import accept
+from leadup.delivery.rationing import Ration
 from leadup.erasure.ask import ask
 from leadup.erasure.work import Receipt, receipts, waiting, work
 from leadup.errors import LeadupError, SettingsError
+from leadup.events import rejects
 from leadup.events.log import EventLog
 from leadup.identity.vault import Vault, load_key
 from leadup.inbox import FILE as INBOX
@@ -33,13 +30,14 @@ from leadup.insights.budget import forecast, postponed
 from leadup.insights.words import instant
 from leadup.kit import Destination, PushSource, Rationed, Source
 from leadup.outgoing import Target
-from leadup.pipeline import Pipeline, Taken, Ticked
+from leadup.passes import Pulled, Rehearsed, Synced
+from leadup.pipeline import Pipeline, Ticked
 from leadup.plan import GUARDS
 from leadup.rules.loader import Rules, load
 from leadup.settings import Connection, Settings
 from leadup.state import Store, open_store
 from leadup.state.store import upsert
-from leadup.state.tables import erasure_targets, rejects, sources
+from leadup.state.tables import erasure_targets, sources
 from leadup.types import Page, to_us
 
 CLOCK = "clock"
@@ -52,46 +50,6 @@ Tell = Callable[[str, float | None], None]
 
 def _silent(_: str, __: float | None) -> None:
     return
-
-
-@dataclass(slots=True)
-class Pulled:
-    """What reading the sources brought, each by connection."""
-
-    taken: dict[str, Taken] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    waits: dict[str, Waits] = field(default_factory=dict)
-    """Those that are not read to their end before their vendor's next day."""
-
-
-@dataclass(slots=True)
-class Synced:
-    """What one pass through the flow did."""
-
-    taken: dict[str, Taken] = field(default_factory=dict)
-    reading: dict[str, Waits] = field(default_factory=dict)
-    """Sources that wait for their vendor's next day."""
-    ticked: Ticked | None = None
-    released: int = 0
-    delivered: list[Delivered] = field(default_factory=list)
-    recreated: list[str] = field(default_factory=list)
-    """Audiences that somebody had deleted, and that were made anew."""
-    settled: int = 0
-    errors: dict[str, str] = field(default_factory=dict)
-    """By connection or target."""
-    not_offered: dict[str, str] = field(default_factory=dict)
-    """By target, what the vendor's plan does not offer, where that was told before: it is no failure."""
-    postponed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What waits for a vendor's next day, by connection (:func:`leadup.insights.budget.postponed`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """What a sync would do."""
-
-    plans: list[Planned]
-    calls: list[dict[str, Any]]
-    """What that takes of vendors' days (:func:`leadup.insights.budget.forecast`)."""
 
 
 class App:
@@ -202,24 +160,8 @@ class App:
         return EventLog(self.store)
 
     def write_rejects(self) -> Path:
-        """Write the rejected rows of all sources, a file each, with place, line, reason and text; return the folder."""
-        folder = self.settings.state_folder / "rejects"
-        folder.mkdir(parents=True, exist_ok=True)
-        with self.store.read() as connection:
-            rows = connection.execute(select(rejects).order_by(rejects.c.connection, rejects.c.id)).mappings().all()
-        written = set()
-        for name, group in groupby(rows, key=lambda row: row["connection"]):
-            path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', name)[-100:]}.csv"
-            draft = path.with_suffix(".part")
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(["file", "line", "reason", "text"])
-                writer.writerows([row["place"], row["line"], row["reason"], row["text"]] for row in group)
-            draft.replace(path)
-            written.add(path)
-        for path in set(folder.glob("*.csv")) - written:  # whose rows have been erased
-            path.unlink()
-        return folder
+        """Write the rejected rows of all sources; return the folder (:func:`leadup.events.rejects.write`)."""
+        return rejects.write(self.store, self.settings.state_folder / "rejects")
 
     def go_live(self, rules: Rules, now: datetime) -> bool:
         """Let these rules judge from now on; return whether anything changed."""
@@ -427,27 +369,3 @@ class App:
 
 def _is_pulled(connection: Connection) -> bool:
     return bool(connection.connector.source) and connection.settings.is_read
-
-
-def as_json(result: Synced) -> dict[str, Any]:
-    """What ``leadup sync --json`` answers."""
-    ticked = result.ticked
-    return {
-        "pulled": {name: {key: getattr(taken, key) for key in taken.__slots__} for name, taken in result.taken.items()},
-        "reading": {
-            name: {"until": instant(to_us(one.until)), "because": one.because} for name, one in result.reading.items()
-        },
-        "judged": ticked.judged if ticked else 0,
-        "entered": ticked.entered if ticked else 0,
-        "left": ticked.left if ticked else 0,
-        "released": result.released,
-        "delivered": [
-            {"target": d.target.key, "sent": d.sent, "outcomes": dict(d.outcomes), "error": d.error}
-            for d in result.delivered
-        ],
-        "recreated": result.recreated,
-        "settled": result.settled,
-        "not_offered": result.not_offered,
-        "postponed": result.postponed,
-        "errors": result.errors,
-    }

@@ -23,9 +23,10 @@ from apscheduler.jobstores.base import ConflictingIdError
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import delete, insert, select, update
 
-from leadup.app import App, as_json
+from leadup.app import App
 from leadup.clock import Clock
 from leadup.errors import Busy, LeadupError, RuleError, unforeseen
+from leadup.passes import as_json
 from leadup.state.lease import lease
 from leadup.state.tables import meta, requests
 from leadup.types import to_us

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from leadup.app import CLOCK, RECREATE, App, as_json
+from leadup.app import CLOCK, RECREATE, App
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
 from leadup.delivery.book import LIVE, TargetRow
@@ -22,6 +22,7 @@ from leadup.insights.budget import forecast_in_words
 from leadup.insights.words import instant
 from leadup.kit import Adopting, Replaceable, Sized
 from leadup.outgoing import RemoteTarget, Use
+from leadup.passes import as_json
 from leadup.plan import GUARDS
 from leadup.state.lease import lease
 from leadup.state.tables import outbox
