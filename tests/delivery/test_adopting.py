@@ -15,7 +15,7 @@ from leadup.delivery.adopting import recreate
 from leadup.delivery.book import all_targets
 from leadup.errors import NeedsHuman, Refused
 from leadup.outgoing import Found, RemoteId, RemoteTarget, Size, Target
-from leadup.state.tables import ledger, remote_ids
+from leadup.state.tables import ledger, remote_ids, targets
 
 MINE = "leadup: club"
 
@@ -140,6 +140,74 @@ def test_who_leaves_while_it_is_held_is_not_sent(world: World, vendor: Shared) -
     world.accept()
     enrol(world, 3)
     assert cards(vendor, there) == {"by-hand", card(3)}
+
+
+# ---------------------------------------------------------------- one target for each audience
+
+
+def also(name: str, called: str) -> str:
+    """Another segment of the same people, kept at the vendor under this name."""
+    return f"  {name}: {{when: {{person: {{member: 'yes'}}}}, activate: [{{to: vendor, name: '{called}'}}]}}\n"
+
+
+def errors(world: World) -> dict[str, str]:
+    with world.store.read() as connection:
+        return {one.target.name: one.error for one in all_targets(connection) if one.error}
+
+
+@pytest.mark.parametrize("by_hand", [[], ["by-hand"]], ids=["ours alone", "with others"])
+def test_an_audience_that_another_target_is_kept_in_is_not_taken(
+    world: World, vendor: Shared, by_hand: list[str]
+) -> None:
+    enrol(world, 1)
+    vendor.members["a0"] |= {RemoteId("card", one) for one in by_hand}
+    vendor.names["a0"] = "Fans"
+    world.use(program(club() + also("fans", "Fans")))
+    enrol(world, 2)
+    assert cards(vendor, "a0") == {card(1), card(2), *by_hand}
+    assert errors(world).keys() == {"fans"}
+    assert "vendor/audience/club is kept in that audience already (id a0)" in errors(world)["fans"]
+    vendor.names["a0"] = "Club"
+    world.later(hours=1)
+    world.sync()
+    assert (errors(world), cards(vendor, "a1")) == ({}, {card(1), card(2)}), "it has one of its own by now"
+
+
+def test_an_audience_without_members_is_taken_by_one_target_only(world: World, vendor: Shared) -> None:
+    enrol(world, 1)
+    enrol(world, 1, member="no")
+    vendor.names["a0"] = "Fans"
+    world.use(program(club() + also("fans", "Fans")))
+    enrol(world, 2)
+    assert errors(world).keys() == {"fans"}
+
+
+def test_one_audience_is_not_adopted_twice(world: World, vendor: Shared) -> None:
+    there = vendor.make(MINE, "by-hand")
+    enrol(world, 1)
+    vendor.names[there] = "Fans"
+    world.use(program(club() + also("fans", "Fans")))
+    enrol(world, 2)
+    assert {row["guard"] for row in world.rows(targets)} == {"adopt"}
+    with pytest.raises(NeedsHuman, match=r"is kept in that audience already \(id a0\)"):
+        world.accept()
+    assert cards(vendor, there) == {"by-hand"}
+
+
+@pytest.mark.parametrize("name", ["aces", "fans"])
+def test_a_renamed_segment_takes_its_audience_over_when_it_is_empty(world: World, vendor: Shared, name: str) -> None:
+    """Whichever of the two comes first: else the leaves of the old one take out who has joined by the new one."""
+    enrol(world, 1, 2)
+    enrol(world, 3, member="no")
+    world.use(program("version: 1\nsegments:\n" + also(name, MINE)))
+    world.sync()
+    waits = {"aces": "vendor/audience/club, which the rules no longer send, has members in that audience still"}
+    assert {one: error.split(" (id")[0] for one, error in errors(world).items()} == {
+        one: text for one, text in waits.items() if one == name
+    }
+    world.later(minutes=5)
+    world.sync()
+    assert (errors(world), cards(vendor, "a0")) == ({}, {card(1), card(2)})
 
 
 # ---------------------------------------------------------------- renamed

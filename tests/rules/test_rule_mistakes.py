@@ -551,6 +551,12 @@ MISTAKES = [
         'There is no connection "hubspto".',
         'did you mean "hubspot"?',
     ),
+    (
+        "exclude: [one]",
+        'exclude: [one]\n    activate: [{to: hubspot, name: «"leadup: one"»}]',
+        '"one" is called "leadup: one" at "hubspot" as well.',
+        "that is at my.yaml:15:16; give one of the two another `name`",
+    ),
     ("to: google_ads", "to: «meta»", 'There is no connection "meta".', "connections: google_ads, hubspot"),
     (
         "{event: form_start}",
@@ -725,6 +731,13 @@ def test_a_key_written_twice_names_both_places():
     (problem,) = problems_of(GOOD.replace("    exclude: [one]\n", "    exclude: [one]\n    exclude: []\n"))
     assert (problem.line, problem.column, problem.message) == (19, 5, '"exclude" is written twice.')
     assert problem.hint == "the first one is at my.yaml:18:5"
+
+
+def test_what_is_called_alike_elsewhere_or_is_something_else_there_is_no_mistake():
+    named = "activate: [{to: hubspot, name: Same}, {to: google_ads, name: Same}]"
+    text = GOOD.replace("activate: [hubspot]", named, 1).replace("[{to: google_ads, name: Leads}]", "[hubspot]")
+    text = text.replace("lead: {on: requested, activate: [hubspot]}", f"lead: {{on: requested, {named}}}")
+    assert loader.load_text(text, connections=["hubspot", "google_ads"]).warnings == ()
 
 
 def test_all_mistakes_are_told_at_once_in_their_order():

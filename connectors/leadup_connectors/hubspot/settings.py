@@ -92,6 +92,18 @@ class HubSpotSettings(ConnectionSettings):
             raise ValueError("the access token travels over https only (plain http is for an emulator on this machine)")
         return url.rstrip("/")
 
+    @field_validator("lists")
+    @classmethod
+    def _each_list_keeps_one_audience(cls, lists: dict[str, str]) -> dict[str, str]:
+        by_id: dict[str, str] = {}
+        for audience, list_id in lists.items():
+            if (twin := by_id.setdefault(list_id, audience)) != audience:
+                raise ValueError(
+                    f"{twin} and {audience} name one list, {list_id}, and a leave of one would take out members of the "
+                    "other; give each a list of its own"
+                )
+        return lists
+
     @model_validator(mode="after")
     def _email_is_an_email(self) -> Self:
         if self.match == EMAIL and self.match_with not in (None, Kind.EMAIL):

@@ -89,7 +89,7 @@ class AtDesk:
                 connection=self.connection,
                 use=Use.CONVERSION,
                 name=conversion.name,
-                remote_name=activation.name or f"leadup: {conversion.name}",
+                remote_name=activation.called(conversion.name),
             ): not all(program.patterns[pattern].macro for pattern in conversion.patterns)
             for conversion in program.conversions.values()
             for activation in conversion.activate

@@ -43,7 +43,7 @@ def activations(
             connection=activation.connection,
             use=use,
             name=name,
-            remote_name=activation.name or f"leadup: {name}",
+            remote_name=activation.called(name),
             values=asked.values,
             options=asked.options,
         )

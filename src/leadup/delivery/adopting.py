@@ -2,35 +2,55 @@
 
 An audience is known by its id from its first use on. What is there already and has members is held by the guard
 ``adopt`` until somebody says that it is the right one; ``targets.plan`` then holds its id, so that what is accepted is
-what was shown.
+what was shown. It is that of one target only, or a leave of one would take out members of the other.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, or_, select, update
 
-from leadup.delivery.book import TargetRow, replace_waiting
+from leadup.delivery.book import TargetRow, all_targets, replace_waiting
 from leadup.delivery.ledger import Line, write_ledger
-from leadup.errors import Refused
+from leadup.errors import NeedsHuman, Refused, TryLater
 from leadup.identity.seal import redact
 from leadup.kit import Adopting, Destination
 from leadup.outgoing import Found, Use
 from leadup.plan import Standing
 from leadup.state import Store
-from leadup.state.tables import outbox, remote_ids, standings, targets
+from leadup.state.tables import budgets, outbox, remote_ids, standings, targets
 from leadup.types import to_us
 
+LEAVING: Final = timedelta(minutes=5)
+"""When to look again whether those have left whom another target had put into an audience."""
 
-def is_ours(store: Store, destination: Destination, target: TargetRow, now: datetime) -> bool:
+
+def is_ours(
+    store: Store,
+    destinations: Mapping[str, Destination],
+    target: TargetRow,
+    now: datetime,
+    keep: Callable[[datetime], None],
+) -> bool:
     """Whether a target may be written to; if not, its guard is set and what waits for it is held.
 
     An audience without members is taken as it is: a crash between its creation and our note of it leaves such a one.
+    ``keep`` writes down what vendors have said of their accounts.
+
+    Raises:
+        NeedsHuman, TryLater: what is there is another target's (:func:`must_be_free`), or could not be looked at.
     """
+    destination = destinations[target.target.connection]
     if target.remote_id is not None or target.target.use is not Use.AUDIENCE or not isinstance(destination, Adopting):
         return True
     found = destination.look(target.target)
+    if found is not None:
+        keep(now)
+        with store.read() as connection:
+            must_be_free(connection, target, found.id, destinations)
     if found is None or not found.members:
         return True
     text = f"leadup did not make the audience {found}"
@@ -43,8 +63,53 @@ def is_ours(store: Store, destination: Destination, target: TargetRow, now: date
     return False
 
 
+def must_be_free(connection: Connection, target: TargetRow, remote_id: str, destinations: Collection[str] = ()) -> None:
+    """Do nothing if no other target is kept in the audience with this id, at any connection of the same account.
+
+    ``destinations``: connections that are delivered to. What was put in by a target that is no longer sent there leaves
+    first; nobody at a connection that is there no more ever will.
+
+    Raises:
+        NeedsHuman: another one is.
+        TryLater: one that is no longer sent there has members in it still.
+    """
+    if target.target.use is not Use.AUDIENCE:
+        return
+    same = _of_one_account(connection, target.target.connection)
+    for other in all_targets(connection):
+        place = other.target
+        there = place.use is Use.AUDIENCE and place.connection in same and other.remote_id == remote_id
+        if not there or other.id == target.id:
+            continue
+        if other.active:
+            raise NeedsHuman(
+                f"{place.key} is kept in that audience already (id {remote_id}): a leave of one would take out members "
+                "of the other.",
+                todo=f"give {target.target.name!r} another `name` in its `activate`, or another id in the settings; or "
+                "take one of the two out of the rules",
+            )
+        still = exists().where(standings.c.target == other.id, standings.c.stands.is_not(None))
+        if place.connection in destinations and connection.scalar(select(still)):
+            raise TryLater(
+                f"{place.key}, which the rules no longer send, has members in that audience still (id {remote_id}): "
+                "they leave first.\n  What to do: nothing, if no guard holds them; `leadup plan` shows it",
+                retry_after=LEAVING,
+            )
+
+
+def _of_one_account(connection: Connection, name: str) -> set[str]:
+    """Connections of the same account as this one, by what the vendor told last; at least this one."""
+    account = select(budgets.c.account).where(budgets.c.connection == name).scalar_subquery()
+    return {name, *connection.scalars(select(budgets.c.connection).where(budgets.c.account == account))}
+
+
 def adopted(connection: Connection, target: TargetRow, who: str, now_us: int) -> None:
-    """Somebody says that the audience which was shown is the right one: it is ours from now on, by its id."""
+    """Somebody says that the audience which was shown is the right one: it is ours from now on, by its id.
+
+    Raises:
+        NeedsHuman: another target took it meanwhile.
+    """
+    must_be_free(connection, target, str(target.plan))
     connection.execute(update(targets).where(targets.c.id == target.id).values(remote_id=target.plan))
     line = Line(None, "", None, "prepare", "adopted", detail=f"{target.guard_text}; accepted by {who}")
     write_ledger(connection, now_us, target.id, [line])

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from leadup.delivery.adopting import is_ours, note_name
+from leadup.delivery.adopting import is_ours, must_be_free, note_name
 from leadup.delivery.ahead import foresee
 from leadup.delivery.answers import note_warnings
 from leadup.delivery.book import TargetRow, all_targets
@@ -170,16 +170,21 @@ class Courier:
         """Whether what there is at the vendor is ours, or was looked at before; or may not even be looked at today."""
         if target.target in self._prepared or not self._budgets.allows(target, LEAVE, 0, now, prepared=False):
             return True
-        return is_ours(self._store, self._destinations[target.target.connection], target, now)
+        return is_ours(self._store, self._destinations, target, now, self._budgets.keep)
 
     def _prepare(self, target: TargetRow, now: datetime) -> RemoteTarget:
         """Find or create the target, once a process, and again after an error."""
         if target.target in self._prepared:
             return self._prepared[target.target]
+        first = target.remote_id is None
         remote = self._destinations[target.target.connection].prepare(target.target)
         refresh = remote.refresh_after
         values = {"remote_id": remote.id, "refresh_us": int(refresh.total_seconds() * 1e6) if refresh else None}
+        if first:
+            self._budgets.keep(now)
         with self._store.write() as connection:
+            if first:
+                must_be_free(connection, target, remote.id, self._destinations)
             connection.execute(update(targets).where(targets.c.id == target.id).values(**values))
             note_name(connection, target.id, remote.name, to_us(now))
             if remote.created:

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from leadup.errors import Problem
 from leadup.rules import conditions as c
-from leadup.rules import counts, durations, habits, ladders, model, properties, visits
+from leadup.rules import counts, destinations, durations, habits, ladders, model, properties, visits
 from leadup.rules.names import SECTIONS, Declared, Loaded, Use, holdouts_named, uses, walk
 from leadup.rules.source import Document, Path
 from leadup.rules.suggest import did_you_mean
@@ -39,10 +39,10 @@ def errors(
     patterns = {name: pattern for file in files for name, pattern in _patterns(file)}
     yield from ladders.errors(files, patterns, limits)
     yield from properties.errors(files)
+    yield from destinations.errors(files, connections)
     for file in files:
         yield from _tiers(file)
         yield from _too_close(file, patterns)
-        yield from _destinations(file, connections)
 
 
 def warnings(files: Sequence[Loaded]) -> Iterator[Problem]:
@@ -307,23 +307,3 @@ def _most(score: model.Score) -> float:
         if points > 0:
             most += points * (count or float("inf"))
     return most
-
-
-# ---------------------------------------------------------------- destinations
-
-
-def _destinations(file: Loaded, connections: Collection[str] | None) -> Iterator[Problem]:
-    for section in ("segments", "properties", "conversions"):
-        for name, sender in getattr(file.rules, section).items():
-            seen: set[str] = set()
-            for index, activation in enumerate(sender.activate or ()):
-                path: Path = (section, name, "activate", index)
-                to = activation if isinstance(activation, str) else activation.to
-                path = path if isinstance(activation, str) else (*path, "to")
-                if to in seen:
-                    yield file.document.problem(path, f'"{to}" is here twice.')
-                elif connections is not None and to not in connections:
-                    known = f"connections: {', '.join(sorted(connections))}" if connections else "leadup.toml has none"
-                    hint = did_you_mean(to, connections) or known
-                    yield file.document.problem(path, f'There is no connection "{to}".', hint)
-                seen.add(to)

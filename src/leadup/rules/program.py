@@ -299,6 +299,10 @@ class Activation:
     consent: tuple[Purpose, ...] = ()
     """Purposes asked for on top of those the destination needs."""
 
+    def called(self, name: str) -> str:
+        """What something of this name in the rules is called there."""
+        return self.name or f"leadup: {name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout:
