@@ -161,14 +161,16 @@ def test_without_custom_events_one_notice_is_given_and_lists_go_on(tmp_path: Pat
         site.drop([asked], "demo.jsonl")
         notice = "HubSpot takes no custom events from connection 'hubspot': they need an Enterprise subscription"
         syncs = []
-        for at in ("01T12:00", "01T13:00", "02T11:00", "02T12:00", "02T13:00"):
+        for at in ("01T12:00", "02T11:00", "02T12:00"):
             done = site.cli("sync", now=f"2026-03-{at}:00Z")
             tries = sum("event-definitions" in each.path for each in site.hubspot.weather.log)
             syncs.append((done.exit_code, notice in done.output, tries))
-        assert syncs == [(1, True, 1), (0, False, 1), (0, False, 1), (0, False, 2), (0, False, 2)], "told once"
+        assert syncs == [(1, True, 1), (0, False, 1), (0, False, 2)], "told once, and tried once a day"
         [conversion] = site.status()["conversions"]
         assert (notice in conversion["error"], conversion["rows"]) == (True, {"pending": 1})
         assert len(site.hubspot.members(LIST)) == 1
+        plan = json.loads(site.cli("plan", "--json", now="2026-03-02T13:00:00Z").stdout)
+        assert (plan["targets"][1]["changes"], plan["calls"]) == ({"convert pending": 1}, []), "it takes no calls"
         doctor = site.cli("doctor", "hubspot", now="2026-03-02T13:00:00Z")
         assert notice in doctor.output.replace("\n", " ")
         asked = site.cli("sync", "seen", now="2026-03-02T13:00:00Z")

@@ -66,8 +66,9 @@ def forecast(
 ) -> list[dict[str, Any]]:
     """What the changes that wait for no guard take of the day, by connection that has one, and whether they fit.
 
-    It is what a process takes that begins now. Those that wait for another day take nothing of this one. ``left`` and
-    ``fits`` are null where the vendor has not told of today; ``at_most``: fewer where the vendor knows more people.
+    It is what a process takes that begins now. Those that wait for another day take nothing of this one, nor do those
+    that the vendor's plan does not offer. ``left`` and ``fits`` are null where the vendor has not told of today;
+    ``at_most``: fewer where the vendor knows more people.
     """
     known = days(connection)
     keys = {target.id: target.target.key for target in found}
@@ -76,7 +77,7 @@ def forecast(
         if not isinstance(destination, Budgeted):
             continue
         day = known.get(name)
-        mine = [target for target in found if target.target.connection == name]
+        mine = [target for target in found if target.target.connection == name and not target.is_not_offered]
         predicted = predict(connection, {name: destination}, mine, *_today(day, at_us)).get(name)
         if predicted is None or not predicted.total:
             continue
