@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -25,6 +24,7 @@ STAGES = (
 )
 """Lifecycle stages, in their order."""
 GIVEN: Mapping[str, Mapping[str, Any]] = {
+    "email": {"unique": True},
     "firstname": {},
     "lastname": {},
     "phone": {},
@@ -39,7 +39,6 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "recent_conversion_event_name": {"read_only": True},
     "recent_conversion_date": {"kind": "datetime", "read_only": True},
 }
-"""Some of the properties that HubSpot defines itself, besides those of all records."""
 MERGED = {"email", "hs_object_id", "hs_additional_emails", "hs_merged_object_ids"}
 """Properties for which a merge has rules of its own."""
 SHOWN = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname")
@@ -48,24 +47,16 @@ SHOWN = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate",
 class Contacts(Objects):
     """All contacts of the account. E-mail addresses are unique, whatever their case."""
 
-    name, type_id, kind, shown = "contacts", "0-1", "CONTACT", SHOWN
+    name, type_id, kind, first = "contacts", "0-1", "CONTACT", 1501
+    group, changed = ("contactinformation", "Contact information"), "lastmodifieddate"
+    given, shown = GIVEN, SHOWN
 
     def __init__(self, now: Now, refuses: Refuses) -> None:
-        super().__init__(
-            now,
-            refuses,
-            itertools.count(1501),
-            group="contactinformation",
-            label="Contact information",
-            modified="lastmodifieddate",
-        )
+        super().__init__(now, refuses)
         self.vanished: Callable[[str], None] = lambda _contact: None
         """Told of each contact that a call deletes."""
         self.blocked: set[str] = set()
         """Addresses that a GDPR deletion has barred for ever."""
-        self.properties.define("email", unique=True)
-        for name, how in GIVEN.items():
-            self.properties.define(name, **how)
 
     def refuse(self, values: Mapping[str, Any], record: str | None) -> None:
         super().refuse(values, record)

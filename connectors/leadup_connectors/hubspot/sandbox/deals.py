@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -21,7 +20,6 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "hs_is_closed_won": {"kind": "bool", "read_only": True},
     "hs_deal_stage_probability": {"kind": "number", "read_only": True},
 }
-"""Some of the properties that HubSpot defines itself, besides those of all records."""
 ENTERED = "hs_v2_date_entered_"
 """With a stage's id: when the deal entered it last (source: "Use stage calculated properties")."""
 SHOWN = (
@@ -39,20 +37,13 @@ SHOWN = (
 class Deals(Objects):
     """All deals of the account. What stage one is in says whether it is closed, and won."""
 
-    name, type_id, kind, shown = "deals", "0-3", "DEAL", SHOWN
+    name, type_id, kind, first = "deals", "0-3", "DEAL", 700_001
+    group, changed = ("dealinformation", "Deal information"), "hs_lastmodifieddate"
+    given, shown = GIVEN, SHOWN
 
     def __init__(self, now: Now, refuses: Refuses) -> None:
-        super().__init__(
-            now,
-            refuses,
-            itertools.count(700001),
-            group="dealinformation",
-            label="Deal information",
-            modified="hs_lastmodifieddate",
-        )
+        super().__init__(now, refuses)
         self.pipelines = Pipelines(now)
-        for name, how in GIVEN.items():
-            self.properties.define(name, **how)
         self.know_stages()
 
     def know_stages(self) -> None:

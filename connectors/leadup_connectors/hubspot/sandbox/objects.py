@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any, ClassVar
 
 from starlette.requests import Request
@@ -44,11 +45,19 @@ class Objects(Records):
     """HubSpot's word for one of them, in capitals."""
     shown: ClassVar[Sequence[str]]
     """Properties that a read tells where none are asked for."""
+    group: ClassVar[tuple[str, str]]
+    """Name and label of the group that HubSpot's own properties are in."""
+    changed: ClassVar[str]
+    """The property with the instant of the last change."""
+    given: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Some of the properties that HubSpot defines itself, besides those of all records."""
+    first: ClassVar[int]
+    """Id of the first record."""
 
-    def __init__(
-        self, now: Now, refuses: Refuses, ids: Iterator[int], *, group: str, label: str, modified: str
-    ) -> None:
-        super().__init__(now, ids, group, label, modified)
+    def __init__(self, now: Now, refuses: Refuses) -> None:
+        super().__init__(now, count(self.first), *self.group, self.changed)
+        for name, how in self.given.items():
+            self.properties.define(name, **how)
         self.searching = Search(self, self.shown)
         self.associated: Callable[[str, Sequence[str]], dict[str, Any]] = lambda _record, _asked: {}
         """Gives the part ``associations`` of a basic read, for these object types."""
