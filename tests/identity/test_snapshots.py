@@ -210,11 +210,14 @@ def test_facts_go_with_their_record_when_it_carries_another_identifier(pipeline:
 
 
 def test_a_record_that_is_anothers_now_tells_of_him_alone(pipeline: Pipeline) -> None:
-    take(pipeline, snapshot(1, HERS, stage="lead"))
-    take(pipeline, snapshot(2, (Identifier(Kind.USER_ID, "u2"), *ADA), stage="lead"))
+    no = {Purpose.EMAIL_MARKETING: False}
+    take(pipeline, snapshot(1, HERS, stage="lead", consent=no))
+    take(pipeline, snapshot(2, (Identifier(Kind.USER_ID, "u2"), *ADA), stage="lead", consent=no))
     with pipeline.store.read() as connection:
+        his = people.find(connection, "user_id:u2")
         told = [(person, value) for person, _, _, value in people.facts_of(connection, people.everyone(connection))]
-        assert told == [(people.find(connection, "user_id:u2")[0], "lead")]
+        assert told == [(his[0], "lead")]
+        assert people.consent_of(connection, his) == {his[0]: no}
     assert not settled(pipeline)
 
 
