@@ -300,7 +300,7 @@ def test_an_import_that_began_before_an_edit_misses_nothing_of_the_new_rules(sit
     site.rules(RULES.replace("version: 1", "version: 1\nmacro_conversions: {bought: {event: purchase}}") + WARM)
     assert site.cli("sync").exit_code == 0
     watches(site, "bob")
-    _, errors = app.pull(datetime.now(UTC))
+    errors = app.pull(datetime.now(UTC)).errors
     app.store.close()
     assert "another process has let the new rules go live" in errors["site"]
     assert len(site.hubspot.members("leadup: warm")) == 1
