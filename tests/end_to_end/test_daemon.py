@@ -35,6 +35,7 @@ HOT, SEEN = "leadup: hot", "leadup: seen"
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Installation]:
     with installed(tmp_path) as installation:
+        installation.google.polls = 0
         installation.rules(RULES)
         yield installation
 
