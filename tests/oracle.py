@@ -91,22 +91,35 @@ class Answer:
 
 def judge(program: Program, human: Human, at: int, watermarks: Mapping[str, int]) -> dict[str, Answer]:
     """Return the answer of every segment."""
-    return _Oracle(program, human, at, watermarks).answers()
+    return _ask(program, human, at, watermarks).answers()
 
 
 def score(program: Program, human: Human, name: str, at: int) -> float:
     """Return the score, 0.0 for a person who is not yet known."""
-    return _Oracle(program, human, at, {}).score(name, at) if human.known_from <= at else 0.0
+    return _ask(program, human, at).score(name, at) if human.known_from <= at else 0.0
 
 
 def last(program: Program, human: Human, prop: str, at: int) -> tuple[int, int] | None:
     """Return which of a property's patterns happened last, and when; of one instant the one named first."""
     if human.known_from > at:
         return None
-    me = _Oracle(program, human, at, {})
+    me = _ask(program, human, at)
     found = [(t, -place) for place, name in enumerate(program.properties[prop].names) for t in me.times(name)]
     t, place = max(found, default=(EVER, 0))
     return None if t == EVER else (-place, t)
+
+
+_asked: list[_Oracle] = []
+
+
+def _ask(program: Program, human: Human, at: int, watermarks: Mapping[str, int] | None = None) -> _Oracle:
+    """Return the oracle that was asked last, if this is about the same; with any watermarks, when they do not count."""
+    for one in _asked:
+        same = one.program is program and one.human is human and one.at == at
+        if same and watermarks in (None, one.watermarks):
+            return one
+    _asked[:] = [_Oracle(program, human, at, dict(watermarks or {}))]
+    return _asked[0]
 
 
 class _Oracle:
