@@ -88,7 +88,7 @@ def test_a_line_is_answered_before_the_next_is_given() -> None:
             process.stdin.flush()
             assert json.loads(process.stdout.readline())["normalised"] == f"{name}@example.com"
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:

@@ -28,15 +28,15 @@ def test_the_emulators_are_served_with_what_the_seed_says(tmp_path: Path) -> Non
     assert process.stdout is not None
     try:
         assert process.stdout.readline().strip() == f"hubspot: http://127.0.0.1:{port}"
-        state = requests.get(f"http://127.0.0.1:{port}/_sandbox/state", timeout=10).json()
+        state = requests.get(f"http://127.0.0.1:{port}/_sandbox/state", timeout=60).json()
         assert "u1" in json.dumps(state)
-        fault = requests.post(f"http://127.0.0.1:{port}/_sandbox/faults", json={"kind": "rate_limit"}, timeout=10)
+        fault = requests.post(f"http://127.0.0.1:{port}/_sandbox/faults", json={"kind": "rate_limit"}, timeout=60)
         assert fault.json()[0]["kind"] == "rate_limit"
-        refused = requests.get(f"http://127.0.0.1:{port}/account-info/v3/details", timeout=10)
+        refused = requests.get(f"http://127.0.0.1:{port}/account-info/v3/details", timeout=60)
         assert refused.status_code == 429
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         process.stdout.close()
 
 
@@ -60,14 +60,14 @@ def test_google_s_emulator_tells_all_its_doors(tmp_path: Path) -> None:
             "google_ads grpc_tls": f"localhost:{port + 2}",
         }
         assert roots.read_bytes().startswith(b"-----BEGIN CERTIFICATE-----")
-        clock = requests.post(f"{told['google_ads']}/_sandbox/clock", json={"at": "2026-03-01T12:00:00Z"}, timeout=10)
+        clock = requests.post(f"{told['google_ads']}/_sandbox/clock", json={"at": "2026-03-01T12:00:00Z"}, timeout=60)
         assert clock.json() == {"at": "2026-03-01T12:00:00+00:00"}
-        clock = requests.post(f"{told['google_ads']}/_sandbox/clock", json={"seconds": 60}, timeout=10)
+        clock = requests.post(f"{told['google_ads']}/_sandbox/clock", json={"seconds": 60}, timeout=60)
         assert clock.json() == {"at": "2026-03-01T12:01:00+00:00"}
         assert _unary(told["google_ads grpc"]) == _unary(told["google_ads grpc_tls"], roots.read_bytes())
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         process.stdout.close()
     assert not roots.exists(), "gone with the process"
 
@@ -81,5 +81,5 @@ def _unary(address: str, roots: bytes | None = None) -> bytes:
     opened = grpc.insecure_channel(address) if roots is None else grpc.secure_channel(address, credentials)
     with opened as channel:
         call = channel.unary_unary("/google.ads.datamanager.v1.UserListService/ListUserLists")
-        answer: bytes = call(request, timeout=10, metadata=[("authorization", "Bearer x")])
+        answer: bytes = call(request, timeout=60, metadata=[("authorization", "Bearer x")])
         return answer

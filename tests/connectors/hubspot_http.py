@@ -64,7 +64,7 @@ class Api:
         """Ask an area of the API."""
         path = PLACES[self.style].get(area, area)
         return self.line.request(
-            method, f"{self.stage.url}{path}{tail}", json=json, params=query, timeout=5, allow_redirects=False
+            method, f"{self.stage.url}{path}{tail}", json=json, params=query, timeout=60, allow_redirects=False
         )
 
     def get(self, area: str, tail: str = "", **query: Any) -> Any:

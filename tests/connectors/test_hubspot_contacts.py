@@ -216,7 +216,7 @@ def test_trap_gdpr_deletion_does_not_resurrect(crm: Crm) -> None:
     crm.facts()
     url = f"{crm.stage.url}/crm/v3/objects/contacts/gdpr-delete"
     requests.post(
-        url, json={"objectId": ada}, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5
+        url, json={"objectId": ada}, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
     ).raise_for_status()
     assert crm.facts(after=DAY) == []
 

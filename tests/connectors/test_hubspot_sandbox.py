@@ -34,7 +34,7 @@ class Answer:
 
 
 def ask(server: Server, method: str, path: str, body: Any = None, token: str = TOKEN) -> Answer:
-    line = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    line = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     try:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         line.request(method, path, None if body is None else json.dumps(body), headers)
@@ -355,7 +355,7 @@ def test_the_account_tells_its_portal_id(stage: Stage) -> None:
 
 
 def test_bodies_that_are_no_json_are_refused(server: Server) -> None:
-    line = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    line = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     line.request("POST", LISTS, "{", {"Authorization": f"Bearer {TOKEN}"})
     assert line.getresponse().status == 400
     line.close()

@@ -56,7 +56,7 @@ class Victim:
         return answer["code"], answer["passed"]
 
     def end(self) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

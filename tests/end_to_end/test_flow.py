@@ -204,7 +204,7 @@ def test_members_that_somebody_else_added_are_never_removed(site: Installation) 
         f"{site.environment['LEADUP_HUBSPOT_BASE_URL']}/crm/v3/lists/{list_id}/memberships/add",
         json=[ada],
         headers={"Authorization": "Bearer pat-test"},
-        timeout=5,
+        timeout=60,
     )
     assert added.status_code == 200
     site.drop([event("e1", "video_progress", "2026-03-01T12:00:00Z", properties={"percent": 80}, **who)], "1.jsonl")

@@ -22,11 +22,11 @@ class Api:
     def __init__(self, server: Server, sandbox: GA4Sandbox) -> None:
         self.sandbox, self.url = sandbox, server.url
         self._base = f"{server.url}/bigquery/v2/projects/shop/datasets"
-        token = requests.post(f"{server.url}/token", timeout=5).json()["access_token"]
+        token = requests.post(f"{server.url}/token", timeout=60).json()["access_token"]
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str = "", **asked: Any) -> requests.Response:
-        return requests.get(f"{self._base}{path}", params=asked, headers=self._headers, timeout=5)
+        return requests.get(f"{self._base}{path}", params=asked, headers=self._headers, timeout=60)
 
     def table(self, path: str = "", **asked: Any) -> requests.Response:
         return self.get(f"/analytics_123456/tables/events_20260301{path}", **asked)
@@ -99,7 +99,7 @@ def test_errors_are_worded_as_google_words_them(api: Api) -> None:
     assert problem(api.get("/other/tables")) == (404, "NOT_FOUND", "notFound")
     assert problem(api.get("/analytics_123456/tables/events_20270101")) == (404, "NOT_FOUND", "notFound")
     assert problem(api.table("/data", selectedFields="no_such")) == (400, "INVALID_ARGUMENT", "invalid")
-    assert problem(requests.get(f"{api.url}/bigquery/v2/projects/shop/datasets", timeout=5)) == (
+    assert problem(requests.get(f"{api.url}/bigquery/v2/projects/shop/datasets", timeout=60)) == (
         401,
         "UNAUTHENTICATED",
         "authError",

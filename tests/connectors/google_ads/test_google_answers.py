@@ -104,7 +104,7 @@ def by_rest(server: Server, call: Call) -> dict[str, Any]:
     body = None if call.body == "-" else call.message[call.body] if call.body else call.message
     headers = {"Authorization": "Bearer x"}
     url = f"{server.url}/v1/{path}"
-    answer = requests.request(verb, url, json=body, params=call.query, headers=headers, timeout=5)
+    answer = requests.request(verb, url, json=body, params=call.query, headers=headers, timeout=60)
     shown: dict[str, Any] = answer.json()
     return shown
 
@@ -115,7 +115,7 @@ def by_grpc(channel: grpc.Channel, call: Call) -> dict[str, Any]:
     name = {"CreateUserList": "UserList"}.get(call.method, f"{call.method}Response")
     method = channel.unary_unary(f"/google.ads.datamanager.v1.{call.service}/{call.method}")
     try:
-        answer = method(request.SerializeToString(), timeout=5)
+        answer = method(request.SerializeToString(), timeout=60)
     except grpc.RpcError as error:
         trailers = dict(error.trailing_metadata())
         return {"error": shown_status(trailers["grpc-status-details-bin"], error.code())}

@@ -20,7 +20,7 @@ class _Google:
 
     @pytest.fixture
     def destination(self, server: Server) -> GoogleAdsDestination:
-        return connect(server, timeout=2)
+        return connect(server)
 
     @pytest.fixture
     def contacts(self) -> Sequence[Contact]:
@@ -51,7 +51,7 @@ class TestUserIdLists(_Google, DestinationContract):
 
     @pytest.fixture
     def destination(self, server: Server) -> GoogleAdsDestination:
-        return connect(server, timeout=2, key="user_id")
+        return connect(server, key="user_id")
 
     @pytest.fixture
     def audience(self) -> Target:

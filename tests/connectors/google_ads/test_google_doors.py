@@ -253,13 +253,13 @@ def test_all_are_removed_who_were_last_added_before(sandbox: GoogleAdsSandbox, c
     began = sandbox.account.now()
     client.join(list_id, "b", "c")
     request = {"destinations": [to(list_id)], "remove_as_of_time": began}
-    answer = client.ingestion.remove_all_audience_members(request, timeout=5)
+    answer = client.ingestion.remove_all_audience_members(request, timeout=60)
     sandbox.settle()
     assert sandbox.members("l") == {sha256(text).hex() for text in "bc"}
     (status,) = client.status(answer.request_id)
     assert status.request_status.name == "SUCCESS"
     ahead = {**request, "remove_as_of_time": began + timedelta(seconds=1)}
-    assert refused(lambda: client.ingestion.remove_all_audience_members(ahead, timeout=5)) == [
+    assert refused(lambda: client.ingestion.remove_all_audience_members(ahead, timeout=60)) == [
         ("remove_as_of_time", "INVALID_REMOVE_AS_OF_TIME")
     ]
 

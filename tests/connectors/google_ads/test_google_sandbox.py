@@ -21,7 +21,7 @@ LISTS = f"accountTypes/GOOGLE_ADS/accounts/{ACCOUNT}/userLists"
 
 def call(server: Server, method: str, path: str, body: Any = None, **params: Any) -> requests.Response:
     headers = {"Authorization": "Bearer x", "Connection": "close"}
-    return requests.request(method, f"{server.url}/v1/{path}", json=body, params=params, headers=headers, timeout=5)
+    return requests.request(method, f"{server.url}/v1/{path}", json=body, params=params, headers=headers, timeout=60)
 
 
 def violations(answer: requests.Response) -> list[tuple[str, str]]:
@@ -214,7 +214,7 @@ def test_validate_only_does_nothing(server: Server) -> None:
 
 
 def test_an_answer_without_a_token_is_401(server: Server) -> None:
-    assert requests.get(f"{server.url}/v1/{LISTS}", timeout=5).status_code == 401
+    assert requests.get(f"{server.url}/v1/{LISTS}", timeout=60).status_code == 401
 
 
 # ---------------------------------------------------------------- what is worked off
@@ -348,10 +348,10 @@ def test_the_state_is_json_and_settles_over_http(server: Server) -> None:
     call(server, "POST", "audienceMembers:ingest", members(key, member("a")))
     call(server, "POST", "events:ingest", events(event()))
     control = f"{server.url}/_sandbox"
-    before = requests.get(f"{control}/state", timeout=5).json()
+    before = requests.get(f"{control}/state", timeout=60).json()
     assert before["requests"] == {"accepted": 2, "waiting": 2}
-    assert requests.post(f"{control}/settle", timeout=5).status_code == 204
-    after = requests.get(f"{control}/state", timeout=5).json()
+    assert requests.post(f"{control}/settle", timeout=60).status_code == 204
+    after = requests.get(f"{control}/state", timeout=60).json()
     assert after["requests"] == {"accepted": 2, "waiting": 0}
     assert after["user_lists"] == [
         {
