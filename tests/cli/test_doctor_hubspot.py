@@ -304,6 +304,13 @@ def test_a_list_that_picks_its_own_members(hub: Installation) -> None:
     assert "HubSpot picks its members by filters" in found["list watched"]["text"]
 
 
+def test_a_list_of_ours_that_people_made_active(running: Installation) -> None:
+    running.hubspot.make_active(LIST)
+    _, found = doctor(running)
+    assert "folder leadup) is an active one: HubSpot picks its members by filters" in found["list watched"]["text"]
+    assert "--accept recreate" in found["list watched"]["todo"]
+
+
 @pytest.mark.parametrize(
     ("now", "grade", "text"),
     [

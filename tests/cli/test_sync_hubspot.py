@@ -76,6 +76,14 @@ def test_a_deleted_list_stops_its_audience_until_somebody_says_what_to_do(site: 
     assert len(site.hubspot.members(LIST)) == 2
 
 
+def test_the_size_of_a_deleted_list_is_no_fault_of_the_connector(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    site.hubspot.delete_list(LIST)
+    said = site.cli("sync", now="2026-03-02T12:00:00Z").stderr
+    assert f"HubSpot's list '{LIST}' (id 1) is gone." in said
+    assert "report this" not in said
+
+
 def test_a_rehearsal_says_what_to_do_about_a_deleted_list(site: Installation) -> None:
     site.cli("sync", now="2026-03-01T12:00:00Z")
     site.hubspot.delete_list(LIST)

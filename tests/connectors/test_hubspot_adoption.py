@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -34,6 +35,23 @@ def test_a_folder_that_people_made_is_used(server: Server, hubspot: HubSpotSandb
     hubspot.add_folder("Audiences")
     connect(server, folder="Audiences").prepare(AUDIENCE)
     assert folders(hubspot) == {"Audiences": ["leadup: hot"]}
+
+
+def test_a_folder_that_people_moved_under_another_one_is_used_on(server: Server, hubspot: HubSpotSandbox) -> None:
+    connect(server).prepare(AUDIENCE)
+    hubspot.move_folder("leadup", to=hubspot.add_folder("Marketing", parent=hubspot.add_folder("All")))
+    connect(server).prepare(replace(AUDIENCE, name="warm", remote_name="leadup: warm"))
+    assert folders(hubspot) == {"leadup": ["leadup: hot", "leadup: warm"], "All": [], "Marketing": []}
+
+
+def test_of_several_folders_with_the_name_the_highest_and_oldest_is_used(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
+    hubspot.add_folder("leadup", parent=hubspot.add_folder("Archive"))
+    oldest = hubspot.add_folder("leadup")
+    hubspot.add_folder("leadup")
+    connect(server).prepare(AUDIENCE)
+    assert [each["id"] for each in hubspot.state()["folders"] if each["lists"]] == [oldest]
 
 
 def test_nobody_has_to_have_a_folder(server: Server, hubspot: HubSpotSandbox) -> None:
@@ -120,6 +138,48 @@ def test_trap_a_dynamic_list_is_not_adopted(server: Server, hubspot: HubSpotSand
     for door in (connect(server).look, connect(server).prepare):
         with pytest.raises(NeedsHuman, match="active one"):
             door(AUDIENCE)
+
+
+@pytest.mark.parametrize(
+    ("objects", "called"), [("0-2", "companies"), ("0-3", "deals"), ("2-77", "objects of type 2-77")]
+)
+def test_trap_a_list_of_companies_takes_no_contacts(
+    server: Server, hubspot: HubSpotSandbox, objects: str, called: str
+) -> None:
+    """Its members are other records, some of which have the ids of contacts."""
+    there = hubspot.add_list("Key accounts", objects=objects)
+    destination = connect(server, lists={"hot": there})
+    for door in (destination.look, destination.prepare):
+        with pytest.raises(NeedsHuman, match=rf"list 'Key accounts' is of {called}, and not of contacts") as caught:
+            door(AUDIENCE)
+        assert "name another list in lists.hot of connection 'hubspot'" in caught.value.todo
+
+
+def test_trap_a_list_of_companies_has_the_name_for_itself(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.add_list("leadup: hot", objects="0-2")
+    assert connect(server).look(AUDIENCE) is None
+    with pytest.raises(NeedsHuman, match="no list 'leadup: hot'") as caught:
+        connect(server).prepare(AUDIENCE)
+    assert "whether a list of companies or deals is called so" in caught.value.todo
+
+
+def test_a_list_of_ours_that_became_active_is_told_with_what_helps(server: Server, hubspot: HubSpotSandbox) -> None:
+    """Another name changes nothing: the list is known by its id."""
+    destination, ada = connect(server), hubspot.add_contact("ada@example.com")
+    remote = destination.prepare(AUDIENCE)
+    hubspot.make_active("leadup: hot")
+    known = replace(AUDIENCE, known_id=remote.id)
+    doors: list[Callable[[], object]] = [
+        lambda: connect(server).look(known),
+        lambda: connect(server).prepare(known),
+        lambda: destination.deliver(remote, [join(1, ada)]),
+    ]
+    for door in doors:
+        with pytest.raises(NeedsHuman, match="active one") as caught:
+            door()
+        assert caught.value.todo.startswith("make it static again in HubSpot; or delete it, then `leadup sync ")
+    hubspot.delete_list("leadup: hot")
+    assert connect(server).look(known) is None, "so it can be forgotten and made anew"
 
 
 def test_trap_the_size_that_hubspot_tells_lags(server: Server, hubspot: HubSpotSandbox) -> None:

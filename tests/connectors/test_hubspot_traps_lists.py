@@ -52,6 +52,19 @@ def test_trap_dynamic_lists_take_no_members(api: Api) -> None:
         assert category(api.ask("PUT", "lists", f"/1/memberships/{tail}", body)) == INVALID
 
 
+def test_trap_lists_of_other_objects_have_names_and_ids_among_those_of_contacts(api: Api) -> None:
+    made = api.create_list("Key accounts", objectTypeId="0-2").json()["list"]
+    assert (made["listId"], made["objectTypeId"]) == ("1", "0-2")
+    assert category(api.create_list("Key accounts")) == INVALID
+    assert category(api.create_list("b", objectTypeId="0-53")) == INVALID
+    assert category(api.ask("GET", "lists", "/object-type-id/0-1/name/Key%20accounts")) == GONE
+    assert api.get("lists", "/object-type-id/0-2/name/Key%20accounts")["list"] == api.get("lists", "/1")["list"]
+    contact = api.hubspot.add_contact("ada@example.com")
+    added = api.ask("PUT", "lists", "/1/memberships/add", [contact]).json()
+    assert added["recordsIdsAdded"] == [contact], "it is some company's id as well"
+    assert api.get("lists", f"/records/0-1/{contact}/memberships")["results"] == []
+
+
 def test_trap_the_key_is_records_ids_added(api: Api) -> None:
     api.create_list("a")
     ada, bob, eve = (api.hubspot.add_contact(f"{name}@example.com") for name in ("ada", "bob", "eve"))

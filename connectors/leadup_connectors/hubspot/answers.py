@@ -23,6 +23,10 @@ from leadup_connectors.hubspot.limits import SECOND, integer
 LOCKED: Final = timedelta(seconds=2)
 """Least wait after a 423 (source: Error handling)."""
 HOUR: Final = timedelta(hours=1)
+CONTACTS: Final = "0-1"
+"""HubSpot's object type of contacts."""
+OBJECTS: Final = {"0-2": "companies", "0-3": "deals", "0-5": "tickets"}
+"""What else a list may be of (source: Lists API, "Object type IDs")."""
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
@@ -84,6 +88,8 @@ class ListInfo:
     id: str
     name: str
     processing: str
+    objects: str = CONTACTS
+    """The object type of its members."""
     size: int | None = None
     """Members, as HubSpot counts them: late."""
     references: int | None = None
@@ -111,14 +117,20 @@ class ListInfo:
             str(found["listId"]),
             str(found["name"]),
             str(found["processingType"]),
+            str(found.get("objectTypeId") or CONTACTS),
             size=integer(str(more.get("hs_list_size") if size is None else size)),
             references=integer(str(more.get("hs_list_reference_count"))),
             folder=str(more.get("hs_folder_name") or ""),
         )
 
     @property
-    def is_dynamic(self) -> bool:
-        return self.processing == "DYNAMIC"
+    def unfit(self) -> str:
+        """Why it takes no contacts, after "is"; "": it takes them."""
+        if self.objects != CONTACTS:
+            return f"of {OBJECTS.get(self.objects, f'objects of type {self.objects}')}, and not of contacts"
+        if self.processing == "DYNAMIC":
+            return "an active one: HubSpot picks its members by filters"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ RESTORABLE: Final = "restore it in HubSpot, which can be done for 90 days after 
 _OTHER: Final = "rename that list in HubSpot, or give the audience another name in the rules (under activate)"
 
 
+def static_again(key: str) -> str:
+    """What to do about a list of ours, known by its id, that takes contacts no more."""
+    return f"make it static again in HubSpot; or delete it, then `leadup sync {key} --accept recreate`"
+
+
 class Audiences:
     """Finds and creates lists, and changes who is in them."""
 
@@ -110,7 +115,9 @@ class Audiences:
         return found
 
     def _other(self, target: Target) -> str:
-        """What to do to get another list: a name changes nothing where the settings tell the list by its id."""
+        """What to do to get another list: a name changes nothing where the list is told by its id."""
+        if target.known_id:
+            return static_again(target.key)
         if target.name not in self._settings.lists:
             return _OTHER
         return f"name another list in lists.{target.name} of connection {self._connection!r}, or take that setting out"
@@ -130,15 +137,16 @@ class Audiences:
             if found is None:
                 raise NeedsHuman(
                     f"{refused} So there is no list {name!r}.",
-                    todo="see in HubSpot (CRM > Segments) whether the account has all the lists it may have",
+                    todo="see in HubSpot (CRM > Segments) whether a list of companies or deals is called so, or the "
+                    "account has all the lists it may have",
                 ) from None
             return found, False
 
     def _folder(self) -> str | None:
         name = self._settings.folder
         if name and self._folder_id is None:
-            found = [folder for folder, called in self._client.lists.folders() if called == name]
-            self._folder_id = min(found, key=int) if found else self._client.lists.create_folder(name)
+            found = next((folder for folder, called in self._client.lists.folders() if called == name), None)
+            self._folder_id = found or self._client.lists.create_folder(name)
         return self._folder_id
 
     # ------------------------------------------------------------ who is in it
@@ -171,7 +179,7 @@ class Audiences:
             found = self._client.lists.get(to.id)
             if found is None:
                 raise gone(f"list {to.name!r} (id {to.id})", RESTORABLE)
-            _must_take_members(found, _OTHER)
+            _must_take_members(found, static_again("AUDIENCE"))
 
         receipts: dict[str, Receipt] = {}
         for part in parts(contacts, self._settings.chunk_size):
@@ -207,8 +215,5 @@ def _size(info: ListInfo) -> Size:
 
 
 def _must_take_members(found: ListInfo, todo: str) -> None:
-    if found.is_dynamic:
-        raise NeedsHuman(
-            f"HubSpot's list {found.name!r} is an active one: HubSpot picks its members by filters.",
-            todo=todo,
-        )
+    if found.unfit:
+        raise NeedsHuman(f"HubSpot's list {found.name!r} is {found.unfit}.", todo=todo)

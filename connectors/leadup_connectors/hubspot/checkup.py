@@ -11,7 +11,7 @@ from leadup.errors import BudgetSpent, LeadupError, TryLater
 from leadup.kit import Checkup
 from leadup.outgoing import Finding, Found, Grade, Target, Use
 from leadup_connectors.hubspot.answers import Account, Denied, ListInfo
-from leadup_connectors.hubspot.audiences import RESTORABLE, Audiences
+from leadup_connectors.hubspot.audiences import RESTORABLE, Audiences, static_again
 from leadup_connectors.hubspot.client import HubSpotClient, rights
 from leadup_connectors.hubspot.client.routes import SUPPORTED_UNTIL
 from leadup_connectors.hubspot.findings import TOMORROW, graded, of_error
@@ -329,13 +329,8 @@ def _list(name: str, target: Target, remote_id: str, found: ListInfo | None) -> 
         )
     size = "" if found.size is None else f", {found.size:,} members"
     text = f"{found.name!r} (id {found.id}{size}{f', folder {found.folder}' if found.folder else ''})"
-    if found.is_dynamic:
-        return graded(
-            name,
-            Grade.PROBLEM,
-            f"{text} is an active one: HubSpot picks its members by filters",
-            f"make it static again in HubSpot; or delete it, then `leadup sync {target.key} --accept recreate`",
-        )
+    if found.unfit:
+        return graded(name, Grade.PROBLEM, f"{text} is {found.unfit}", static_again(target.key))
     renamed = f"; somebody renamed it from {target.remote_name!r}, and it is used all the same"
     uses = f"; used in {found.references} places (workflows, e-mails, ads)" if found.references else ""
     return graded(name, Grade.OK, f"{text} takes members{uses}{renamed if found.name != target.remote_name else ''}")

@@ -11,8 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from leadup.delivery.adopting import note_name
 from leadup.delivery.book import TargetRow, all_targets
-from leadup.errors import unforeseen
-from leadup.identity.seal import redact
+from leadup.delivery.trouble import trouble
 from leadup.kit import Destination, Sized
 from leadup.outgoing import Found, RemoteTarget, Size, Use
 from leadup.state import Store
@@ -41,7 +40,7 @@ def measure(store: Store, destinations: Mapping[str, Destination], found: Sequen
                 size = destination.size(remote)
                 values["size"], name = as_json(size), size.name
         except Exception as error:  # noqa: BLE001 - a number to look at holds up no delivery
-            log.warning("size unknown", target=target.target.key, error=redact(unforeseen(error)))
+            log.warning("size unknown", target=target.target.key, error=trouble(error)[0])
         with store.write() as connection:
             note_name(connection, target.id, name, to_us(now))
             connection.execute(update(targets).where(targets.c.id == target.id).values(**values))

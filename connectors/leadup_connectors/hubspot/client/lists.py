@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from leadup.types import Json
-from leadup_connectors.hubspot.answers import ListInfo, Memberships, reading
+from leadup_connectors.hubspot.answers import CONTACTS, ListInfo, Memberships, reading
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Request
 
-CONTACTS: Final = "0-1"
-"""HubSpot's object type of contacts."""
 MEMBERS_PAGE: Final = 250
 """Members of one page, as others ask for them; HubSpot states 100 as its default, and no limit."""
 SEARCHED: Final = 500
@@ -77,10 +75,15 @@ class Lists:
             query["after"] = str(following)
 
     def folders(self) -> list[tuple[str, str]]:
-        """Return id and name of the folders at the top."""
+        """Return id and name of all folders: those at the top first, then those below; the oldest first of each."""
         answer = self._caller.ask(Call.FOLDERS)
+        found: list[tuple[str, str]] = []
         with reading(Call.FOLDERS.what):
-            return [(str(each["id"]), str(each["name"])) for each in answer["folder"].get("childNodes") or ()]
+            level = answer["folder"].get("childNodes") or []
+            while level:
+                found += sorted(((str(each["id"]), str(each["name"])) for each in level), key=lambda one: int(one[0]))
+                level = [below for each in level for below in each.get("childNodes") or ()]
+        return found
 
     def create_folder(self, name: str) -> str:
         """Create a folder at the top; return its id."""

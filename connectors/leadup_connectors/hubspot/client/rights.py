@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from leadup.types import Json
-from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
+from leadup_connectors.hubspot.answers import CONTACTS, Denied, HubSpotRefused
 from leadup_connectors.hubspot.client.caller import Caller
-from leadup_connectors.hubspot.client.lists import CONTACTS
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Request
 

@@ -11,9 +11,10 @@ from leadup_connectors.hubspot.sandbox.associations import Associations
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.deals import Deals
 from leadup_connectors.hubspot.sandbox.events import Events, Occurrence
+from leadup_connectors.hubspot.sandbox.folders import ROOT
 from leadup_connectors.hubspot.sandbox.forms import Forms
 from leadup_connectors.hubspot.sandbox.lists import Lists
-from leadup_connectors.hubspot.sandbox.memberships import Asked
+from leadup_connectors.hubspot.sandbox.memberships import CONTACTS, Asked
 from leadup_connectors.hubspot.sandbox.owners import Owners
 from leadup_connectors.hubspot.sandbox.properties import parse_time
 
@@ -114,10 +115,15 @@ class Hands:
 
     # ------------------------------------------------------------ lists
 
-    def add_list(self, name: str, processing: str = "MANUAL", *, used: int = 0) -> str:
-        """Create a list and return its id; ``used``: in how many places of the account."""
+    def add_list(self, name: str, processing: str = "MANUAL", *, objects: str = CONTACTS, used: int = 0) -> str:
+        """Create a list of a type of object and return its id; ``used``: in how many places of the account."""
         with self._lock:
-            return self._lists.add(name, processing, used=used).id
+            return self._lists.add(name, processing, objects=objects, used=used).id
+
+    def make_active(self, name: str) -> None:
+        """Make a list an active one, whose members HubSpot picks."""
+        with self._lock:
+            self._lists.living()[name].processing = "DYNAMIC"
 
     def rename_list(self, name: str, to: str) -> None:
         """Rename a list."""
@@ -145,10 +151,15 @@ class Hands:
         with self._lock:
             self._lists.take(self._lists.living()[name], contacts)
 
-    def add_folder(self, name: str) -> str:
-        """Create a folder for lists and return its id."""
+    def add_folder(self, name: str, *, parent: str = ROOT) -> str:
+        """Create a folder for lists below another one, and return its id."""
         with self._lock:
-            return self._lists.folders.add(name)
+            return self._lists.folders.add(name, parent)
+
+    def move_folder(self, name: str, *, to: str) -> None:
+        """Move a folder below another one."""
+        with self._lock:
+            next(each for each in self._lists.folders.all.values() if each.name == name).parent = to
 
     @property
     def asked(self) -> Sequence[Asked]:

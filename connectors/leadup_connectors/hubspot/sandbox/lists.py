@@ -17,11 +17,11 @@ from leadup.types import Json
 from leadup_connectors.hubspot.sandbox.answers import Now, Problem, invalid, not_found, require, stamp
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.folders import Folders
-from leadup_connectors.hubspot.sandbox.memberships import List, Memberships
+from leadup_connectors.hubspot.sandbox.memberships import CONTACTS, List, Memberships
 from leadup_connectors.hubspot.sandbox.objects import Refuses
 
-CONTACTS = "0-1"
-"""The object type of contacts."""
+OBJECTS = (CONTACTS, "0-2", "0-3")
+"""Object types that a list may be of: contacts, companies, deals."""
 PROCESSING = ("MANUAL", "DYNAMIC", "SNAPSHOT")
 LONGEST_SEARCH = 500
 RESTORED = timedelta(days=90)
@@ -75,7 +75,7 @@ class Lists(Memberships):
 
     def create(self, _request: Request, body: Any) -> Response:
         require(body, "name", "objectTypeId", "processingType")
-        if body["objectTypeId"] != CONTACTS:
+        if body["objectTypeId"] not in OBJECTS:
             raise _invalid("The objectTypeId provided for the list is not valid.", "INVALID_OBJECT_TYPE_FOR_LIST")
         if body["processingType"] not in PROCESSING:
             raise _invalid("The processingType is not known.", "INVALID_PROCESSING_TYPE")
@@ -85,12 +85,13 @@ class Lists(Memberships):
         self._refuse_name(body["name"])
         if len(self.living()) >= self.most:
             raise _invalid("The account has all the lists it may have.", "LIST_LIMIT_REACHED")
-        new = self.add(body["name"], body["processingType"], folder=folder, filters=body.get("filterBranch"))
+        how = {"objects": body["objectTypeId"], "folder": folder, "filters": body.get("filterBranch")}
+        new = self.add(body["name"], body["processingType"], **how)
         return JSONResponse({"list": self._wire(new, filters=True)})
 
     def by_name(self, request: Request, _body: Any) -> Response:
         found = self.living().get(request.path_params["name"])
-        if found is None or request.path_params["type"] != CONTACTS:
+        if found is None or request.path_params["type"] != found.objects:
             raise not_found("List")
         return self._answer("list", found, request)
 
@@ -118,7 +119,7 @@ class Lists(Memberships):
             if (body.get("query") or "").lower() in name.lower()
             and each.processing in (body.get("processingTypes") or PROCESSING)
             and each.id in (body.get("listIds") or self.all)
-            and body.get("objectTypeId", CONTACTS) == CONTACTS
+            and body.get("objectTypeId", each.objects) == each.objects
         ]
         end = min(offset + count, len(found))
         return JSONResponse(
@@ -192,7 +193,7 @@ class Lists(Memberships):
 
     def _wire(self, each: List, *, filters: bool = False) -> dict[str, Any]:
         answer: dict[str, Any] = {"listId": each.id, "listVersion": each.version, "name": each.name}
-        answer |= {"objectTypeId": CONTACTS, "processingType": each.processing, "processingStatus": "COMPLETE"}
+        answer |= {"objectTypeId": each.objects, "processingType": each.processing, "processingStatus": "COMPLETE"}
         answer |= {"createdAt": stamp(each.created), "updatedAt": stamp(each.updated), "size": self.size(each)}
         return answer | ({"filterBranch": each.filters} if filters and each.filters else {})
 

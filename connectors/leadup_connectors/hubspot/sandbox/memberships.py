@@ -15,6 +15,8 @@ from leadup_connectors.hubspot.sandbox.answers import Now, invalid, not_found, n
 from leadup_connectors.hubspot.sandbox.contacts import Contacts
 from leadup_connectors.hubspot.sandbox.objects import Refuses
 
+CONTACTS = "0-1"
+"""The object type of contacts."""
 PAGE, LONGEST_PAGE = 100, 250
 SIZES = 100
 """How many former sizes of a list are kept."""
@@ -29,6 +31,8 @@ class List:
     id: str
     name: str
     processing: str
+    objects: str = CONTACTS
+    """The object type of its members."""
     members: dict[str, str] = field(default_factory=dict)
     """Contact id -> when it came in."""
     version: int = 1
@@ -92,7 +96,7 @@ class Memberships:
 
     def drop(self, contact: str, heir: str = "") -> None:
         """Take a contact that vanished out of all lists; a merge leaves its places to the other contact."""
-        for each in self.all.values():
+        for each in (one for one in self.all.values() if one.objects == CONTACTS):
             since = each.members.pop(contact, None)
             if since and heir:
                 each.members.setdefault(heir, since)
@@ -119,9 +123,13 @@ class Memberships:
     def of_record(self, request: Request, _body: Any) -> Response:
         """Answer the lists that a contact is in."""
         record = request.path_params["record"]
-        if request.path_params["type"] != "0-1" or record not in self._contacts:
+        if request.path_params["type"] != CONTACTS or record not in self._contacts:
             raise not_found("Record")
-        there = [each for each in self.all.values() if not each.deleted and record in each.members]
+        there = [
+            each
+            for each in self.all.values()
+            if not each.deleted and record in each.members and each.objects == CONTACTS
+        ]
         results = [
             {
                 "listId": each.id,
@@ -138,20 +146,20 @@ class Memberships:
 
     def join(self, request: Request, body: Any) -> Response:
         to = self._editable(request)
-        known, missing = self._split(request, body)
+        known, missing = self._split(request, to, body)
         return _changed(added=self._join(to, known), missing=missing)
 
     def leave(self, request: Request, body: Any) -> Response:
         to = self._editable(request)
-        known, missing = self._split(request, body)
+        known, missing = self._split(request, to, body)
         return _changed(removed=self._leave(to, known), missing=missing)
 
     def join_and_leave(self, request: Request, body: Any) -> Response:
         to = self._editable(request)
         if not isinstance(body, dict) or not {"recordIdsToAdd", "recordIdsToRemove"} <= body.keys():
             raise invalid("Some required fields were not set: [recordIdsToAdd, recordIdsToRemove]")
-        joins, unknown_joins = self._split(request, body["recordIdsToAdd"])
-        leaves, unknown_leaves = self._split(request, body["recordIdsToRemove"])
+        joins, unknown_joins = self._split(request, to, body["recordIdsToAdd"])
+        leaves, unknown_leaves = self._split(request, to, body["recordIdsToRemove"])
         missing = dict.fromkeys([*unknown_joins, *unknown_leaves])
         return _changed(added=self._join(to, joins), removed=self._leave(to, leaves), missing=list(missing))
 
@@ -203,13 +211,13 @@ class Memberships:
             raise invalid(message, subCategory="ListError.INVALID_PROCESSING_TYPE")
         return found
 
-    def _split(self, request: Request, ids: Any) -> tuple[list[str], list[str]]:
-        """Return the contacts that are there, and the ids that are missing."""
+    def _split(self, request: Request, to: List, ids: Any) -> tuple[list[str], list[str]]:
+        """Return the records that are there, and the ids that are missing. Companies and deals have any id."""
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise invalid("Invalid input JSON: an array of strings is expected")
         ids = list(dict.fromkeys(ids))
         refused = self._refuses(request, ids)
-        known = [i for i in ids if i in self._contacts and i not in refused]
+        known = [i for i in ids if (to.objects != CONTACTS or i in self._contacts) and i not in refused]
         there = set(known)
         return known, [i for i in ids if i not in there]
 
