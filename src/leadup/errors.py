@@ -58,20 +58,27 @@ class SettingsError(LeadupError):
 
 
 class TryLater(LeadupError):
-    """The vendor can not answer now (rate limit, 5xx, cut line). The engine tries again by itself."""
+    """The vendor can not answer now (rate limit, 5xx, cut line). The engine tries again by itself.
+
+    ``nothing_done``: it is sure that nothing was done. Else it may have been, and the next try may find its work.
+    """
 
     exit_code = 5
 
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, nothing_done: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.nothing_done = nothing_done
 
 
 class BudgetSpent(TryLater):
-    """The vendor takes no more calls from this account today: nothing was done.
+    """The vendor takes no more calls from this account today: nothing was done, unless the error says otherwise.
 
     The engine sends it nothing more before the account's day ends (see :class:`leadup.kit.Budgeted`).
     """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, nothing_done: bool = True) -> None:
+        super().__init__(message, retry_after=retry_after, nothing_done=nothing_done)
 
 
 class NeedsHuman(LeadupError):

@@ -217,6 +217,9 @@ class Receipt:
     lost: bool = False
     """Of a leave that was so before: the vendor knows these identifiers no more, and may have merged them into others.
     The person is looked for anew, and taken out by what he is found by now."""
+    brought: frozenset[RemoteId] | None = None
+    """Of a join: what of its address is in the audience by it, and so ours to take out; the rest was there before, or
+    is not there. With ``later``: what was done already. None: all of it where ``confirmed``, else nothing."""
 
 
 class Progress(enum.StrEnum):

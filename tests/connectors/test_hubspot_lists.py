@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from hubspot_account import AUDIENCE, CHANGE, TOKEN, Stage, at, calls, connect, join, leave, person
+from hubspot_account import APIS, AUDIENCE, CHANGE, TOKEN, Stage, at, calls, connect, join, leave, person
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from leadup.errors import NeedsHuman, TryLater
-from leadup.outgoing import Join, Outcome, Use
+from leadup.outgoing import Join, Outcome, RemoteId, RemoteTarget, Use
 from leadup.sandbox import Server
 from leadup.types import Kind, Purpose
 from leadup_connectors.hubspot.client.routes import Call
@@ -323,3 +326,101 @@ def test_trap_a_leave_by_a_merged_contact_s_id_says_that_it_is_lost(server: Serv
     assert found == at(ada2), "the one that is left, who has both addresses"
     [left] = destination.deliver(remote, [leave(1, ada2)])
     assert (left.outcome, left.lost, hubspot.members("leadup: hot")) == (CONFIRMED, False, set())
+
+
+# ---------------------------------------------------------------- whose members they are
+
+
+@pytest.mark.parametrize(
+    ("weather", "outcome"),
+    [
+        ({"kind": "rate_limit", "retry_after": 0}, ALREADY),
+        ({"kind": "fail", "status": 477, "retry_after": 0}, ALREADY),
+        ({"kind": "fail", "status": 502}, CONFIRMED),
+        ({"kind": "lose_answer"}, CONFIRMED),
+    ],
+    ids=["429", "477", "502", "lost"],
+)
+def test_only_a_try_that_may_have_put_him_there_makes_a_member_ours(
+    server: Server, hubspot: HubSpotSandbox, weather: dict[str, Any], outcome: Outcome
+) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.put(AUDIENCE.remote_name, ada)
+    hubspot.weather.add(**weather, path=CHANGE)
+    assert [receipt.outcome for receipt in destination.deliver(remote, [join(1, ada)])] == [outcome]
+    assert calls(server, CHANGE) == 2
+
+
+@pytest.mark.parametrize(
+    ("weather", "nothing_done"),
+    [
+        ([{"kind": "rate_limit", "retry_after": 60}], True),
+        ([{"kind": "fail", "status": 423, "times": 3}], True),
+        ([{"kind": "fail", "status": 477, "retry_after": 7200}], True),
+        ([{"kind": "rate_limit", "code": "DAILY"}], True),
+        ([{"kind": "fail", "status": 502, "times": 3}], False),
+        ([{"kind": "lose_answer", "times": 3}], False),
+        ([{"kind": "fail", "status": 502}, {"kind": "rate_limit", "retry_after": 60}], False),
+    ],
+)
+def test_the_outbox_is_told_whether_nothing_was_done(
+    server: Server, hubspot: HubSpotSandbox, weather: list[dict[str, Any]], nothing_done: bool
+) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    for each in weather:
+        hubspot.weather.add(**each, path=CHANGE)
+    with pytest.raises(TryLater) as caught:
+        destination.deliver(remote, [join(1, ada)])
+    assert caught.value.nothing_done is nothing_done
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_where_nobody_is_at_all_nothing_was_done(api: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nowhere: Any = SimpleNamespace(url=f"http://127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(TryLater) as caught:
+            connect(nowhere, api=api, tries=1).deliver(RemoteTarget(id="1", name="hot"), [join(1, "1501")])
+    assert caught.value.nothing_done
+
+
+def test_of_several_contacts_those_are_ours_that_were_not_there_before(server: Server, hubspot: HubSpotSandbox) -> None:
+    home, work, destination = (
+        hubspot.add_contact("a@example.com"),
+        hubspot.add_contact("b@example.com"),
+        connect(server),
+    )
+    remote = destination.prepare(AUDIENCE)
+    hubspot.put(AUDIENCE.remote_name, home)
+    [receipt] = destination.deliver(remote, [join(1, home, work)])
+    assert (receipt.outcome, receipt.brought) == (CONFIRMED, {RemoteId("contact", work)})
+
+
+@pytest.mark.parametrize(
+    "weather", [{"kind": "rate_limit", "retry_after": 60}, {"kind": "fail", "status": 403}], ids=["429", "403"]
+)
+def test_what_was_done_before_a_refusal_is_told(
+    server: Server, hubspot: HubSpotSandbox, weather: dict[str, Any]
+) -> None:
+    home, work, bob = (hubspot.add_contact(f"{name}@example.com") for name in "abc")
+    destination = connect(server, chunk_size=1)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(**weather, path=CHANGE, after=1)
+    told = destination.deliver(remote, [join(1, home, work), join(2, bob)])
+    assert [(one.outcome, one.brought) for one in told] == [(LATER, {RemoteId("contact", home)}), (LATER, None)]
+    assert hubspot.members(AUDIENCE.remote_name) == {home}
+
+
+def test_who_is_to_join_and_to_leave_in_one_batch_is_in_doubt_only_where_he_must_be(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(kind="rate_limit", retry_after=60, path=CHANGE, after=1)
+    told = destination.deliver(remote, [join(1, ada), leave(2, ada)])
+    assert [receipt.outcome for receipt in told] == [CONFIRMED, LATER]
+    hubspot.weather.add(kind="fail", status=502, times=3, path=CHANGE, after=1)
+    with pytest.raises(TryLater):
+        destination.deliver(remote, [join(1, ada), leave(2, ada)])

@@ -138,7 +138,8 @@ class Vendor:
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
         """Take a batch, in the weather that comes next.
 
-        ``later`` and ``human`` and ``refused`` do nothing and raise; ``lost`` does the work and raises TryLater;
+        ``later`` and ``human`` and ``refused`` do nothing and raise, and so does ``busy``, which says that nothing was
+        done; ``lost`` does the work and raises TryLater; ``half`` puts the first card of each join in, and no other;
         ``crash`` and ``crash after`` kill the process before and after the work. ``reject`` and ``postpone`` strike
         every other row, the first one among them.
         """
@@ -149,6 +150,10 @@ class Vendor:
         match fault:
             case "later":
                 raise TryLater(ADDRESS_IN_A_TEXT)
+            case "busy":
+                raise TryLater(ADDRESS_IN_A_TEXT, nothing_done=True)
+            case "half" if all(isinstance(change, Join) for change in batch):
+                return [self._half(to.id, change) for change in batch]
             case "human":
                 raise NeedsHuman(ADDRESS_IN_A_TEXT, todo="get a token")
             case "refused":
@@ -195,10 +200,19 @@ class Vendor:
 
     def _take(self, to: str, changes: Sequence[Change]) -> list[Receipt]:
         if not self.late or any(isinstance(change, Upsert) for change in changes):
-            return [Receipt(outcome=self._do(to, change), lost=self._lost(change)) for change in changes]
+            return [self._receipt(to, change) for change in changes]
         handle = f"r{len(self.requests)}"
         self.requests[handle] = Request(to, list(changes), self.fates.pop(0) if self.fates else "processed")
         return [Receipt(outcome=Outcome.ACCEPTED, handle=handle) for _ in changes]
+
+    def _receipt(self, to: str, change: Change) -> Receipt:
+        new = frozenset(change.to.ids) - self.members[to] if isinstance(change, Join) else None
+        return Receipt(outcome=self._do(to, change), lost=self._lost(change), brought=new)
+
+    def _half(self, to: str, change: Change) -> Receipt:
+        first = set(change.to.ids[:1]) - self.members[to]
+        self.members[to] |= first
+        return Receipt(outcome=Outcome.LATER, brought=frozenset(first))
 
     def _lost(self, change: Change) -> bool:
         return isinstance(change, Leave) and not self.vanished.isdisjoint(change.to.ids)

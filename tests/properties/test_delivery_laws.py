@@ -69,7 +69,7 @@ who = st.sampled_from([(one,) for one in [*USERS, *EMAILS]] + list(zip(USERS, EM
 links = st.tuples(st.sampled_from(USERS), st.sampled_from(EMAILS))
 consents = st.sampled_from([None, None, GRANTED, NEVER_ASKED, DENIED, OPTED_OUT])
 purchases = st.integers(0, 3)
-calls = ["later", "lost", "human", "refused", "crash", "crash after", "reject", "postpone", ""]
+calls = ["later", "lost", "busy", "half", "human", "refused", "crash", "crash after", "reject", "postpone", ""]
 fates = ["processed", "failed", "failed for now", "partial", "partial for now"]
 
 

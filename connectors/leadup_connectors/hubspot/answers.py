@@ -164,18 +164,18 @@ class Memberships:
     changed: frozenset[str]
     missing: frozenset[str]
     """HubSpot knows no such contacts."""
-    repeated: bool = False
+    doubtful: bool = False
     """An earlier try had no good answer, and may be what made a contact as wished before this one."""
 
     @classmethod
-    def read(cls, answer: Any, *, repeated: bool = False) -> Memberships:
+    def read(cls, answer: Any, *, doubtful: bool = False) -> Memberships:
         """Read the answer to ``memberships/add-and-remove``. The spelling ``recordsIdsAdded`` is HubSpot's."""
         with reading("change a list"):
             arrays = [answer.get(name) for name in ("recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing")]
             if all(array is None for array in arrays):  # misread, every change would look as if it had been so before
                 raise KeyError
             added, removed, missing = (frozenset(map(str, array or ())) for array in arrays)
-            return cls(added | removed, missing, repeated)
+            return cls(added | removed, missing, doubtful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +245,13 @@ def family(
     if status == 429 and body.get("policyName") == "DAILY":
         return BudgetSpent(f"{failed} The account's calls of today are used up.", retry_after=_tomorrow(headers, zone))
     if status == 429:
-        return TryLater(failed, retry_after=wait or (SECOND if body.get("policyName") == "SECONDLY" else burst))
+        pause = wait or (SECOND if body.get("policyName") == "SECONDLY" else burst)
+        return TryLater(failed, retry_after=pause, nothing_done=True)
     if status == 423:
-        return TryLater(failed, retry_after=max(wait or LOCKED, LOCKED))
-    if status in (0, 408, 477) or status >= 500:  # 477: HubSpot is moving the account to another data centre
+        return TryLater(failed, retry_after=max(wait or LOCKED, LOCKED), nothing_done=True)
+    if status == 477:  # HubSpot is moving the account to another data centre
+        return TryLater(failed, retry_after=wait, nothing_done=True)
+    if status in (0, 408) or status >= 500:
         return TryLater(failed, retry_after=wait)
     context = body.get("context")
     ids = context.get("ids") if isinstance(context, dict) else None

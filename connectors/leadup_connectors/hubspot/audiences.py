@@ -9,15 +9,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from leadup.errors import NeedsHuman, Refused
+from leadup.errors import LeadupError, NeedsHuman, Refused
 from leadup.outgoing import Change, Found, Join, Leave, Receipt, RemoteId, RemoteTarget, Size, Target
-from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo
-from leadup_connectors.hubspot.batches import parts, sift
+from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo, Memberships
+from leadup_connectors.hubspot.batches import change, did_nothing
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.people import CONTACT
 from leadup_connectors.hubspot.receipts import (
     ALREADY,
     CONFIRMED,
+    LATER,
     LOST,
     VANISHED,
     contacts_of,
@@ -162,15 +163,18 @@ class Audiences:
 
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> list[Receipt]:
         """Put contacts into a list and take others out, in one call where that is possible."""
-        joins = _contacts(change for change in batch if isinstance(change, Join))
-        leaves = _contacts(change for change in batch if isinstance(change, Leave))
+        joins = _contacts(one for one in batch if isinstance(one, Join))
+        leaves = _contacts(one for one in batch if isinstance(one, Leave))
         told = self._change(to, joins | leaves, joins)
         # Nothing says what becomes of a contact that one call names twice.
-        out = told | self._change(to, joins.keys() & leaves.keys(), ())
-        return [
-            together([(out if isinstance(change, Leave) else told)[contact] for contact in contacts_of(change)])
-            for change in batch
-        ]
+        twice = sorted(joins.keys() & leaves.keys())
+        try:
+            out = told | self._change(to, twice, ())
+        except LeadupError as error:
+            if not did_nothing(error):
+                raise
+            out = told | dict.fromkeys(twice, LATER)
+        return [together(one, out if isinstance(one, Leave) else told) for one in batch]
 
     def _change(self, to: RemoteTarget, contacts: Collection[str], joins: Collection[str]) -> dict[str, Receipt]:
         """Put those of these contacts in that are among ``joins``, take the others out; return a receipt for each."""
@@ -181,28 +185,23 @@ class Audiences:
                 raise gone(f"list {to.name!r} (id {to.id})", RESTORABLE)
             _must_take_members(found, static_again("AUDIENCE"))
 
-        receipts: dict[str, Receipt] = {}
-        for part in parts(contacts, self._settings.chunk_size):
-            sent = sift(
-                part,
-                lambda ids: self._client.lists.change(
-                    to.id, [i for i in ids if i in joins], [i for i in ids if i not in joins]
-                ),
-                still_there,
-            )
-            receipts |= unanswered(sent)
-            for asked, answer in sent.answers:
-                for contact in asked:
-                    receipts[contact] = ALREADY
-                    if contact in answer.missing:
-                        receipts[contact] = VANISHED if contact in joins else LOST
-                    elif contact in answer.changed or answer.repeated:
-                        receipts[contact] = CONFIRMED
+        def put(ids: Sequence[str]) -> Memberships:
+            return self._client.lists.change(to.id, [i for i in ids if i in joins], [i for i in ids if i not in joins])
+
+        sent = change(contacts, self._settings.chunk_size, put, still_there)
+        receipts = unanswered(sent)
+        for asked, answer in sent.answers:
+            for contact in asked:
+                receipts[contact] = ALREADY
+                if contact in answer.missing:
+                    receipts[contact] = VANISHED if contact in joins else LOST
+                elif contact in answer.changed or answer.doubtful:
+                    receipts[contact] = CONFIRMED
         return receipts
 
 
 def _contacts(changes: Iterable[Change]) -> dict[str, None]:
-    return dict.fromkeys(contact for change in changes for contact in contacts_of(change))
+    return dict.fromkeys(contact for one in changes for contact in contacts_of(one))
 
 
 def _size(info: ListInfo) -> Size:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
+from leadup.errors import LeadupError, TryLater
 from leadup_connectors.hubspot.answers import HubSpotRefused
 
 MOST_CALLS: Final = 40
@@ -26,18 +27,49 @@ class Sifted(Generic[Answer]):
     refused: dict[str, str] = field(default_factory=dict)
     """Bad rows, with HubSpot's code."""
     unsent: list[str] = field(default_factory=list)
-    """Rows that are still mixed with bad ones after :data:`MOST_CALLS`."""
+    """Rows that are still mixed with bad ones after :data:`MOST_CALLS`, or that trouble kept from being sent."""
 
 
-def sift(rows: Iterable[str], send: Callable[[Sequence[str]], Answer], look: Callable[[], None]) -> Sifted[Answer]:
+def change(
+    rows: Collection[str], size: int, send: Callable[[Sequence[str]], Answer], look: Callable[[], None]
+) -> Sifted[Answer]:
+    """Have rows changed, ``size`` of them together, each batch as :func:`sift` does.
+
+    Trouble that comes when some have been changed, and that changed nothing itself, is not raised: of each row it is
+    then known what became of it. The next call meets it again.
+    """
+    sifted: Sifted[Answer] = Sifted()
+    try:
+        for part in parts(rows, size):
+            sift(part, send, look, sifted)
+    except LeadupError as error:
+        if not sifted.answers or not did_nothing(error):
+            raise
+        changed = {row for asked, _ in sifted.answers for row in asked}
+        sifted.unsent = [row for row in rows if row not in changed and row not in sifted.refused]
+    return sifted
+
+
+def did_nothing(error: LeadupError) -> bool:
+    """Whether it is sure that a call that failed has changed nothing."""
+    return not isinstance(error, TryLater) or error.nothing_done
+
+
+def sift(
+    rows: Iterable[str],
+    send: Callable[[Sequence[str]], Answer],
+    look: Callable[[], None],
+    sifted: Sifted[Answer] | None = None,
+) -> Sifted[Answer]:
     """Send rows together; where HubSpot refuses them together, find the bad ones: those it names, else by halves.
 
-    ``look`` is called at the first refusal, and raises where something else than a row is at fault.
+    ``look`` is called at the first refusal, and raises where something else than a row is at fault. ``sifted``: where
+    what becomes of the rows is noted, also when an error ends it.
 
     Raises:
         HubSpotRefused: for a reason that no smaller batch avoids.
     """
-    sifted: Sifted[Answer] = Sifted()
+    sifted = Sifted() if sifted is None else sifted
     waiting = [list(rows)]
     calls = 0
     while waiting:

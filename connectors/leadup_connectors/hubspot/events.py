@@ -24,7 +24,7 @@ from leadup.outgoing import (
 )
 from leadup.types import Json, Kind
 from leadup_connectors.hubspot.answers import Denied, HubSpotRefused
-from leadup_connectors.hubspot.batches import parts, sift
+from leadup_connectors.hubspot.batches import change
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.client.events import EVENTS, EventInfo
 from leadup_connectors.hubspot.client.rights import EVENTS_DEFINE, EVENTS_SEND
@@ -108,20 +108,18 @@ class TimelineEvents:
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> list[Receipt]:
         """Send occurrences; what was sent is never changed."""
         rows = {
-            change.key: _occurrence(to.id, change)
-            for change in batch
-            if isinstance(change, Convert) and not isinstance(change, Restate)
+            one.key: _occurrence(to.id, one)
+            for one in batch
+            if isinstance(one, Convert) and not isinstance(one, Restate)
         }
 
         def send(keys: Sequence[str]) -> None:
             with self._offered():
                 self._client.events.send([rows[key] for key in keys])
 
-        receipts: dict[str, Receipt] = {}
-        for part in parts(rows, EVENTS):
-            sent = sift(part, send, self._still_defined(to))
-            receipts |= unanswered(sent) | {key: CONFIRMED for keys, _ in sent.answers for key in keys}
-        return [receipts.get(change.key, _FIXED) for change in batch]
+        sent = change(rows, EVENTS, send, self._still_defined(to))
+        receipts = unanswered(sent) | {key: CONFIRMED for keys, _ in sent.answers for key in keys}
+        return [receipts.get(one.key, _FIXED) for one in batch]
 
     def _still_defined(self, to: RemoteTarget) -> Callable[[], None]:
         def look() -> None:

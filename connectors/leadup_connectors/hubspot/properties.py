@@ -14,7 +14,7 @@ from leadup.errors import NeedsHuman
 from leadup.outgoing import Change, Outcome, Receipt, RemoteTarget, Target, Upsert, ValueKind
 from leadup.types import Json
 from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
-from leadup_connectors.hubspot.batches import parts, sift
+from leadup_connectors.hubspot.batches import change, parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.receipts import (
     ALREADY,
@@ -81,27 +81,26 @@ class ContactProperties:
     def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> list[Receipt]:
         """Write values. Where changes of one batch meet in a contact, the last value counts."""
         rows: dict[str, _Row] = {}
-        for change in batch:
-            if isinstance(change, Upsert):
-                for contact in contacts_of(change):
-                    rows.setdefault(contact, _Row()).take(change)
+        for one in batch:
+            if isinstance(one, Upsert):
+                for contact in contacts_of(one):
+                    rows.setdefault(contact, _Row()).take(one)
         receipts = self._spare({contact: row for contact, row in rows.items() if row.clears})
         to_write = {contact: row.values for contact, row in rows.items() if contact not in receipts}
 
         def write(contacts: Sequence[str]) -> Batch:
             return self._client.contacts.update({contact: to_write[contact] for contact in contacts})
 
-        for part in parts(to_write, BATCH):
-            sent = sift(part, write, lambda: self._still_there(to_write.values()))
-            receipts |= unanswered(sent)
-            for asked, answer in sent.answers:
-                for contact in asked:
-                    receipts[contact] = LATER
-                    if contact in answer.failed:
-                        receipts[contact] = rejected(answer.failed[contact])
-                    elif contact in answer.records or answer.complete:
-                        receipts[contact] = CONFIRMED
-        return [together([receipts[contact] for contact in contacts_of(change)]) for change in batch]
+        sent = change(to_write, BATCH, write, lambda: self._still_there(to_write.values()))
+        receipts |= unanswered(sent)
+        for asked, answer in sent.answers:
+            for contact in asked:
+                receipts[contact] = LATER
+                if contact in answer.failed:
+                    receipts[contact] = rejected(answer.failed[contact])
+                elif contact in answer.records or answer.complete:
+                    receipts[contact] = CONFIRMED
+        return [together(one, receipts) for one in batch]
 
     def _still_there(self, rows: Iterable[Mapping[str, str]]) -> None:
         for name in sorted({name for values in rows for name in values}):

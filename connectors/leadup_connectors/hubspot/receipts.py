@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from leadup.errors import NeedsHuman
-from leadup.outgoing import Change, Outcome, Receipt
+from leadup.outgoing import Change, Join, Outcome, Receipt, RemoteId
 from leadup_connectors.hubspot.batches import Sifted
 from leadup_connectors.hubspot.people import CONTACT, SOON
 
@@ -30,9 +31,17 @@ def contacts_of(change: Change) -> list[str]:
     return [each.value for each in change.to.ids if each.kind == CONTACT]
 
 
-def together(receipts: Sequence[Receipt]) -> Receipt:
-    """Return one receipt for all the contacts of a change: it is done where one of them is, and none is lost."""
-    return min(receipts, key=_rank, default=NOBODY)
+def together(change: Change, receipts: Mapping[str, Receipt]) -> Receipt:
+    """Return one receipt for all the contacts of a change: it is done where one of them is, and none is lost.
+
+    Of a join it tells which of them are in the list by it, where not all are alike.
+    """
+    own = {contact: receipts[contact] for contact in contacts_of(change)}
+    one = min(own.values(), key=_rank, default=NOBODY)
+    brought = [contact for contact, receipt in own.items() if receipt.outcome is Outcome.CONFIRMED]
+    if not isinstance(change, Join) or len(brought) in (0, len(own)):
+        return one
+    return replace(one, brought=frozenset(RemoteId(CONTACT, contact) for contact in brought))
 
 
 def _rank(receipt: Receipt) -> int:

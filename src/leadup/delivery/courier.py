@@ -316,7 +316,7 @@ class Courier:
             raise
         except NeedsHuman as error:
             with self._states(target, now, rows) as (_, states):
-                states.untouched("needs_human", str(error))
+                states.untouched(str(error), timedelta(0), "needs_human")
             raise
         except Refused as error:
             with self._states(target, now, rows) as (_, states):
@@ -330,13 +330,16 @@ class Courier:
             report.outcomes[str(receipt.outcome)] += 1
 
     def _no_answer(self, target: TargetRow, rows: Sequence[Row], now: datetime, error: TryLater) -> None:
-        """Have rows sent again under the same keys, later; or when the vendor's day is over."""
+        """Have rows sent again under the same keys, later; or when the vendor's day is over.
+
+        They are in doubt, unless it is sure that nothing was done.
+        """
         pause, code = error.retry_after, "try_later"
         if isinstance(error, BudgetSpent):
             until, code = self._budgets.until(target.target.connection, now), CODE
             pause = until - now if until else pause
         with self._states(target, now, rows) as (_, states):
-            states.no_answer(str(error), pause, code)
+            (states.untouched if error.nothing_done else states.no_answer)(str(error), pause, code)
 
 
 def _due(target: TargetRow, now: datetime, *, force: bool) -> list[ColumnElement[bool]]:

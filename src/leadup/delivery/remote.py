@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from leadup.identity.bulk import among
-from leadup.outgoing import Use
+from leadup.outgoing import Outcome, Receipt, Use
 from leadup.state.store import chunks
 from leadup.state.tables import remote_ids, standings, targets
 
@@ -39,6 +39,23 @@ def holders(
         for kind, value, subject in connection.execute(query):
             found.setdefault((kind, value), set()).add(subject)
     return found
+
+
+def brought(remote: Any, receipt: Receipt) -> set[Pair]:
+    """What of a join's identifiers is in the audience by it, as the vendor says."""
+    if receipt.brought is not None:
+        return {(one.kind, one.value) for one in receipt.brought}
+    return pairs(remote) if receipt.outcome is Outcome.CONFIRMED else set()
+
+
+def known_as_ours(
+    connection: Connection, target: int, rows: Collection[Mapping[str, Any]], joined: Iterable[set[Pair]]
+) -> set[Pair]:
+    """Identifiers that are there by us, or may be: by these rows (``joined``), earlier ones, or other persons'."""
+    earlier = (pairs(row["before"]["remote"]) for row in rows if row["before"])
+    mine = {row["subject"] for row in rows}
+    others = {pair for pair, subjects in holders(connection, target, rows).items() if subjects - mine}
+    return others.union(*joined, *earlier)
 
 
 def hold(connection: Connection, target: int, changes: Mapping[str, tuple[set[Pair], set[Pair]]]) -> None:

@@ -28,7 +28,7 @@ from leadup.delivery.book import TargetRow, as_row, standings_of
 from leadup.delivery.erase import being_erased
 from leadup.delivery.fates import End, Fate
 from leadup.delivery.ledger import Line, write_ledger
-from leadup.delivery.remote import Pair, hold, holders, pairs, stored
+from leadup.delivery.remote import Pair, brought, hold, known_as_ours, pairs, stored
 from leadup.identity.seal import redact
 from leadup.outgoing import Outcome, Receipt, Use
 from leadup.plan import Standing
@@ -168,14 +168,17 @@ class States:
     def receipts(self, receipts: Sequence[Receipt]) -> None:
         """One receipt per row, in order."""
         answered = list(zip(self.rows, receipts, strict=True))
-        strangers = [
+        joined = {row["id"]: brought(row["remote"], receipt) for row, receipt in answered if row["verb"] == "join"}
+        done = (Outcome.CONFIRMED, Outcome.ALREADY)
+        strangers = [  # were there before us: they are where they should be, and not ours to remove
             row
             for row, receipt in answered
-            if receipt.outcome is Outcome.ALREADY and row["verb"] == "join" and not unanswered(row)
+            if row["verb"] == "join" and receipt.outcome in done and pairs(row["remote"]) - joined[row["id"]]
         ]
         if strangers:
-            brought = (row for row, receipt in answered if receipt.outcome is Outcome.CONFIRMED or unanswered(row))
-            self._disown(strangers, {pair for row in brought for pair in pairs(row["remote"])})
+            ours = known_as_ours(self._connection, self._target.id, self.rows, joined.values())
+            for row in strangers:
+                self.standing(row)["remote"] = stored(pairs(row["before"]["remote"]) | (pairs(row["remote"]) & ours))
         for row, receipt in answered:
             match receipt.outcome:
                 case Outcome.CONFIRMED | Outcome.ALREADY if receipt.lost and row["verb"] == "leave":
@@ -192,6 +195,8 @@ class States:
                     self._fail(row, "rejected", receipt.code, receipt.detail)
                 case Outcome.LATER:
                     self._restore(row)
+                    if row["verb"] == "join" and joined[row["id"]]:
+                        self._partly_there(row, joined[row["id"]])
                     self._again(row, receipt.retry_after, receipt.code, receipt.detail)
 
     def no_answer(self, detail: str, retry_after: timedelta | None, code: str = "try_later") -> None:
@@ -200,11 +205,11 @@ class States:
         for row in self.rows:
             self._again(row, retry_after, code, detail)
 
-    def untouched(self, code: str, detail: str) -> None:
+    def untouched(self, detail: str, retry_after: timedelta | None, code: str) -> None:
         """Nothing was done with these rows: they wait."""
         for row in self.rows:
             self._restore(row)
-            self._again(row, timedelta(0), code, detail)
+            self._again(row, retry_after, code, detail)
 
     def refused(self, code: str, detail: str) -> None:
         """Nothing was done with these rows, and never will be."""
@@ -262,6 +267,16 @@ class States:
         if not unanswered(row):
             row["before"] = None
 
+    def _partly_there(self, row: Row, there: Collection[Pair]) -> None:
+        """Some of a join was done, and some not yet: what is there by it is ours from here on."""
+        standing = self.standing(row)
+        standing["remote"] = stored({*pairs(standing["remote"]), *there})
+        if standing["standing"] != Standing.PRESENT:
+            standing["standing"] = Standing.POSSIBLE
+        self._touched.add(row["subject"])
+        if unanswered(row):
+            self.in_doubt([row])
+
     def _fail(self, row: Row, what: str, code: str, detail: str) -> None:
         counts = self._counts(row)
         self._restore(row)
@@ -314,23 +329,6 @@ class States:
             row |= {"code": redact(code), "detail": redact(detail)}
             self._lines.append(Line(row["id"], row["subject"], row["person"], row["verb"], what, code, detail))
         self._moved[row["id"]] = row
-
-    # ------------------------------------------------------------ whose members they are
-
-    def _disown(self, rows: Sequence[Row], brought: Collection[Pair]) -> None:
-        """Members who were there before us are where they should be, and not ours to remove.
-
-        Ours are the identifiers that a person's earlier join, or another person's, brought there; ``brought``: by this
-        very batch, in which two persons may be one member.
-        """
-        ours = set(brought)
-        ours |= {pair for row in self.rows if row["before"] for pair in pairs(row["before"]["remote"])}
-        batch = {row["subject"] for row in self.rows}
-        ours |= {
-            pair for pair, subjects in holders(self._connection, self._target.id, self.rows).items() if subjects - batch
-        }
-        for row in rows:
-            self.standing(row)["remote"] = stored(pairs(row["before"]["remote"]) | (pairs(row["remote"]) & ours))
 
     # ------------------------------------------------------------ writing
 

@@ -51,8 +51,19 @@ class Caller:
                 return None
             raise
 
-    def send(self, request: Request) -> tuple[Any, int]:
-        """Send until answered; return the answer's data, and how many tries it took."""
+    def send(self, request: Request) -> tuple[Any, bool]:
+        """Send until answered; return the answer's data, and whether an earlier try may have done the work before."""
+        doubtful = False
+
+        def once() -> Any:
+            nonlocal doubtful
+            try:
+                return self._once(request)
+            except TryLater as error:
+                doubtful = doubtful or not error.nothing_done
+                error.nothing_done = not doubtful
+                raise
+
         tries = self._settings.tries if request.call.value.repeat else 1
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TryLater),
@@ -61,8 +72,7 @@ class Caller:
             before_sleep=tenacity.before_sleep_log(_log, logging.INFO),
             reraise=True,
         )
-        data = retrying(self._once, request)
-        return data, int(retrying.statistics["attempt_number"])
+        return retrying(once), doubtful
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -81,7 +91,8 @@ class Caller:
                 error = TryLater(
                     f"HubSpot ({self._settings.base_url}) did not answer when asked to {what}: {reason}.\n"
                     f"  What to do: nothing if it passes, since it is tried again; else check the network, any proxy "
-                    f"and base_url of connection {self._connection!r}."
+                    f"and base_url of connection {self._connection!r}.",
+                    nothing_done=not reason.sent,
                 )
             except Garbled:
                 error = unreadable(what)

@@ -36,7 +36,8 @@ class DatedWire:
                 allow_redirects=False,
             )
         except requests.RequestException as cut:
-            raise Cut(type(cut).__name__) from None
+            # It wraps urllib3's error, which wraps the reason.
+            raise Cut(getattr(next(iter(cut.args), None), "reason", None), name=type(cut).__name__) from None
         if answer.status_code >= 300:
             return Answer(answer.status_code, answer.headers, parse(answer.content))
         if not answer.content:

@@ -64,7 +64,7 @@ class SdkWire:
         try:
             found, status, headers = send(request, _request_timeout=timeouts)
         except HTTPError as cut:
-            raise Cut(type(getattr(cut, "reason", None) or cut).__name__) from None
+            raise Cut(getattr(cut, "reason", None) or cut) from None
         except (AttributeError, TypeError, ValueError):  # how the library fails at an answer it can not read
             raise Garbled from None
         except Exception as answer:
@@ -73,7 +73,7 @@ class SdkWire:
             if not isinstance(status, int):
                 raise
             if status == 0:
-                raise Cut("SSLError") from None
+                raise Cut(None, name="SSLError") from None
             return Answer(status, getattr(answer, "headers", None) or {}, parse(getattr(answer, "body", None)))
         return Answer(status, headers, self._any.sanitize_for_serialization(found))
 

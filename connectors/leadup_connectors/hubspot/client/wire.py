@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
 from leadup.types import Json
 from leadup_connectors.hubspot.client.routes import Call
 
@@ -35,7 +37,14 @@ class Answer:
 
 
 class Cut(Exception):
-    """No answer came: the text is the reason, a class's name, which quotes nothing."""
+    """No answer came: the text is the reason, a class's name, which quotes nothing.
+
+    ``sent``: the request may have come there, since there was a connection.
+    """
+
+    def __init__(self, reason: BaseException | None, *, name: str = "") -> None:
+        super().__init__(name or type(reason).__name__)
+        self.sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 class Garbled(Exception):
