@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from hubspot_crm import HOUR, MINUTE, Crm, of_each_api
+from hubspot_account import Stage
+from hubspot_crm import HOUR, MINUTE, SECOND, Crm, of_each_api
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from leadup.identity import people
 from leadup.identity.vault import Vault
@@ -73,3 +78,76 @@ def test_of_merged_contacts_the_one_that_is_left_tells_the_traits(crm: Crm, kept
     crm.sandbox.merge(ada, other)
     kept.read(crm)
     assert kept.traits == {"lifecycle_stage": "lead", "owner": "7"}, "what is empty is taken over from the other one"
+
+
+class Hers:
+    """Contacts of one person as people edit them, and what those say that live."""
+
+    def __init__(self, crm: Crm, kept: Kept, count: int) -> None:
+        self.crm, self.kept, self.edits = crm, kept, 0
+        self.ones: list[str] = []
+        self.seen: dict[str, tuple[datetime, str]] = {}
+        """By contact, what it was seen to say, and since when."""
+        for number in range(count):
+            self.ones.append(crm.sandbox.add_contact(f"c{number}@example.com", crm_id="u1"))
+            self.edit("set", number, 0)
+
+    def edit(self, what: str, one: int, other: int) -> None:
+        self.crm.now += SECOND
+        contact = self.ones[one % len(self.ones)]
+        if what == "set":
+            self.edits += 1
+            self.crm.sandbox.set_property(contact, hubspot_owner_id=str(self.edits))
+        elif what == "empty":
+            self.crm.sandbox.set_property(contact, hubspot_owner_id="")
+        elif what == "touch":
+            self.crm.sandbox.set_property(contact, company="Harbour")
+        elif what == "pull":
+            self.pull()
+        elif len(self.ones) > 1:
+            self.pull()
+            self.crm.now += SECOND
+            self.ones.remove(contact)
+            if what == "merge":
+                self.crm.sandbox.merge(self.ones[other % len(self.ones)], contact)
+            else:
+                self.crm.sandbox.delete_contact(contact)
+
+    def pull(self, **how: Any) -> None:
+        self.kept.read(self.crm, identifiers={"user_id": "crm_id"}, **how)
+        for one in self.ones:
+            says = self.crm.sandbox.contact(one).get("hubspot_owner_id", "")
+            if says != self.seen.get(one, (None, ""))[1]:
+                self.seen[one] = self.crm.sandbox._contacts.lives[one].updated, says
+
+    @property
+    def owner(self) -> str | None:
+        """What those say that live: of all the last by date."""
+        said = [self.seen[one] for one in self.ones if one in self.seen and self.seen[one][1]]
+        return max(said)[1] if said else None
+
+
+edits = st.tuples(
+    st.sampled_from(["set", "empty", "touch", "pull", "merge", "merge", "delete"]), st.integers(0, 2), st.integers(0, 2)
+)
+
+
+@settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=10,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(edits, min_size=5, max_size=10))
+def test_a_person_has_what_her_living_contacts_say_whatever_people_do(
+    raw: Stage, history: Sequence[tuple[str, int, int]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Kept(Path(folder))
+        hers = Hers(Crm(raw), kept, 3)
+        for step in history:
+            hers.edit(*step)
+        hers.pull(after=7 * HOUR)
+        assert kept.traits.get("owner") == hers.owner
+        kept.close()
