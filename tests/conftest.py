@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from installation import WATCHED, Installation, Stage
 MEMORY = Path("/dev/shm")
 """Where Linux keeps files in memory."""
 ROOM = 2 << 30
+LONG = ("end_to_end", "properties")
+"""Folders whose tests take long."""
 
 
 def pytest_configure() -> None:
@@ -35,6 +38,27 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than there are processors, since many tests wait: for processes, for windows that have to end."""
     return 1 + (psutil.cpu_count() or 1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let every worker begin with its share of the long tests, file by file: at the end all have short ones left.
+
+    Workers get equal parts of what is collected, in its order, and take over from each other's ends.
+    """
+    workers = getattr(config, "workerinput", {"workercount": 0})["workercount"]
+    if not workers:
+        return
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.path.parent.name in LONG:
+            files.setdefault(item.path, []).append(item)
+    short = iter([item for item in items if item.path not in files])
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        ordered += chain.from_iterable(list(files.values())[worker::workers])
+        ordered += islice(short, max(0, len(items) * (worker + 1) // workers - len(ordered)))
+    items[:] = [*ordered, *short]
 
 
 def pytest_collection_finish() -> None:
