@@ -103,7 +103,7 @@ class NotOffered(NeedsHuman):
 
 
 class Refused(LeadupError):
-    """The vendor will never take this. The engine closes the rows with the reason and goes on."""
+    """The vendor will never take this. The engine closes the rows with the reason, but for leaves, and goes on."""
 
     exit_code = 7
 

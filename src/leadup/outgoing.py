@@ -197,7 +197,7 @@ class Outcome(enum.StrEnum):
     ACCEPTED = "accepted"
     """The vendor took it and will say later; ``Receipt.handle`` asks."""
     REJECTED = "rejected"
-    """Will never pass as it is; ``code`` and ``detail`` say why."""
+    """Will never pass as it is; ``code`` and ``detail`` say why. A leave is tried again all the same, ever later."""
     LATER = "later"
     """May pass later; ``retry_after`` says when to try."""
 

@@ -8,6 +8,7 @@ import pytest
 from hubspot_account import AUDIENCE, NOW, READ, SCORE, TOKEN, at, awaited, calls, connect, person
 from pydantic import SecretStr, ValidationError
 
+from leadup.errors import TryLater
 from leadup.outgoing import Unreachable
 from leadup.sandbox import Server
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
@@ -74,9 +75,12 @@ def test_a_refusal_that_is_not_about_the_address_is_not_for_good(server: Server,
     """Such as a conflict with whoever makes the same contact at that moment."""
     hubspot.weather.add(kind="fail", path=UPSERT, status=409, times=3)
     destination, people = connect(server, create_missing=True), [person(1, "ada@example.com"), person(2, "b@x.org")]
-    for answer in destination.create(AUDIENCE, people):
-        assert isinstance(answer, Unreachable)
-        assert (answer.code.startswith("not_created_"), answer.for_good) == (True, False)
+    with pytest.raises(TryLater, match="HubSpot answered 409"):
+        destination.create(AUDIENCE, people)
+    hubspot.weather.add(kind="fail", path=UPSERT, status=400, code="VALIDATION_ERROR")
+    [answer] = destination.create(AUDIENCE, people[:1])
+    assert isinstance(answer, Unreachable)
+    assert (answer.code, answer.for_good) == ("not_created_validation_error", False)
     assert not any(isinstance(answer, Unreachable) for answer in destination.create(AUDIENCE, people))
 
 

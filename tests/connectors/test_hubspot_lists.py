@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -228,28 +229,71 @@ def test_trap_a_list_that_became_dynamic_needs_a_human(server: Server, hubspot: 
         destination.deliver(remote, [join(1, contact)])
 
 
-def test_one_bad_row_never_takes_its_batch_along(server: Server, hubspot: HubSpotSandbox) -> None:
+@pytest.mark.parametrize("times", range(1, 8))
+def test_refusals_that_pass_are_no_rows_end(server: Server, hubspot: HubSpotSandbox, times: int) -> None:
+    """Refused are 10 rows, the first 5 of them, the first 2 of those, then each of these alone; then all pass."""
     contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(10)]
     destination = connect(server)
     remote = destination.prepare(AUDIENCE)
-    hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=CHANGE, times=5)
+    hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=CHANGE, times=times)
     receipts = destination.deliver(remote, [join(n, c) for n, c in enumerate(contacts)])
-    refused = [n for n, receipt in enumerate(receipts) if receipt.outcome is REJECTED]
-    assert {receipts[n].code for n in refused} == {"validation_error"}
-    # refused were 10, the first 5 of them, the first 2 of those, then each of these alone
-    assert refused == [0, 1]
-    assert hubspot.members("leadup: hot") == set(contacts[2:])
+    assert {receipt.outcome for receipt in receipts} == {CONFIRMED}
+    assert hubspot.members("leadup: hot") == set(contacts)
 
 
-def test_a_batch_that_is_refused_to_the_last_row_costs_few_calls(server: Server, hubspot: HubSpotSandbox) -> None:
+def test_a_batch_that_is_refused_to_the_last_row_costs_few_calls_and_waits(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
     contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(200)]
     destination = connect(server)
     remote = destination.prepare(AUDIENCE)
     hubspot.weather.add(kind="fail", status=400, path=CHANGE, times=-1)
-    receipts = destination.deliver(remote, [join(n, c) for n, c in enumerate(contacts)])
+    with pytest.raises(NeedsHuman, match="HubSpot answered 400") as caught:
+        destination.deliver(remote, [join(n, c) for n, c in enumerate(contacts)])
     assert calls(server, CHANGE) == 40
-    assert {receipt.outcome for receipt in receipts} == {REJECTED, LATER}
-    assert all(receipt.retry_after for receipt in receipts if receipt.outcome is LATER)
+    assert "connection 'hubspot'" in caught.value.todo
+
+
+@pytest.mark.parametrize("verb", [join, leave])
+def test_a_row_that_is_refused_alone_may_not_be_at_fault(server: Server, hubspot: HubSpotSandbox, verb) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=CHANGE)
+    [receipt] = destination.deliver(remote, [verb(1, ada)])
+    assert (receipt.outcome, receipt.code, receipt.retry_after) == (LATER, "validation_error", None)
+
+
+@pytest.mark.parametrize("status", [404, 405, 407, 410])
+def test_a_call_that_goes_astray_ends_no_row(server: Server, hubspot: HubSpotSandbox, status: int) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(kind="fail", status=status, path=CHANGE)
+    with pytest.raises(NeedsHuman, match=f"HubSpot answered {status}") as caught:
+        destination.deliver(remote, [join(1, ada)])
+    assert "any proxy" in caught.value.todo
+    assert destination.deliver(remote, [join(1, ada)])[0].outcome is CONFIRMED
+
+
+def test_what_was_done_is_told_though_the_rest_goes_astray(server: Server, hubspot: HubSpotSandbox) -> None:
+    """Who was put in and is taken for somebody who was there before would never be taken out."""
+    contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(4)]
+    destination = connect(server, chunk_size=2)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.weather.add(kind="fail", status=405, path=CHANGE, after=1)
+    receipts = destination.deliver(remote, [join(n, c) for n, c in enumerate(contacts)])
+    assert [receipt.outcome for receipt in receipts] == [CONFIRMED, CONFIRMED, LATER, LATER]
+
+
+def test_a_list_that_hubspot_still_works_on_is_waited_for(server: Server, hubspot: HubSpotSandbox) -> None:
+    ada, bob = hubspot.add_contact("ada@example.com"), hubspot.add_contact("bob@example.com")
+    destination = connect(server)
+    remote = destination.prepare(AUDIENCE)
+    hubspot.process_list("leadup: hot")
+    with pytest.raises(TryLater, match="still working on the list 'leadup: hot'") as caught:
+        destination.deliver(remote, [join(1, ada), join(2, bob)])
+    assert (caught.value.nothing_done, caught.value.retry_after) == (True, timedelta(minutes=5))
+    hubspot.process_list("leadup: hot", done=True)
+    assert destination.deliver(remote, [join(1, ada), join(2, bob)])[0].outcome is CONFIRMED
 
 
 def test_a_redundant_join_is_counted_by_the_emulator(server: Server, hubspot: HubSpotSandbox) -> None:

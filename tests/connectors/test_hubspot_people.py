@@ -138,17 +138,25 @@ def test_without_an_address_in_the_clear_nobody_is_asked_for(server: Server, nob
 def test_a_key_that_hubspot_refuses_takes_nobody_along(server: Server, hubspot: HubSpotSandbox) -> None:
     contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(4)]
     people = [person(n, f"{n}@example.com") for n in range(4)]
-    hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=READ, times=3)
+    for after, times in ((0, 3), (2, 1)):  # together, as one of two, alone; and alone again once the others have passed
+        hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=READ, after=after, times=times)
     found = connect(server).address(AUDIENCE, people)
     assert found[0] == Unreachable(code="refused", detail="HubSpot takes no such email.")
     assert found[1:] == [at(contact) for contact in contacts[1:]]
 
 
+def test_a_key_that_is_refused_alone_is_asked_for_again_in_an_hour(server: Server, hubspot: HubSpotSandbox) -> None:
+    hubspot.weather.add(kind="fail", status=400, path=READ)
+    [found] = connect(server).address(AUDIENCE, [person(1, "ada@example.com")])
+    assert isinstance(found, Unreachable)
+    assert (found.code, found.again) == ("refused", timedelta(hours=1))
+
+
 def test_when_hubspot_refuses_all_the_search_ends(server: Server, hubspot: HubSpotSandbox) -> None:
     hubspot.weather.add(kind="fail", status=400, path=READ, times=-1)
-    found = connect(server).address(AUDIENCE, [person(n, f"{n}@example.com") for n in range(100)])
+    with pytest.raises(NeedsHuman, match="HubSpot answered 400"):
+        connect(server).address(AUDIENCE, [person(n, f"{n}@example.com") for n in range(100)])
     assert calls(server, READ) == 40
-    assert {answer.code for answer in found} == {"refused", "not_asked"}
 
 
 @pytest.mark.parametrize("kind", ["missing", "not unique"])

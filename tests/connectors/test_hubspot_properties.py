@@ -11,7 +11,7 @@ from hubspot_account import READ, SCORE, TIER, UPDATE, Stage, calls, connect, up
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from leadup.errors import NeedsHuman, Refused
+from leadup.errors import NeedsHuman
 from leadup.outgoing import Outcome, Upsert, ValueKind
 from leadup.sandbox import Server
 from leadup.types import Json
@@ -173,10 +173,10 @@ def test_a_property_that_does_not_fit_needs_a_human(
         connect(server).prepare(target)
 
 
-def test_a_name_that_hubspot_refuses_is_refused(server: Server) -> None:
-    with pytest.raises(Refused) as caught:
+def test_a_name_that_hubspot_refuses_needs_a_human(server: Server) -> None:
+    with pytest.raises(NeedsHuman, match="VALIDATION_ERROR") as caught:
         connect(server).prepare(replace(SCORE, name="Lead Score"))
-    assert caught.value.code == "validation_error"
+    assert "what the rules and the settings name at connection 'hubspot'" in caught.value.todo
 
 
 def test_trap_all_values_go_as_text(server: Server, hubspot: HubSpotSandbox) -> None:

@@ -17,7 +17,7 @@ from hubspot_account import APIS, AUDIENCE, CHANGE, NOW, READ, SCORE, TOKEN, Sta
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
+from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, TryLater
 from leadup.outgoing import NEW_DAY
 from leadup.sandbox import Server
 from leadup.types import day_of
@@ -107,12 +107,24 @@ def test_the_right_account_is_looked_at_once(server: Server, hubspot: HubSpotSan
     assert calls(server, "/account-info/") == 1
 
 
-def test_what_hubspot_refuses_is_refused_with_its_code(server: Server, hubspot: HubSpotSandbox) -> None:
+def test_a_call_that_hubspot_refuses_needs_a_human_who_is_told_where_and_what(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
     hubspot.weather.add(kind="fail", status=405, code="NOT_ALLOWED", path=READ, times=-1)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NeedsHuman, match=r"405 \(NOT_ALLOWED\) when asked to look contacts up") as caught:
         look_up(server)
-    assert caught.value.code == "not_allowed"
+    assert "base_url of connection 'hubspot', and any proxy" in caught.value.todo
     assert calls(server, READ) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_trap_a_proxy_that_sends_elsewhere_is_for_later(server: Server, hubspot: HubSpotSandbox, status: int) -> None:
+    hubspot.weather.add(kind="fail", status=status, times=-1)
+    with pytest.raises(TryLater, match="not one of its API"):
+        look_up(server)
+    hubspot.weather.clear()
+    hubspot.weather.add(kind="fail", status=status)
+    look_up(server)
 
 
 def test_trap_a_page_of_the_proxy_is_not_taken_for_an_answer(stage: Stage) -> None:

@@ -202,16 +202,14 @@ def test_whom_others_put_there_is_counted_and_left_alone(world: World) -> None:
     assert put_right(world) == {}
 
 
-def test_who_should_have_left_and_was_refused_is_planned_to_leave_again(world: World) -> None:
+def test_who_should_have_left_and_was_refused_is_still_on_his_way_out(world: World) -> None:
     join(world, "ada", "bob")
     world.vendor.faults = ["refused"]
     leave(world, "bob")
     world.sync()
     assert world.members == cards("ada", "bob")
-    assert look(world)[0].rows == {What.THERE: 1, What.STAYS: 1}
-    assert put_right(world) == {What.STAYS: 1}
-    world.sync()
-    assert world.members == cards("ada")
+    assert look(world)[0].rows == {What.THERE: 1, What.LEAVING: 1}
+    assert put_right(world) == {}
 
 
 def test_who_is_on_his_way_out_is_no_drift(world: World) -> None:

@@ -240,6 +240,26 @@ def test_rows_that_fail_while_they_are_worked_off_are_told_by_count(site: Instal
     assert "of the 4 rows of this batch 1 failed: 1 x INVALID_FORMAT" in shown["reasons"][0]["detail"]
 
 
+@pytest.mark.parametrize(("status", "exit_code"), [(404, 1), (400, 0)])
+def test_who_has_to_leave_gets_out_though_the_call_goes_astray_once(
+    site: Installation, status: int, exit_code: int
+) -> None:
+    ada = ada_watches(site)
+    site.sync(NOON)
+    assert site.hubspot.members(WATCHED) == {ada}
+    deny = event("e3", "page_view", NOON, email="ada@example.com", consent={"email_marketing": "denied"})
+    site.drop([deny], "deny.jsonl")
+    site.hubspot.weather.add(kind="fail", status=status, path="/memberships/add-and-remove", times=1)
+    tried = site.cli("sync", now=LATER)
+    assert tried.exit_code == exit_code, tried.output
+    assert ("What to do: see whether base_url of connection 'hubspot'" in tried.stderr) == (exit_code == 1)
+    told = site.cli("explain", "ada@example.com", now=LATER).stdout
+    assert "leave later" in " ".join(told.split())
+    assert site.hubspot.members(WATCHED) == {ada}
+    site.sync("2026-03-01T13:30:00Z")
+    assert site.hubspot.members(WATCHED) == set()
+
+
 def test_a_vendor_that_is_not_there_is_named_with_what_to_do_and_google_goes_on(
     site: Installation,
 ) -> None:

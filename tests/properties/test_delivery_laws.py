@@ -6,6 +6,7 @@ at once or later, in any weather. People join, leave, convert, merge, change add
 During all of it:
 
 - nothing is sent for a person without consent at that moment, leaves and lowered values excepted;
+- a leave is never given up;
 - whom somebody else put there stays; a leave spares what another member needs; nobody is joined again without a reason;
   two deliveries at one instant send nothing the second time;
 - every change of a row's state has its line in the ledger; nothing that is stored has an e-mail address in the clear;
@@ -306,6 +307,7 @@ class Delivery(RuleBasedStateMachine):
             assert sum(said[row, what] for what in SAID[state]) >= times, (
                 f"{times} x {state}, the ledger knows of fewer"
             )
+        assert not [row["id"] for row in rows if row["verb"] == "leave" and row["state"] in ("failed", "uncertain")]
         live = Counter((row["target"], row["subject"]) for row in rows if row["state"] in LIVE)
         assert set(live.values()) <= {1}
         stored = world.everything_stored([outbox, ledger, standings, targets, remote_ids, conversions])

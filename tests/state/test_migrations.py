@@ -92,3 +92,24 @@ def test_what_was_told_of_a_person_is_what_her_contact_says(tmp_path: Path) -> N
     [(*who, traits, purposes)] = said
     assert who == ["crm", "101", 1, 5]
     assert (json.loads(traits), json.loads(purposes)) == ({"plan": "pro", "vip": True}, {"email_marketing": False})
+
+
+def test_leaves_that_were_given_up_are_sent_again(tmp_path: Path) -> None:
+    """Of audiences only, and not of whoever is out or should be in."""
+    old = tmp_path / "old.db"
+    make_old(old, "0014")
+    row = "'{}', 1, {}, NULL, '{}', 0, NULL, 0, 1, 0, ''"
+    people = [("in", "'x'", "present"), ("out", "NULL", "absent"), ("may be in", "NULL", "possible")]
+    people.append(("stuck", "NULL", "present"))
+    names = "target, subject, person, want, stands, standing, open, remote, urgent, number, sent, reason"
+    with closing(sqlite3.connect(old)) as state, state:
+        for target, use in ((1, "audience"), (2, "property")):
+            terms = "INSERT INTO targets (id, connection, use, name, remote_name, terms, active) VALUES"
+            state.execute(f"{terms} ({target}, 'c', '{use}', 'n', 'n', '{{}}', 1)")
+            for subject, want, standing in people:
+                values = row.format(subject, want, standing)
+                state.execute(f"INSERT INTO standings ({names}) VALUES ({target}, {values})")
+    open_and_tell(old)
+    with closing(sqlite3.connect(old)) as state:
+        found = state.execute("SELECT target, subject FROM standings WHERE open ORDER BY subject").fetchall()
+    assert found == [(1, "may be in"), (1, "stuck")]

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, Refused, TryLater
+from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, TryLater
 from leadup.outgoing import NEW_DAY
 from leadup.types import day_of
 from leadup_connectors.hubspot.limits import SECOND, integer
@@ -27,15 +27,32 @@ CONTACTS: Final = "0-1"
 """HubSpot's object type of contacts."""
 OBJECTS: Final = {"0-2": "companies", "0-3": "deals", "0-5": "tickets"}
 """What else a list may be of (source: Lists API, "Object type IDs")."""
+_ASTRAY: Final = (
+    "see whether base_url of connection {connection!r}, and any proxy, lead to HubSpot's API; if they do, report this "
+    "to whoever maintains leadup. It is tried again every hour"
+)
+_NAMED: Final = (
+    "see whether what the rules and the settings name at connection {connection!r} is as HubSpot takes it (names, "
+    "ids); if it is, report this to whoever maintains leadup. It is tried again every hour"
+)
+_AT_FAULT: Final = dict.fromkeys((400, 409, 413, 414, 422), _NAMED)
+"""By status, what to do about a call that is wrong."""
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
-class HubSpotRefused(Refused):
-    """HubSpot answered 4xx: the request is wrong. ``ids`` are the rows it blames, where it names them."""
+class HubSpotRefused(NeedsHuman):
+    """HubSpot answered 4xx: the request is wrong. ``ids`` are the rows it blames, where it names them.
 
-    def __init__(self, message: str, *, status: int, code: str, ids: frozenset[str]) -> None:
-        super().__init__(message, code=code)
+    It is about a call. What it says of a single row, and whether for good, :mod:`leadup_connectors.hubspot.batches`
+    finds out.
+    """
+
+    def __init__(self, message: str, *, todo: str, status: int, code: str, ids: frozenset[str]) -> None:
+        super().__init__(message, todo=todo)
+        self.said = message
+        """Without what to do."""
         self.status = status
+        self.code = code
         self.ids = ids
 
 
@@ -92,6 +109,8 @@ class ListInfo:
     """The object type of its members."""
     size: int | None = None
     """Members, as HubSpot counts them: late."""
+    is_processing: bool = False
+    """HubSpot is still working on it."""
     references: int | None = None
     """Places that use it: workflows, e-mails, ads. Only a search tells."""
     folder: str = ""
@@ -119,6 +138,7 @@ class ListInfo:
             str(found["processingType"]),
             str(found.get("objectTypeId") or CONTACTS),
             size=integer(str(more.get("hs_list_size") if size is None else size)),
+            is_processing=found.get("processingStatus") == "PROCESSING",
             references=integer(str(more.get("hs_list_reference_count"))),
             folder=str(more.get("hs_folder_name") or ""),
         )
@@ -251,11 +271,19 @@ def family(
         return TryLater(failed, retry_after=max(wait or LOCKED, LOCKED), nothing_done=True)
     if status == 477:  # HubSpot is moving the account to another data centre
         return TryLater(failed, retry_after=wait, nothing_done=True)
+    if 300 <= status < 400:
+        return unreadable(what, nothing_done=True)
     if status in (0, 408) or status >= 500:
         return TryLater(failed, retry_after=wait)
     context = body.get("context")
     ids = context.get("ids") if isinstance(context, dict) else None
-    return HubSpotRefused(failed, status=status, code=reason.lower(), ids=frozenset(map(str, ids or ())))
+    return HubSpotRefused(
+        failed,
+        todo=_AT_FAULT.get(status, _ASTRAY).format(connection=connection),
+        status=status,
+        code=reason.lower(),
+        ids=frozenset(map(str, ids or ())),
+    )
 
 
 @contextmanager
@@ -270,10 +298,12 @@ def reading(what: str) -> Iterator[None]:
     raise error  # outside of the handler, since the first error quotes the answer
 
 
-def unreadable(what: str) -> TryLater:
+def unreadable(what: str, *, nothing_done: bool = False) -> TryLater:
     """Return the error for an answer that is not one of the API's, such as a proxy's page with status 200."""
     return TryLater(
-        f"HubSpot's answer, when asked to {what}, is not one of its API; a proxy may have answered instead."
+        f"HubSpot's answer, when asked to {what}, is not one of its API; a proxy may have answered instead.\n"
+        "  What to do: nothing if it passes, since it is tried again; else see what stands between (a proxy, a login).",
+        nothing_done=nothing_done,
     )
 
 

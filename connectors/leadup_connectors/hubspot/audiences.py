@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
-from leadup.errors import LeadupError, NeedsHuman, Refused
+from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
 from leadup.outgoing import Change, Found, Join, Leave, Receipt, RemoteId, RemoteTarget, Size, Target
 from leadup_connectors.hubspot.answers import HubSpotRefused, ListInfo, Memberships
 from leadup_connectors.hubspot.batches import change, did_nothing
@@ -30,6 +31,8 @@ from leadup_connectors.hubspot.settings import HubSpotSettings
 
 RESTORABLE: Final = "restore it in HubSpot, which can be done for 90 days after it was deleted (CRM > Segments)"
 """Source: Lists API, "Restore a list"."""
+BUILT_IN: Final = timedelta(minutes=5)
+"""How long to wait for a list that HubSpot is still working on."""
 _OTHER: Final = "rename that list in HubSpot, or give the audience another name in the rules (under activate)"
 
 
@@ -129,19 +132,21 @@ class Audiences:
         return replace(told, name=found.name, size=told.size if found.size is None else found.size)
 
     def _create(self, name: str) -> tuple[ListInfo, bool]:
-        folder = self._folder()
+        known, folder = self._folder_id, self._folder()
         try:
             return self._client.lists.create(name, folder), True
         except HubSpotRefused as refused:
-            self._folder_id = None  # it may be gone
+            self._folder_id = None
             found = self._client.lists.find(name)  # another process may have been faster
-            if found is None:
-                raise NeedsHuman(
-                    f"{refused} So there is no list {name!r}.",
-                    todo="see in HubSpot (CRM > Segments) whether a list of companies or deals is called so, or the "
-                    "account has all the lists it may have",
-                ) from None
-            return found, False
+            if found is not None:
+                return found, False
+            if known is not None:  # somebody may have deleted it since
+                return self._create(name)
+            raise NeedsHuman(
+                f"{refused.said} So connection {self._connection!r} has no list {name!r}.",
+                todo="see in HubSpot (CRM > Segments) whether a list of companies or deals is called so, or the "
+                "account has all the lists it may have",
+            ) from None
 
     def _folder(self) -> str | None:
         name = self._settings.folder
@@ -184,6 +189,12 @@ class Audiences:
             if found is None:
                 raise gone(f"list {to.name!r} (id {to.id})", RESTORABLE)
             _must_take_members(found, static_again("AUDIENCE"))
+            if found.is_processing:
+                raise TryLater(
+                    f"HubSpot is still working on the list {to.name!r} (id {to.id}), and refuses changes of it.",
+                    retry_after=BUILT_IN,
+                    nothing_done=True,
+                )
 
         def put(ids: Sequence[str]) -> Memberships:
             return self._client.lists.change(to.id, [i for i in ids if i in joins], [i for i in ids if i not in joins])

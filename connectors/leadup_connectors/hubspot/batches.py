@@ -12,7 +12,9 @@ from leadup_connectors.hubspot.answers import HubSpotRefused
 
 MOST_CALLS: Final = 40
 """Calls that are spent on one batch; in 100 rows they find five bad ones or more."""
-ABOUT_ROWS: Final = frozenset({400, 409, 413, 414})
+CONFLICT: Final = 409
+"""Somebody else changes the same at that moment."""
+ABOUT_ROWS: Final = frozenset({400, CONFLICT, 413, 414})
 """Statuses that a smaller batch may not meet."""
 
 Answer = TypeVar("Answer")
@@ -20,12 +22,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True)
 class Sifted(Generic[Answer]):
-    """What became of the rows of one batch. Each row is in one of the three."""
+    """What became of the rows of one batch. Each row is in one of the four."""
 
     answers: list[tuple[Sequence[str], Answer]] = field(default_factory=list)
     """Rows that went together, and HubSpot's answer."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Bad rows, with HubSpot's code."""
+    """Bad rows, with HubSpot's code: it named them, or took others by the same call and refused them once more."""
+    doubted: dict[str, str] = field(default_factory=dict)
+    """The same of rows that were refused alone, with nothing to compare: the call may be at fault."""
     unsent: list[str] = field(default_factory=list)
     """Rows that are still mixed with bad ones after :data:`MOST_CALLS`, or that trouble kept from being sent."""
 
@@ -46,7 +50,7 @@ def change(
         if not sifted.answers or not did_nothing(error):
             raise
         changed = {row for asked, _ in sifted.answers for row in asked}
-        sifted.unsent = [row for row in rows if row not in changed and row not in sifted.refused]
+        sifted.unsent = [row for row in rows if row not in changed | sifted.refused.keys() | sifted.doubted.keys()]
     return sifted
 
 
@@ -67,11 +71,13 @@ def sift(
     what becomes of the rows is noted, also when an error ends it.
 
     Raises:
-        HubSpotRefused: for a reason that no smaller batch avoids.
+        HubSpotRefused: for a reason that no smaller batch avoids, or that met every row.
+        TryLater: HubSpot does not answer, or all rows are in conflict.
     """
     sifted = Sifted() if sifted is None else sifted
     waiting = [list(rows)]
-    calls = 0
+    several, calls = len(waiting[0]) > 1, 0
+    suspects: dict[str, HubSpotRefused] = {}
     while waiting:
         part = waiting.pop()
         if calls == MOST_CALLS:
@@ -85,11 +91,22 @@ def sift(
                 look()
             if refused.status not in ABOUT_ROWS:
                 raise
-            if len(part) == 1:
+            if len(part) > 1:
+                waiting += _split(part, refused.ids)
+            elif part[0] in refused.ids or sifted.answers:
                 sifted.refused[part[0]] = refused.code
             else:
-                waiting += _split(part, refused.ids)
+                suspects[part[0]] = refused
+        if not waiting and sifted.answers:
+            waiting, suspects = [[row] for row in suspects], {}  # what was refused may pass by now
+    if several and suspects and not (sifted.answers or sifted.refused):
+        raise _met_by_all(next(iter(suspects.values())))
+    sifted.doubted |= {row: refused.code for row, refused in suspects.items()}
     return sifted
+
+
+def _met_by_all(refused: HubSpotRefused) -> LeadupError:
+    return TryLater(refused.said, nothing_done=True) if refused.status == CONFLICT else refused
 
 
 def parts(rows: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -23,4 +23,4 @@ def of_error(name: str, error: LeadupError) -> Finding:
     if isinstance(error, BudgetSpent):
         return graded(name, Grade.WARNING, text, TOMORROW)
     passes = isinstance(error, TryLater) and name != "network"
-    return graded(name, Grade.UNKNOWN if passes else Grade.PROBLEM, text, todo or _PASSES)
+    return graded(name, Grade.UNKNOWN if passes else Grade.PROBLEM, text, todo or (_PASSES if passes else ""))

@@ -9,7 +9,7 @@ from typing import Final
 
 from leadup.outgoing import Address, Contact, RemoteId, Unreachable
 from leadup.types import Kind
-from leadup_connectors.hubspot.answers import Batch
+from leadup_connectors.hubspot.answers import HOUR, Batch
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
@@ -21,6 +21,7 @@ OTHER_EMAILS: Final = "hs_additional_emails"
 OPT_OUT: Final = "hs_email_optout"
 """The property that says whether a contact opted out of all e-mail."""
 SOON: Final = timedelta(minutes=10)
+DAY: Final = timedelta(hours=24)
 MARKETING: Final = (
     "People whom HubSpot does not know become contacts. Whether these are marketing contacts, which cost money, is set "
     "in HubSpot: Settings > Integrations > Marketing contacts."
@@ -111,15 +112,18 @@ class People:
         """
         first = [(self._keys(person) or [""])[0] for person in people]
         refused: dict[str, str] = {}
+        doubted: dict[str, str] = {}
         for part in parts(sorted({email for email in first if email}), BATCH):
             sent = sift(part, self._client.contacts.upsert, _nothing)
             refused |= sent.refused
+            doubted |= sent.doubted
             for _, answer in sent.answers:
                 refused |= answer.failed
         self._look_again(first)
         answers = self.addresses(people, joining=joining)
+        told = {email: _not_created(code, sure=email in refused) for email, code in {**doubted, **refused}.items()}
         return [
-            _not_created(refused[email]) if email in refused and isinstance(answer, Unreachable) else answer
+            told.get(email, answer) if isinstance(answer, Unreachable) else answer
             for email, answer in zip(first, answers, strict=True)
         ]
 
@@ -165,14 +169,14 @@ class People:
             return Unreachable(
                 code="not_asked", detail="HubSpot refused too much else at once.", again=SOON, unsure=True
             )
-        if any(key in of.refused for key, of in zip(keys, known, strict=True)):
-            return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.")
+        if again := [of.refused[key] for key, of in zip(keys, known, strict=True) if key in of.refused]:
+            return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.", again=min(again))
         detail = f"HubSpot has no contact with this {name}."
         return Unreachable(code="contact_not_found", detail=detail, creatable=joining and self._settings.create_missing)
 
     def _look_up(self, keys: Sequence[str], found: _Found, at: datetime) -> None:
         read = sift(keys, self._read, self._check_match)
-        found.refused |= read.refused.keys()
+        found.refused |= dict.fromkeys(read.refused, DAY) | dict.fromkeys(read.doubted, HOUR)
         found.unasked |= set(read.unsent)
         unclear: set[str] = set()
         for asked, answer in read.answers:
@@ -208,9 +212,12 @@ def _nothing() -> None:
     """There is nothing else than a row that could be at fault."""
 
 
-def _not_created(code: str) -> Unreachable:
-    """What is wrong with an address stays wrong; what else HubSpot refuses (a conflict) is tried again."""
-    if not code.startswith(("validation", "invalid")):
+def _not_created(code: str, *, sure: bool) -> Unreachable:
+    """What is wrong with an address stays wrong; what else HubSpot refuses (a conflict) is tried again.
+
+    ``sure``: it is the address that is at fault, and not the call.
+    """
+    if not sure or not code.startswith(("validation", "invalid")):
         return Unreachable(code=f"not_created_{code}", detail="HubSpot did not make a contact of this address.")
     detail = "HubSpot takes no contact with this address: it is not valid, or was deleted there for good (GDPR)."
     return Unreachable(code=f"not_created_{code}", detail=detail, for_good=True)
@@ -231,7 +238,8 @@ class _Found:
     asked: dict[str, datetime] = field(default_factory=dict)
     """And when."""
     contacts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, timedelta] = field(default_factory=dict)
+    """And when to ask again."""
     unasked: set[str] = field(default_factory=set)
     """Still mixed with bad ones when patience ended."""
     records: set[str] = field(default_factory=set)
@@ -244,7 +252,7 @@ class _Found:
         for key in keys:
             self.asked.pop(key, None)
             self.contacts.pop(key, None)
-            self.refused.discard(key)
+            self.refused.pop(key, None)
             self.unasked.discard(key)
 
     def keep(self, keys: Collection[str]) -> None:
@@ -267,7 +275,8 @@ class _Found:
         if found := self.contacts.get(key):
             to.contacts[key] = found
             to.opted_out |= self.opted_out.intersection(found)
-        to.refused |= self.refused & {key}
+        if (again := self.refused.get(key)) is not None:
+            to.refused[key] = again
         to.unasked |= self.unasked & {key}
         self.drop([key])
 

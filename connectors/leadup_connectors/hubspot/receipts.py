@@ -49,8 +49,10 @@ def _rank(receipt: Receipt) -> int:
 
 
 def unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:
-    """Receipts of the rows that HubSpot refused, or that were not sent."""
-    return {row: rejected(code) for row, code in sent.refused.items()} | dict.fromkeys(sent.unsent, LATER)
+    """Receipts of the rows that HubSpot refused, or that were not sent. What is in doubt is tried again, ever later."""
+    told = {row: rejected(code) for row, code in sent.refused.items()}
+    told |= {row: replace(rejected(code), outcome=Outcome.LATER) for row, code in sent.doubted.items()}
+    return told | dict.fromkeys(sent.unsent, LATER)
 
 
 def rejected(code: str) -> Receipt:

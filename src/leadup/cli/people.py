@@ -153,7 +153,7 @@ def _show_receipt(receipt: Receipt) -> None:
     epilog="Examples: leadup people erasures | leadup people erasures 3 --again | leadup people erasures --json"
 )
 @click.argument("number", type=int, required=False)
-@click.option("--again", is_flag=True, help="Send leaves that a vendor refused again now, not after a day.")
+@click.option("--again", is_flag=True, help="Send leaves that a vendor refused again now.")
 @json_option
 @click.pass_context
 def erasures(ctx: click.Context, number: int | None, again: bool, as_json: bool) -> None:

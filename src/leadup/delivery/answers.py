@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from leadup.delivery.states import Row
+from leadup.delivery.rows import Row
 from leadup.identity.seal import redact
 from leadup.outgoing import Outcome, Progress, Receipt, Status
 from leadup.state.store import upsert

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from leadup.delivery.book import TargetRow
-from leadup.delivery.states import Row
+from leadup.delivery.rows import Row
 from leadup.outgoing import Address, Change, Convert, Join, Leave, RemoteId, Restate, Upsert, Use
 from leadup.state.store import chunks
 from leadup.state.tables import conversions, outbox

@@ -13,7 +13,8 @@ from leadup.delivery.book import TargetRow
 from leadup.delivery.erase import REASON as ERASED
 from leadup.delivery.erase import UNTRACED, being_erased
 from leadup.delivery.remote import Pair, holders
-from leadup.delivery.states import LOST, Row, States
+from leadup.delivery.rows import LOST, Row
+from leadup.delivery.states import States
 from leadup.identity import people
 from leadup.outgoing import Address, Unreachable, Use
 from leadup.plan import Standing

@@ -32,9 +32,10 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.predicting import JOIN, LEAVE
 from leadup.delivery.replacing import finish
+from leadup.delivery.rows import LOST, Row, rows_of
 from leadup.delivery.settling import opened, settle
 from leadup.delivery.sizes import ASKING, measure
-from leadup.delivery.states import LOST, Row, States, rows_of
+from leadup.delivery.states import States
 from leadup.delivery.trouble import trouble
 from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, NotOffered, Refused, TryLater
 from leadup.identity import people

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from leadup.delivery.book import TargetRow
 from leadup.delivery.claim import permissions
 from leadup.delivery.ledger import Line, write_ledger
-from leadup.delivery.states import Row
+from leadup.delivery.rows import Row
 from leadup.identity import people
 from leadup.identity.vault import Vault
 from leadup.kit import Creating, Destination

@@ -34,8 +34,6 @@ from leadup.state.tables import (
 )
 
 REASON: Final = "erasure was asked for"
-AGAIN_US: Final = 86_400_000_000
-"""A leave that a vendor refused is sent again after a day; sooner only when somebody asks for it."""
 BY_PERSON: Final = (dirty, judged, memberships, membership_log, holdouts)
 """Tables of what was decided about a person, besides what is or was on its way to vendors."""
 UNTRACED: Final = "untraced"
@@ -119,24 +117,10 @@ def _note_targets(connection: Connection, erasure: int, numbers: Collection[int]
 
 
 def reopen(connection: Connection, numbers: Collection[int], now_us: int, *, force: bool = False) -> None:
-    """Plan the leaves that are not planned: those of joins that were on their way, and those that a vendor refused.
+    """Plan the leaves that are not planned: those of joins that were on their way.
 
-    What was refused waits a day, but not with ``force``.
+    ``force``: what waits for another try, because a vendor refused it, is sent now.
     """
-    open_ = select(outbox.c.id).where(
-        outbox.c.target == standings.c.target,
-        outbox.c.subject == standings.c.subject,
-        or_(outbox.c.state.in_(LIVE), *([] if force else [outbox.c.done_us > now_us - AGAIN_US])),
-    )
-    stuck = and_(
-        standings.c.person.in_(numbers),
-        standings.c.want.is_(None),
-        standings.c.standing.in_([Standing.POSSIBLE, Standing.PRESENT]),
-        standings.c.target.in_(select(targets.c.id).where(targets.c.use == Use.AUDIENCE)),
-        ~standings.c.open,
-        ~open_.exists(),
-    )
-    connection.execute(update(standings).where(stuck).values(open=True))
     waits = select(standings.c.target).where(standings.c.person.in_(numbers), standings.c.open)
     ids = set(connection.scalars(waits))
     if force:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy import Connection, and_, exists, func, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from leadup.delivery.book import TargetRow
 from leadup.delivery.ledger import Line, write_ledger
@@ -36,7 +36,8 @@ class Replacing:
     renewed: int
     """Of them, who was sent since then, and not refused."""
     waiting: int
-    """Changes on their way there, or waiting for their turn or an answer."""
+    """Changes on their way there, or waiting for their turn or an answer; leaves that were refused do not count: who
+    should have left goes with the others."""
 
     def may_finish(self, max_leave: float) -> bool:
         """Whether the others may be removed: all has been answered, and hardly anybody of ours would go with them."""
@@ -85,6 +86,7 @@ def replacing(connection: Connection, target: int) -> Replacing | None:
         outbox.c.state.in_(["accepted", "processed", "uncertain"]),
     )
     on_its_way = [outbox.c.target == target, outbox.c.state.in_(["held", "pending", "sending", "accepted"])]
+    on_its_way.append(or_(outbox.c.verb != "leave", outbox.c.attempts == 0))
     due = and_(wanted, standings.c.stands.is_not(None), standings.c.refresh_us <= since_us)
     count = select(func.count())
     return Replacing(

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from leadup.delivery.answers import note_status, with_clicks
 from leadup.delivery.book import TargetRow
 from leadup.delivery.fates import End, fates
-from leadup.delivery.states import Row, States, rows_of
+from leadup.delivery.rows import Row, rows_of
+from leadup.delivery.states import States
 from leadup.delivery.trouble import trouble
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Pollable

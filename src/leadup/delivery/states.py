@@ -5,7 +5,7 @@
     held -> pending -> sending -> processed                       the vendor answered
                     |          |- accepted -> processed           the vendor answers later
                     |          |              failed, uncertain
-                    |          |- failed                          it will never pass
+                    |          |- failed                          it will never pass; but a leave has to
                     |          |- pending                         it may pass later
                     |- replaced                                   a newer intent took its place
                     |- withheld                                   consent is missing
@@ -19,9 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 
 from leadup import plan
 from leadup.delivery.book import TargetRow, as_row, standings_of
@@ -29,15 +28,12 @@ from leadup.delivery.erase import being_erased
 from leadup.delivery.fates import End, Fate
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, brought, hold, known_as_ours, pairs, stored
+from leadup.delivery.rows import LOST, MINUTE_US, Row, backoff_us, persistence_us, unanswered
 from leadup.identity.seal import redact
 from leadup.outgoing import Outcome, Receipt, Use
 from leadup.plan import Standing
 from leadup.state.store import chunks, upsert
 from leadup.state.tables import dirty, outbox, standings
-
-LOST = "lost"
-"""Code of a leave whose identifiers the vendor knows no more."""
-_MINUTE = 60_000_000
 
 _STANDS = ("standing", "stands", "remote", "sent")
 """What a row changes of a standing by being sent, and what is put back when nothing was done."""
@@ -49,24 +45,6 @@ _ROW_COLUMNS = (
 _AT_ONCE = 1_000
 """Rows that are written by one statement: more would be no faster, and take memory by the thousand."""
 _WAITING = ("pending", "sending", "accepted")
-
-Row = dict[str, Any]
-
-
-def backoff_us(attempts: int) -> int:
-    """Wait before the next try: a minute, doubled each time, at most six hours."""
-    return int(min(_MINUTE * 2 ** min(attempts, 12), 6 * 60 * _MINUTE))
-
-
-def unanswered(row: Row) -> bool:
-    """Whether some try of this row has had no answer: it may have been done."""
-    return bool(row["before"] and row["before"].get("unknown"))
-
-
-def rows_of(connection: Connection, *where: Any, limit: int | None = None) -> list[Row]:
-    """Outbox rows, oldest first."""
-    query = select(outbox).where(*where).order_by(outbox.c.id).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _takes_back(row: Row) -> bool:
@@ -84,7 +62,7 @@ class States:
         now_us: int,
         *,
         refresh_us: int | None = None,
-        poll_us: int = 30 * _MINUTE,
+        poll_us: int = 30 * MINUTE_US,
     ) -> None:
         """Read what stands for these rows.
 
@@ -128,6 +106,9 @@ class States:
         """No answer came: what may stand now is what is known from here on."""
         for row in rows:
             standing = self.standing(row)
+            if standing["standing"] == Standing.LEAVING and self._counts(row):
+                standing["standing"] = Standing.POSSIBLE
+                self._touched.add(row["subject"])
             row["before"] = {**{name: standing[name] for name in _STANDS}, "unknown": True}
 
     def found_anew(self, row: Row, now: Collection[Pair]) -> None:
@@ -212,7 +193,7 @@ class States:
             self._again(row, retry_after, code, detail)
 
     def refused(self, code: str, detail: str) -> None:
-        """Nothing was done with these rows, and never will be."""
+        """Nothing was done with these rows, and never will be; leaves are tried again all the same."""
         for row in self.rows:
             self._fail(row, "rejected", code, detail)
 
@@ -280,6 +261,9 @@ class States:
     def _fail(self, row: Row, what: str, code: str, detail: str) -> None:
         counts = self._counts(row)
         self._restore(row)
+        if row["verb"] == "leave":
+            self._persist(row, code, detail)
+            return
         if counts:
             self._close(row)
             if (self.standing(row)["refresh_us"] or self._now_us) <= self._now_us:
@@ -288,10 +272,18 @@ class States:
 
     def _leave_open(self, row: Row, code: str, detail: str) -> None:
         """Some rows of a batch failed, and nobody says which: this one may stand, and may be gone."""
+        if row["verb"] == "leave":
+            self.in_doubt([row])
+            self._persist(row, code, detail)
+            return
         if self._counts(row):
             self._close(row)
             self.standing(row)["standing"] = Standing.POSSIBLE
         self._end(row, "uncertain", "uncertain", code, detail)
+
+    def _persist(self, row: Row, code: str, detail: str) -> None:
+        """A leave is never given up: whoever must be out, by a withdrawn consent for one, has to get out."""
+        self._again(row, timedelta(microseconds=persistence_us(row["attempts"])), code, detail)
 
     def _close(self, row: Row) -> None:
         """A refused intent is not planned again until it changes."""

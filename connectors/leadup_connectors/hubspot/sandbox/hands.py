@@ -125,6 +125,11 @@ class Hands:
         with self._lock:
             self._lists.living()[name].processing = "DYNAMIC"
 
+    def process_list(self, name: str, *, done: bool = False) -> None:
+        """Let HubSpot work on a list, which takes no changes meanwhile; or be done with it."""
+        with self._lock:
+            self._lists.living()[name].processing_status = "COMPLETE" if done else "PROCESSING"
+
     def rename_list(self, name: str, to: str) -> None:
         """Rename a list."""
         with self._lock:

@@ -193,7 +193,11 @@ class Lists(Memberships):
 
     def _wire(self, each: List, *, filters: bool = False) -> dict[str, Any]:
         answer: dict[str, Any] = {"listId": each.id, "listVersion": each.version, "name": each.name}
-        answer |= {"objectTypeId": each.objects, "processingType": each.processing, "processingStatus": "COMPLETE"}
+        answer |= {
+            "objectTypeId": each.objects,
+            "processingType": each.processing,
+            "processingStatus": each.processing_status,
+        }
         answer |= {"createdAt": stamp(each.created), "updatedAt": stamp(each.updated), "size": self.size(each)}
         return answer | ({"filterBranch": each.filters} if filters and each.filters else {})
 

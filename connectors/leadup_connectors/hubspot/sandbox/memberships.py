@@ -40,6 +40,7 @@ class List:
     filters: Any = None
     used: int = 0
     """In how many places of the account the list is used: ads audiences, e-mails, workflows."""
+    processing_status: str = "COMPLETE"
     deleted: datetime | None = None
     added: datetime | None = None
     """When the last member came."""
@@ -209,6 +210,8 @@ class Memberships:
         if found.processing == "DYNAMIC":
             message = "The members of a DYNAMIC list are not edited."
             raise invalid(message, subCategory="ListError.INVALID_PROCESSING_TYPE")
+        if found.processing_status == "PROCESSING":  # not on HubSpot's pages: the careful guess
+            raise invalid("The list is still being processed.", subCategory="ListError.LIST_PROCESSING")
         return found
 
     def _split(self, request: Request, to: List, ids: Any) -> tuple[list[str], list[str]]:
