@@ -8,9 +8,10 @@ import pytest
 
 from delivery.club import club
 from delivery.scripted_vendor import Vendor
-from delivery.world import GRANTED, World, email, hashed, program, user
+from delivery.world import DENIED, GRANTED, World, email, hashed, program, user
 from leadup.outgoing import RemoteId
 from leadup.plan import Standing
+from leadup.state.tables import outbox
 
 HOME, WORK = email("home"), email("work")
 
@@ -88,3 +89,60 @@ def test_what_half_a_join_put_there_leaves_when_nobody_wants_the_rest(world: Wor
     assert world.standing()["standing"] == Standing.POSSIBLE
     assert len(world.members) == 1
     assert leaves(world) == set()
+
+
+# ---------------------------------------------------------------- after a crash
+
+
+def test_who_can_not_be_found_any_more_after_a_crash_is_not_put_in(world: World) -> None:
+    """He opted out while nothing ran, or the vendor deleted him."""
+    world.tell(user(1), HOME, consent=GRANTED, member="yes")
+    world.vendor.faults = ["crash"]
+    world.sync()
+    world.vendor.unknown.add(hashed(HOME))
+    world.later(days=1)
+    world.sync()
+    assert world.members == set()
+    [row] = world.rows(outbox)
+    assert (row["state"], row["code"]) == ("pending", "not_found")
+    world.vendor.unknown.clear()
+    world.later(days=1)
+    world.sync()
+    assert world.members == {hashed(HOME)}
+    assert {change.key for change in world.changes("join")} == {row["key"]}
+
+
+def test_what_may_have_been_put_in_before_a_crash_is_taken_out_under_all_its_names(world: World) -> None:
+    world.tell(user(1), HOME, consent=GRANTED, member="yes")
+    world.vendor.faults = ["crash after"]
+    world.sync()
+    world.vendor.cards[hashed(HOME)] = "another"
+    world.later(hours=1)
+    world.sync()
+    assert world.members == {hashed(HOME), "another"}
+    assert leaves(world) == set()
+
+
+def test_who_withdrew_consent_before_the_restart_leaves_where_he_may_be(world: World) -> None:
+    world.tell(user(1), HOME, consent=GRANTED, member="yes")
+    world.vendor.faults = ["crash after"]
+    world.sync()
+    world.later(hours=1)
+    world.tell(user(1), consent=DENIED)
+    world.sync()
+    assert world.members == set()
+
+
+def test_a_value_goes_to_where_somebody_is_after_a_crash() -> None:
+    world = World()
+    try:
+        for key in ("c1", "c2", "c3"):
+            world.did("click", key, HOME, consent=GRANTED)
+        world.vendor.faults = ["crash"]
+        world.sync()
+        world.vendor.cards[hashed(HOME)] = "another"
+        world.later(minutes=1)
+        world.sync()
+        assert dict(world.vendor.properties) == {RemoteId("card", "another"): {"tier": "warm"}}
+    finally:
+        world.close()

@@ -6,7 +6,8 @@ Each batch goes through three steps, of which the first and the last are one tra
 2. *send*: the call itself;
 3. *receipts*: row states, what stands, ledger lines.
 
-A crash between them leaves rows ``sending``: the next run sends exactly those again, under the same keys.
+A crash between them leaves rows ``sending``, which may have been done. The next run sends them again, under the same
+keys: leaves and conversions just as they were, joins and values after another look at where the person is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from leadup.delivery.adopting import is_ours, must_be_free, note_name
 from leadup.delivery.ahead import foresee
 from leadup.delivery.answers import note_warnings
 from leadup.delivery.book import TargetRow, all_targets
+from leadup.delivery.broken_off import wait_again
 from leadup.delivery.budgets import CODE, Budgets
 from leadup.delivery.changes import changes
 from leadup.delivery.claim import claim, may_leave, permissions
@@ -98,6 +100,7 @@ class Courier:
             if target.retry_us is not None and target.retry_us > to_us(now) and not force:
                 continue
             serve.append(target)
+        wait_again(self._store, self._destinations, serve, now)
         tight = self._budgets.open(serve, now, *_waiting(now, force=force), prepared=self._prepared)
         ahead = [target for target in serve if target.target.connection not in tight]
         due = [(target, _due(target, now, force=force)) for target in ahead]
@@ -276,7 +279,7 @@ class Courier:
     # ------------------------------------------------------------ send
 
     def _resend(self, target: TargetRow, now: datetime, report: Delivered) -> None:
-        """Send again what a crash left on its way: the same rows, identifiers and keys, if consent still stands."""
+        """Send again what else a crash left on its way: the same rows, identifiers and keys, if consent stands."""
         here = (outbox.c.target == target.id) & (outbox.c.state == "sending")
         batches: dict[tuple[str, bool | str], list[Row]] = defaultdict(list)
         together = self._destinations[target.target.connection].can.together
