@@ -55,6 +55,52 @@ def test_a_trait_that_hubspot_has_not_is_said_at_once(crm: Crm) -> None:
         crm.source("contacts", traits=["plam"]).check()
 
 
+@of_each_api
+@pytest.mark.parametrize("read", ["contacts", "deals"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"traits": ["compani"]}, "'compani', which traits of connection 'feed' names; did you mean \"company\"?"),
+        ({"identifiers": {"user_id": "crm_idd"}}, "'crm_idd', which identifiers of .*; did you mean \"crm_id\"?"),
+        ({"match": "external"}, "'external', which match of connection 'feed' names; did you mean \"external_id\"?"),
+        ({"identifiers": {"user_id": "zzz"}}, r"'zzz', which identifiers of connection 'feed' names\.\n"),
+    ],
+)
+def test_a_property_that_hubspot_has_not_stops_the_reading(
+    crm: Crm, read: str, given: dict[str, Any], said: str
+) -> None:
+    """Or nothing would be read of it, and nobody would know."""
+    crm.sandbox.add_property("crm_id")
+    crm.sandbox.add_property("external_id", unique=True)
+    for door in (lambda: crm.pull(read, **given), crm.source(read, **given).check):
+        with pytest.raises(NeedsHuman, match=f"no contact property {said}"):
+            door()
+
+
+def test_types_of_properties_are_asked_for_in_one_call(crm: Crm) -> None:
+    crm.sandbox.add_property("crm_id")
+    crm.facts(traits=["company", "firstname"], identifiers={"user_id": "crm_id"})
+    assert crm.requests("/properties/contacts") == 1
+
+
+@of_each_api
+def test_trap_many_long_names_do_not_fit_into_an_address(crm: Crm) -> None:
+    """HubSpot answers 414: then a page tells ids alone, and its properties are read by them."""
+    names = [f"trait_{number}".ljust(100, "x") for number in range(100)]
+    for name in names:
+        crm.sandbox.add_property(name)
+    values = [crm.sandbox.add_contact(f"c{number}@example.com", **{names[-1]: str(number)}) for number in range(6)]
+    told = crm.facts(traits=names)
+    assert [(fact.records, fact.facts[names[-1]]) for fact in told] == [
+        ((one,), str(n)) for n, one in enumerate(values)
+    ]
+    assert crm.requests("/batch/read") == 2, "a call for each page of four"
+    crm.sandbox.set_property(values[0], **{names[0]: "new"})
+    assert [fact.facts[names[0]] for fact in crm.facts(traits=names)] == ["new"]
+    crm.sandbox.delete_contact(values[0])
+    assert [fact.facts for fact in crm.facts(after=DAY, traits=names)] == [{}]
+
+
 def test_the_property_that_people_are_matched_on_is_the_user_id(crm: Crm) -> None:
     crm.sandbox.add_property("external_id", unique=True)
     crm.sandbox.add_contact("ada@example.com", external_id="u1", crm_id="x1")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hubspot_crm import HOUR, MINUTE, SECOND, Crm, of, of_each_api
 
+from leadup.errors import NeedsHuman
 from leadup.types import Kind
 
 PAGE = "https://shop.example/demo?utm_source=google&utm_campaign=spring&gclid=Cj0-1&email=ada%40example.com#form"
@@ -71,6 +75,42 @@ def test_forms_can_be_chosen(crm: Crm) -> None:
         crm.sandbox.submit_form(form, {"email": "ada@example.com"})
     (event,) = crm.events("forms", forms=[asked, "gone"])
     assert event.properties["form_id"] == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"forms": ["f-demoo"]}, "no form with the id 'f-demoo', which forms of .*; did you mean \"f-demo\"?"),
+        ({"forms": ["Ask for a demo"]}, "'Ask for a demo', which .*: it is called so, and its id is 'f-demo'"),
+        ({"form_fields": ["paln"]}, "No form that is read has a field 'paln', which form_fields .*mean \"plan\"?"),
+        ({"identifiers": {"user_id": "crm_idd"}}, "has a field 'crm_idd', which identifiers .*mean \"crm_id\"?"),
+        ({"forms": ["f-news"], "form_fields": ["plan"]}, r"'plan', which form_fields of connection 'feed' names\.\n"),
+    ],
+)
+def test_what_no_form_has_is_told_by_the_check(crm: Crm, given: dict[str, Any], said: str) -> None:
+    crm.sandbox.add_form("Ask for a demo", guid="f-demo", fields=["email", "plan", "crm_id"])
+    crm.sandbox.add_form("Newsletter", guid="f-news", fields=["email"])
+    with pytest.raises(NeedsHuman, match=said):
+        crm.source("forms", **given).check()
+
+
+@pytest.mark.parametrize(
+    ("read", "given"),
+    [
+        (["forms"], {}),
+        (["forms"], {"forms": ["f-demo"], "form_fields": ["plan"], "identifiers": {"user_id": "crm_id"}}),
+        (["forms"], {"form_fields": ["anything"], "forms": ["f-site"]}),
+        (["contacts", "forms"], {"identifiers": {"user_id": "external_id"}, "forms": ["f-demo"]}),
+        (["contacts", "forms"], {"identifiers": {"user_id": "crm_id"}}),
+    ],
+    ids=["nothing named", "all there", "fields that HubSpot does not tell", "of contacts alone", "of forms alone"],
+)
+def test_the_check_takes_what_there_is(crm: Crm, read: list[str], given: dict[str, Any]) -> None:
+    crm.sandbox.add_property("external_id")
+    crm.sandbox.add_form("Ask for a demo", guid="f-demo", fields=["email", "plan", "crm_id"])
+    crm.sandbox.add_form("#site", "captured", guid="f-site")
+    crm.source(*read, **given).check()
+    crm.pull(*read, **given)
 
 
 def test_a_form_that_vanishes_stops_nothing(crm: Crm) -> None:

@@ -27,6 +27,8 @@ MOST_STEPS: Final = 10
 """Calls without anything new after which it is noted all the same how far the reading is."""
 FEW: Final = 2
 """Calls that a step takes, looks at deals without a contact aside."""
+PROPERTIES: Final = 1
+"""Calls that tell the types of properties, once a process."""
 ALONE: Final = 4 * deals.LOOKED_AT // BATCH
 """Calls that such a look takes where all of them have a contact by now."""
 SCOPES: Final = {
@@ -84,10 +86,10 @@ class HubSpotSource:
         self._lag = timedelta(seconds=settings.index_lag)
         self._every = timedelta(hours=settings.deletions_every)
         self.reserve = settings.daily_reserve
-        self.page_calls = FEW * MOST_STEPS + len(settings.traits) + (ALONE if "deals" in settings.read else 0)
+        self.page_calls = FEW * MOST_STEPS + PROPERTIES + (ALONE if "deals" in settings.read else 0)
 
     def check(self) -> None:
-        """See :meth:`leadup.kit.Source.check`: the account, the traits, and the scopes, all missing ones at once."""
+        """See :meth:`leadup.kit.Source.check`: account, all scopes that are missing, and what the settings name."""
         self._look_at_account()
         needed = dict.fromkeys(scope for what in self._settings.read for scope in SCOPES[what])
         missing = [scope for scope in needed if not self._client.rights.has(scope)]
@@ -97,8 +99,9 @@ class HubSpotSource:
                 f"{', '.join(self._settings.read)} needs.",
                 todo=f"give its service key or private app these scopes: {', '.join(missing)}",
             )
-        if "contacts" in self._settings.read:
-            _ = self._contacts.kinds
+        self._look_at_properties()
+        if "forms" in self._settings.read:
+            self._forms.check()
 
     def budget(self) -> Budget | None:
         """See :meth:`leadup.kit.Rationed.budget`. OAuth apps are not told."""
@@ -115,6 +118,7 @@ class HubSpotSource:
             NeedsHuman: a scope or a property is missing, or it is another account.
         """
         self._look_at_account()
+        self._look_at_properties()
         stand, now = Stand.of(since), milliseconds(until)
         account = self._settings.portal_id if self._settings.account_in_ids else None
         if account != stand.account:  # what was read is known by other ids
@@ -187,6 +191,11 @@ class HubSpotSource:
                 f"The access token of connection {self._connection!r} belongs to account {found}, not {wanted}.",
                 todo="use that account's token, or correct portal_id",
             )
+
+    def _look_at_properties(self) -> None:
+        """Or nothing would be read of one that is mistyped, and nobody would know."""
+        if not {"contacts", "deals"}.isdisjoint(self._settings.read):
+            _ = self._contacts.kinds
 
     @property
     def _start(self) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from leadup.outgoing import ValueKind
 from leadup.types import Json
-from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo
+from leadup_connectors.hubspot.answers import Batch, HubSpotRefused, PropertyInfo, reading
 from leadup_connectors.hubspot.client.caller import Caller
 from leadup_connectors.hubspot.client.routes import Call
 
@@ -49,6 +49,12 @@ class Properties:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+
+    def all(self) -> dict[str, PropertyInfo]:
+        """Return all contact properties, by name."""
+        answer = self._caller.ask(Call.LIST_PROPERTIES)
+        with reading(Call.LIST_PROPERTIES.what):
+            return {found.name: found for found in map(PropertyInfo.read, answer["results"])}
 
     def find(self, name: str) -> PropertyInfo | None:
         """Return the contact property with this name."""

@@ -20,6 +20,9 @@ LIST_PAGE: Final = 100
 """Most records of a page of a list."""
 SEARCH_PAGE: Final = 200
 """Most records of a page of a search."""
+LONGEST_QUERY: Final = 4_000
+"""Characters of properties that are asked for in an address: HubSpot refuses one that is too long (414), and states no
+number; many servers draw the line at 8,000."""
 ASSOCIATIONS: Final = 1_000
 """Most records whose associations one call reads (source: Associations API, v4, "Limitations")."""
 
@@ -35,15 +38,22 @@ class Objects:
     ) -> Found:
         """Return a page of all records, in the order of their ids; ``archived``: of those deleted in 90 days.
 
-        ``after``: the page before told it; "" for the first page.
+        Of records that live there may be many properties, which are then read by a second call; of deleted ones only a
+        few, since that call does not tell of them. ``after``: the page before told it; "" for the first page.
         """
+        wanted = list(properties)
+        by_id = not archived and sum(len(f"properties={name}&") for name in wanted) > LONGEST_QUERY
         query: Query = {
             "limit": min(limit, LIST_PAGE),
-            "properties": list(properties),
+            "properties": [] if by_id else wanted,
             "archived": str(archived).lower(),
         }
         where: Query = {"after": after} if after else {}
-        return Found.read(self._caller.send(Request(Call.LIST_RECORDS, {"objects": of}, {**query, **where}))[0])
+        page = Found.read(self._caller.send(Request(Call.LIST_RECORDS, {"objects": of}, {**query, **where}))[0])
+        if not by_id:
+            return page
+        read = self.read(of, (one.id for one in page.records), wanted)
+        return Found([read[one.id] for one in page.records if one.id in read], page.after)
 
     def search(
         self, of: str, filters: Iterable[tuple[str, str, str]], by: str, properties: Sequence[str], limit: int

@@ -80,6 +80,7 @@ class Call(enum.Enum):
     UPSERT_CONTACTS = Route("create contacts", "POST", f"{_CONTACTS}/batch/upsert", f"{_CONTACTS_DATED}/batch/upsert")
     UPDATE_CONTACTS = Route("update contacts", "POST", f"{_CONTACTS}/batch/update", f"{_CONTACTS_DATED}/batch/update")
 
+    LIST_PROPERTIES = Route("list the properties", "GET", _PROPERTIES, _PROPERTIES_DATED)
     FIND_PROPERTY = Route("find a property", "GET", f"{_PROPERTIES}/{{name}}", f"{_PROPERTIES_DATED}/{{name}}")
     CREATE_PROPERTY = Route("create a property", "POST", _PROPERTIES, _PROPERTIES_DATED, repeat=False)
     UPDATE_PROPERTY = Route("change a property", "PATCH", f"{_PROPERTIES}/{{name}}", f"{_PROPERTIES_DATED}/{{name}}")

@@ -52,6 +52,7 @@ class SdkWire:
             Call.READ_CONTACTS: _typed(contacts.read_with_http_info),
             Call.UPSERT_CONTACTS: _typed(contacts.upsert_with_http_info),
             Call.UPDATE_CONTACTS: _typed(contacts.update_with_http_info),
+            Call.LIST_PROPERTIES: _typed(properties.get_all_with_http_info, of="contacts"),
             Call.FIND_PROPERTY: _typed(properties.get_by_name_with_http_info, "name", of="contacts"),
             Call.CREATE_PROPERTY: _typed(properties.create_with_http_info, of="contacts"),
             Call.UPDATE_PROPERTY: _typed(properties.update_with_http_info, "name", of="contacts"),

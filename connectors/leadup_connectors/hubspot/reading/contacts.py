@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from leadup.errors import NeedsHuman
+from leadup.kit import did_you_mean
 from leadup.types import Fact, Identifier, Json, Kind, Purpose
 from leadup_connectors.hubspot.client import HubSpotClient
 from leadup_connectors.hubspot.reading.brought import Brought, translated
@@ -77,19 +78,24 @@ class Contacts:
         """HubSpot's type of each trait of the settings.
 
         Raises:
-            NeedsHuman: there is no such property.
+            NeedsHuman: there is no such property, or none that a user id is to be read from.
         """
-        kinds = {}
-        for name in self._settings.traits:
-            found = self._client.properties.find(name)
-            if found is None:
+        named = dict.fromkeys(self._settings.traits, "traits") | dict.fromkeys(self._user_ids, "identifiers")
+        if self._settings.kind is Kind.USER_ID:
+            named[self._settings.match] = "match"
+        if not named:
+            return {}
+        known = self._client.properties.all()
+        in_forms = "forms" in self._settings.read  # where such a field may be one that contacts have not
+        for name, setting in named.items():
+            if name not in known and not (setting == "identifiers" and in_forms):
+                hint = did_you_mean(name, known) or "."
                 raise NeedsHuman(
-                    f"HubSpot has no contact property {name!r}, which the traits of connection "
-                    f"{self._connection!r} name.",
-                    todo="write its internal name (HubSpot, Settings > Properties), or take it out of `traits`",
+                    f"HubSpot has no contact property {name!r}, which {setting} of connection {self._connection!r} "
+                    f"names{hint}",
+                    todo=f"write its internal name (HubSpot, Settings > Properties), or take it out of `{setting}`",
                 )
-            kinds[name] = found.type
-        return kinds
+        return {name: known[name].type for name in self._settings.traits}
 
     @property
     def _user_ids(self) -> list[str]:

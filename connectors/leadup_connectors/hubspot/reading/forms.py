@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from leadup.kit import canonical
+from leadup.errors import NeedsHuman
+from leadup.kit import canonical, did_you_mean
 from leadup.types import CLICK_IDS, Event, Identifier, Json, Kind
 from leadup_connectors.hubspot.answers import HubSpotRefused
 from leadup_connectors.hubspot.client import HubSpotClient
@@ -62,6 +63,44 @@ class Forms:
         """Return the forms that are to be read; one that the settings name and HubSpot has not is left out."""
         named = self._settings.forms
         return [form for form in self._client.forms.all() if not named or form.id in named]
+
+    def check(self) -> None:
+        """Look whether HubSpot has the forms that the settings name, and these the fields.
+
+        Raises:
+            NeedsHuman: not all of them.
+        """
+        settings = self._settings
+        if not (settings.forms or settings.form_fields or settings.identifiers.get("user_id")):
+            return
+        there = {form.id: form for form in self._client.forms.all()}
+        for name in settings.forms:
+            if name not in there:
+                called = next((form.id for form in there.values() if form.name == name), "")
+                hint = f": it is called so, and its id is {called!r}." if called else did_you_mean(name, there) or "."
+                raise self._lacks(f"HubSpot has no form with the id {name!r}", "forms", hint, "the id of the form")
+        wanted = [form for form in there.values() if form.id in (settings.forms or there)]
+        fields = {field for form in wanted for field in form.fields}
+        if not all(form.fields for form in wanted):
+            return  # of forms that are not HubSpot's own it may tell none
+        named = dict.fromkeys(settings.form_fields, "form_fields")
+        if (user_id := settings.identifiers.get("user_id")) and not self._is_of_contacts(user_id):
+            named[user_id] = "identifiers"
+        for name, setting in named.items():
+            if wanted and name not in fields:
+                hint = did_you_mean(name, fields) or "."
+                raise self._lacks(f"No form that is read has a field {name!r}", setting, hint, "its internal name")
+
+    def _lacks(self, what: str, setting: str, hint: str, write: str) -> NeedsHuman:
+        return NeedsHuman(
+            f"{what}, which {setting} of connection {self._connection!r} names{hint}",
+            todo=f"write {write} as HubSpot has it, or take it out of `{setting}`",
+        )
+
+    def _is_of_contacts(self, name: str) -> bool:
+        """Whether contacts that are read tell this property."""
+        reads = not {"contacts", "deals"}.isdisjoint(self._settings.read)
+        return reads and self._client.properties.find(name) is not None
 
     def submissions(self, form: Form, stand: Stand, now: int, start: int | None) -> Iterator[Brought]:
         """Yield what was sent by a form since the last time; after each page ``stand`` says how to go on after it.
