@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 
 from leadup_connectors.hubspot.answers import parse
+from leadup_connectors.hubspot.client.proxy import proxy_for
 from leadup_connectors.hubspot.client.wire import Answer, Cut, Garbled, Request
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
@@ -21,6 +23,8 @@ class DatedWire:
         self._base, self._api = settings.base_url, settings.api
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": AGENT, "Accept": "application/json"})
+        proxy, parts = proxy_for(settings.base_url), urlsplit(settings.base_url)
+        self._proxies = {"no_proxy": parts.hostname or ""} if proxy is None else {parts.scheme: proxy}
         self._session.auth = _Bearer(settings.access_token.get_secret_value())
 
     def send(self, request: Request, timeouts: tuple[float, float]) -> Answer:
@@ -33,6 +37,7 @@ class DatedWire:
                 params={name: _text(value) for name, value in request.query.items()},
                 json=request.body,
                 timeout=timeouts,
+                proxies=self._proxies,
                 allow_redirects=False,
             )
         except requests.RequestException as cut:

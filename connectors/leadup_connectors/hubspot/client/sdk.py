@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from hubspot import HubSpot
 from hubspot.crm.lists import FoldersApi, MembershipsApi
 from hubspot.crm.properties import GroupsApi
 from urllib3.exceptions import HTTPError
+from urllib3.util import make_headers
 from urllib3.util.retry import Retry
 
+from leadup.errors import SettingsError
 from leadup_connectors.hubspot.answers import parse
+from leadup_connectors.hubspot.client.proxy import proxy_for
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.client.wire import Answer, Cut, Garbled, Request
 from leadup_connectors.hubspot.settings import HubSpotSettings
@@ -32,6 +36,7 @@ class SdkWire:
             base_url=settings.base_url,
             # The library's own way repeats PUT but not POST, and gives up with an error of another family.
             retry=Retry(0, redirect=0),
+            **_through(proxy_for(settings.base_url)),
         )
         # Each look at an attribute builds new connections, so each is looked at once.
         lists = sdk.crm.lists.lists_api
@@ -91,6 +96,20 @@ class SdkWire:
             collection_formats={name: "multi" for name, value in request.query.items() if isinstance(value, list)},
             **how,
         )
+
+
+def _through(proxy: str | None) -> dict[str, Any]:
+    """Return the library's settings for a proxy. What it takes to be let in stands in the proxy's address."""
+    if proxy is None:
+        return {}
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https"):
+        raise SettingsError(
+            f"The environment names a proxy of the kind {parts.scheme!r}, which HubSpot's library does not speak.\n"
+            '  What to do: name an http one in HTTPS_PROXY, or set api = "2026-03" for the connection.'
+        )
+    known_by = ":".join(unquote(part or "") for part in (parts.username, parts.password))
+    return {"proxy": proxy, "proxy_headers": make_headers(proxy_basic_auth=known_by) if parts.username else None}
 
 
 def _typed(send: Callable[..., Any], *places: str, of: str = "") -> Typed:

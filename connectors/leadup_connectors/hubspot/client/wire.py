@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
 from leadup.types import Json
 from leadup_connectors.hubspot.client.routes import Call
@@ -44,7 +44,7 @@ class Cut(Exception):
 
     def __init__(self, reason: BaseException | None, *, name: str = "") -> None:
         super().__init__(name or type(reason).__name__)
-        self.sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
+        self.sent = not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
 
 
 class Garbled(Exception):
