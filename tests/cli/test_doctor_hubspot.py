@@ -339,6 +339,15 @@ def test_what_can_not_be_looked_at_now_is_unknown(running: Installation) -> None
     assert (code, grades(found)) == (0, {"lists": "unknown"})
 
 
+def test_a_call_that_goes_astray_is_told_with_where_to_look(running: Installation) -> None:
+    running.hubspot.weather.add(kind="fail", status=405, path="/search", times=-1)
+    code, found = doctor(running)
+    assert (code, grades(found)) == (1, {"lists": "problem"})
+    assert "405" in found["lists"]["text"]
+    assert "base_url of connection 'hubspot'" in found["lists"]["todo"]
+    assert "if it passes" not in found["lists"]["todo"]
+
+
 def test_no_finding_tells_of_a_person_or_a_secret(running: Installation) -> None:
     told = running.cli("doctor", "hubspot", "--json").stdout
     assert "ada@example.com" not in told

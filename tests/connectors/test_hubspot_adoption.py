@@ -54,6 +54,26 @@ def test_of_several_folders_with_the_name_the_highest_and_oldest_is_used(
     assert [each["id"] for each in hubspot.state()["folders"] if each["lists"]] == [oldest]
 
 
+def test_a_folder_that_was_deleted_meanwhile_is_made_anew(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    destination.prepare(AUDIENCE)
+    hubspot.delete_list(AUDIENCE.remote_name)
+    hubspot.delete_folder("leadup")
+    assert destination.prepare(replace(AUDIENCE, name="cold", remote_name="leadup: cold")).created
+    assert [(one["name"], one["lists"]) for one in hubspot.state()["folders"]] == [("leadup", ["leadup: cold"])]
+
+
+def test_an_account_that_takes_no_such_list_is_asked_twice_at_most(server: Server, hubspot: HubSpotSandbox) -> None:
+    destination = connect(server)
+    destination.prepare(AUDIENCE)
+    hubspot.add_list("leadup: cold", objects="0-2")
+    hubspot.weather.log.clear()
+    with pytest.raises(NeedsHuman, match=r"answered 400.*connection 'hubspot' has no list 'leadup: cold'") as caught:
+        destination.prepare(replace(AUDIENCE, name="cold", remote_name="leadup: cold"))
+    assert "all the lists it may have" in caught.value.todo
+    assert calls(server, method="POST") == 2
+
+
 def test_nobody_has_to_have_a_folder(server: Server, hubspot: HubSpotSandbox) -> None:
     connect(server, folder="").prepare(AUDIENCE)
     assert folders(hubspot) == {}

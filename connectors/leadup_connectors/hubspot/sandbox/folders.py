@@ -52,6 +52,10 @@ class Folders:
         self.all[new.id] = new
         return new.id
 
+    def drop(self, name: str) -> None:
+        """Delete the folder with this name."""
+        self._delete(next(each for each in self.all.values() if each.name == name and each.id != ROOT))
+
     def content(self) -> list[dict[str, Json]]:
         """All folders but the root, with the names of the lists in them."""
         return [
@@ -88,12 +92,14 @@ class Folders:
         return self._answer(folder)
 
     def delete(self, request: Request, _body: Any) -> Response:
-        folder = self._one(request.path_params["folder"])
+        self._delete(self._one(request.path_params["folder"]))
+        return Response(status_code=204)
+
+    def _delete(self, folder: Folder) -> None:
         below = any(each.parent == folder.id for each in self.all.values())
         if folder.id == ROOT or below or self._in(folder.id):
             raise invalid("Only an empty folder can be deleted.")
         del self.all[folder.id]
-        return Response(status_code=204)
 
     def _one(self, folder: str) -> Folder:
         if folder not in self.all:

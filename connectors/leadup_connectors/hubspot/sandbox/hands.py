@@ -161,6 +161,11 @@ class Hands:
         with self._lock:
             return self._lists.folders.add(name, parent)
 
+    def delete_folder(self, name: str) -> None:
+        """Delete a folder that is empty."""
+        with self._lock:
+            self._lists.folders.drop(name)
+
     def move_folder(self, name: str, *, to: str) -> None:
         """Move a folder below another one."""
         with self._lock:
