@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hubspot_account import AUDIENCE, NOW, READ, SCORE, TOKEN, at, awaited, calls, connect, person
 from pydantic import SecretStr, ValidationError
 
-from leadup.errors import TryLater
+from leadup.errors import NeedsHuman, TryLater
 from leadup.outgoing import Unreachable
 from leadup.sandbox import Server
+from leadup_connectors.hubspot.named import blamed
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
@@ -82,6 +84,49 @@ def test_a_refusal_that_is_not_about_the_address_is_not_for_good(server: Server,
     assert isinstance(answer, Unreachable)
     assert (answer.code, answer.for_good) == ("not_created_validation_error", False)
     assert not any(isinstance(answer, Unreachable) for answer in destination.create(AUDIENCE, people))
+
+
+def test_trap_an_account_may_want_more_of_a_new_contact_than_an_address(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
+    """That is not the address's fault: it is made once the account wants no more."""
+    hubspot.want("company")
+    destination, people = connect(server, create_missing=True), [person(1, "ada@example.com"), person(2, "b@x.org")]
+    with pytest.raises(NeedsHuman, match=r"HubSpot answered 400 .*It is about company\."):
+        destination.create(AUDIENCE, people)
+    hubspot.add_contact("grace@example.com")
+    for asked in ([*people, person(3, "grace@example.com")], people[:1]):
+        for refused in destination.create(AUDIENCE, asked)[:2]:
+            assert isinstance(refused, Unreachable)
+            assert (refused.for_good, refused.code) == (False, "not_created_validation_error")
+            assert "because of company" in refused.detail
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_address_that_hubspot_names_is_refused_for_good(server: Server, *, alone: bool) -> None:
+    people = [person(1, "ada@nowhere"), *([] if alone else [person(2, "ada@example.com")])]
+    refused, *others = connect(server, create_missing=True).create(AUDIENCE, people)
+    assert isinstance(refused, Unreachable)
+    assert refused.for_good
+    assert not any(isinstance(one, Unreachable) for one in others)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"errors": [{"code": "INVALID_EMAIL", "context": {"propertyName": ["email"]}}]}, {"email"}),
+        ({"errors": [{"context": {"propertyName": "company"}}, {"context": None}, "odd", {}]}, {"company"}),
+        (
+            {"message": 'Property values were not valid: [{"name":"a","error":"X"},{"name":"b"},{"isValid":false}]'},
+            {"a", "b"},
+        ),
+        ({"message": "Some required fields were not set: [inputs]"}, set()),
+        ({"message": None, "errors": 5}, set()),
+        ({}, set()),
+    ],
+)
+def test_which_properties_an_error_is_about(body: dict[str, Any], named: set[str]) -> None:
+    assert blamed(body) == named
 
 
 def test_trap_a_batch_names_nobody_twice(server: Server, hubspot: HubSpotSandbox) -> None:

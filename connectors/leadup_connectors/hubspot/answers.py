@@ -6,7 +6,6 @@ Errors go by status, category and sub-category, never by text: the texts are not
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, TryLater
 from leadup.outgoing import NEW_DAY
 from leadup.types import day_of
 from leadup_connectors.hubspot.limits import SECOND, integer
+from leadup_connectors.hubspot.named import blamed, code, scopes
 
 LOCKED: Final = timedelta(seconds=2)
 """Least wait after a 423 (source: Error handling)."""
@@ -37,23 +37,27 @@ _NAMED: Final = (
 )
 _AT_FAULT: Final = dict.fromkeys((400, 409, 413, 414, 422), _NAMED)
 """By status, what to do about a call that is wrong."""
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 class HubSpotRefused(NeedsHuman):
     """HubSpot answered 4xx: the request is wrong. ``ids`` are the rows it blames, where it names them.
 
+    ``about`` are the properties whose values it is about, where it names them.
+
     It is about a call. What it says of a single row, and whether for good, :mod:`leadup_connectors.hubspot.batches`
     finds out.
     """
 
-    def __init__(self, message: str, *, todo: str, status: int, code: str, ids: frozenset[str]) -> None:
+    def __init__(
+        self, message: str, *, todo: str, status: int, code: str, ids: frozenset[str], about: frozenset[str]
+    ) -> None:
         super().__init__(message, todo=todo)
         self.said = message
         """Without what to do."""
         self.status = status
         self.code = code
         self.ids = ids
+        self.about = about
 
 
 class Denied(NeedsHuman):
@@ -206,19 +210,19 @@ class Batch:
     failed: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
     """HubSpot reported no failure."""
+    about: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of rows that failed, the properties that are at fault, where HubSpot names them."""
 
     @classmethod
     def read(cls, answer: Any) -> Batch:
         """Read a 200 or 207. A 207 comes like any other answer: failed rows must be looked for."""
         with reading("work on a batch of contacts"):
             errors = answer.get("errors") or ()
-            failed = {
-                str(row): (code(error.get("category")) or "failed").lower()
-                for error in errors
-                for row in (error.get("context") or {}).get("ids") or ()
-            }
+            rows = [(str(row), error) for error in errors for row in (error.get("context") or {}).get("ids") or ()]
+            failed = {row: (code(error.get("category")) or "failed").lower() for row, error in rows}
+            about = {row: blamed(error) for row, error in rows}
             records = {str(each["id"]): each.get("properties") or {} for each in answer["results"]}
-            return cls(records, failed, complete=not errors)
+            return cls(records, failed, complete=not errors, about=about)
 
 
 def family(
@@ -254,11 +258,11 @@ def family(
             status=status,
         )
     if status == 403:
-        named = _scopes(body)
-        scopes = ", ".join(named) or "all that the connector's README lists"
+        named = scopes(body)
+        missing = ", ".join(named) or "all that the connector's README lists"
         return Denied(
             f"{failed} The access token of connection {connection!r} lacks a right.",
-            todo=f"give its service key or private app these scopes: {scopes}",
+            todo=f"give its service key or private app these scopes: {missing}",
             status=status,
             scopes=frozenset(named),
         )
@@ -275,6 +279,9 @@ def family(
         return unreadable(what, nothing_done=True)
     if status in (0, 408) or status >= 500:
         return TryLater(failed, retry_after=wait)
+    about = blamed(body)
+    if about:
+        failed += f" It is about {', '.join(sorted(about))}."
     context = body.get("context")
     ids = context.get("ids") if isinstance(context, dict) else None
     return HubSpotRefused(
@@ -283,6 +290,7 @@ def family(
         status=status,
         code=reason.lower(),
         ids=frozenset(map(str, ids or ())),
+        about=about,
     )
 
 
@@ -314,19 +322,6 @@ def parse(body: str | bytes | None) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def code(text: object) -> str:
-    """Return a code as it may be shown; "" for anything that does not look like one."""
-    return text if isinstance(text, str) and _CODE.fullmatch(text) else ""
-
-
-def _scopes(body: Mapping[str, Any]) -> list[str]:
-    """Return the scopes that a 403 names; they stand under several keys."""
-    details = [body, *(each for each in body.get("errors") or () if isinstance(each, dict))]
-    contexts = [each["context"] for each in details if isinstance(each.get("context"), dict)]
-    named = [value for context in contexts for key, value in context.items() if key.endswith("Scopes")]
-    return sorted({code(scope) for scopes in named for scope in scopes} - {""})
 
 
 def _tomorrow(headers: Mapping[str, str], zone: tzinfo | None) -> timedelta:

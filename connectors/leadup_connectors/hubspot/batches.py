@@ -30,6 +30,8 @@ class Sifted(Generic[Answer]):
     """Bad rows, with HubSpot's code: it named them, or took others by the same call and refused them once more."""
     doubted: dict[str, str] = field(default_factory=dict)
     """The same of rows that were refused alone, with nothing to compare: the call may be at fault."""
+    about: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Of rows that were refused, the properties that HubSpot says are at fault."""
     unsent: list[str] = field(default_factory=list)
     """Rows that are still mixed with bad ones after :data:`MOST_CALLS`, or that trouble kept from being sent."""
 
@@ -93,7 +95,9 @@ def sift(
                 raise
             if len(part) > 1:
                 waiting += _split(part, refused.ids)
-            elif part[0] in refused.ids or sifted.answers:
+                continue
+            sifted.about[part[0]] = refused.about
+            if part[0] in refused.ids or sifted.answers:
                 sifted.refused[part[0]] = refused.code
             else:
                 suspects[part[0]] = refused

@@ -113,15 +113,21 @@ class People:
         first = [(self._keys(person) or [""])[0] for person in people]
         refused: dict[str, str] = {}
         doubted: dict[str, str] = {}
+        about: dict[str, frozenset[str]] = {}
         for part in parts(sorted({email for email in first if email}), BATCH):
             sent = sift(part, self._client.contacts.upsert, _nothing)
             refused |= sent.refused
             doubted |= sent.doubted
+            about |= sent.about
             for _, answer in sent.answers:
                 refused |= answer.failed
+                about |= answer.about
         self._look_again(first)
         answers = self.addresses(people, joining=joining)
-        told = {email: _not_created(code, sure=email in refused) for email, code in {**doubted, **refused}.items()}
+        told = {
+            email: _not_created(code, about.get(email, frozenset()), sure=email in refused)
+            for email, code in {**doubted, **refused}.items()
+        }
         return [
             told.get(email, answer) if isinstance(answer, Unreachable) else answer
             for email, answer in zip(first, answers, strict=True)
@@ -212,12 +218,16 @@ def _nothing() -> None:
     """There is nothing else than a row that could be at fault."""
 
 
-def _not_created(code: str, *, sure: bool) -> Unreachable:
-    """What is wrong with an address stays wrong; what else HubSpot refuses (a conflict) is tried again.
+def _not_created(code: str, about: frozenset[str], *, sure: bool) -> Unreachable:
+    """What is wrong with an address stays wrong; what else HubSpot refuses is tried again.
 
-    ``sure``: it is the address that is at fault, and not the call.
+    That is a conflict, or that the account wants new contacts to have more than an address. ``about``: the properties
+    that HubSpot names, if it does. ``sure``: it is this row that is at fault, and not the call.
     """
-    if not sure or not code.startswith(("validation", "invalid")):
+    if others := about - {EMAIL}:
+        detail = f"HubSpot did not make a contact of this address, because of {', '.join(sorted(others))}."
+        return Unreachable(code=f"not_created_{code}", detail=detail)
+    if not code.startswith(("validation", "invalid")) or not (about or sure):
         return Unreachable(code=f"not_created_{code}", detail="HubSpot did not make a contact of this address.")
     detail = "HubSpot takes no contact with this address: it is not valid, or was deleted there for good (GDPR)."
     return Unreachable(code=f"not_created_{code}", detail=detail, for_good=True)

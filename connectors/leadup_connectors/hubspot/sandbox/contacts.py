@@ -57,11 +57,16 @@ class Contacts(Objects):
         """Told of each contact that a call deletes."""
         self.blocked: set[str] = set()
         """Addresses that a GDPR deletion has barred for ever."""
+        self.wanted: set[str] = set()
+        """Properties that the account wants of a new contact; HubSpot publishes no code for one that lacks them."""
 
     def refuse(self, values: Mapping[str, Any], record: str | None) -> None:
         super().refuse(values, record)
         if str(values.get("email", "")).strip().lower() in self.blocked:
             raise invalid("This contact was permanently deleted, and its email address can not be used again.")
+        if record is None and (missing := sorted(self.wanted - {name for name, value in values.items() if value})):
+            detail = {"message": "is required", "code": "REQUIRED_PROPERTY", "context": {"propertyName": missing}}
+            raise invalid("Required properties are missing.", errors=[detail])
 
     def write(self, record: str, values: Mapping[str, str], at: datetime | None = None) -> None:
         """Set properties. The lifecycle stage does not move backward unless it was cleared before."""

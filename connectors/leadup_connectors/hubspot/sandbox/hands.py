@@ -101,6 +101,11 @@ class Hands:
         with self._lock:
             self._contacts.blocked.add(email.strip().lower())
 
+    def want(self, name: str) -> None:
+        """Want a property of each new contact, as an administrator can (enforced for calls since 2026-09)."""
+        with self._lock:
+            self._contacts.wanted.add(name)
+
     def merge(self, keep: str, gone: str) -> None:
         """Merge two contacts: ``gone`` vanishes, ``keep`` gets its address, its deals and its places in lists."""
         with self._lock:
