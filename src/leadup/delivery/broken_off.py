@@ -13,13 +13,14 @@ from leadup.delivery.settling import Destinations, opened
 from leadup.state import Store
 from leadup.state.tables import outbox
 
-LOOKED_UP: Final = ("join", "upsert")
-"""Verbs that go by where a person is now. He may have opted out meanwhile, or have become another record there."""
+CLAIMED_ANEW: Final = ("join", "upsert", "leave")
+"""Verbs that go by where a person is: he may have opted out meanwhile, or have become another record there, which others
+may share by now."""
 
 
 def wait_again(store: Store, destinations: Destinations, serve: Sequence[TargetRow], now: datetime) -> None:
     """Let such rows be claimed anew, under the same keys. They may have been done, so they stay in doubt."""
-    broken_off = (outbox.c.state == "sending") & outbox.c.verb.in_(LOOKED_UP)
+    broken_off = (outbox.c.state == "sending") & outbox.c.verb.in_(CLAIMED_ANEW)
     with store.read() as connection:
         mine = outbox.c.target.in_([target.id for target in serve])  # so that the index serves
         found = set(connection.scalars(select(outbox.c.target).where(mine, broken_off).distinct()))

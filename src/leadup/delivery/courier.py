@@ -7,7 +7,7 @@ Each batch goes through three steps, of which the first and the last are one tra
 3. *receipts*: row states, what stands, ledger lines.
 
 A crash between them leaves rows ``sending``, which may have been done. The next run sends them again, under the same
-keys: leaves and conversions just as they were, joins and values after another look at where the person is.
+keys: conversions just as they were, all else after another look at where the person is.
 """
 
 from __future__ import annotations
@@ -279,33 +279,24 @@ class Courier:
     # ------------------------------------------------------------ send
 
     def _resend(self, target: TargetRow, now: datetime, report: Delivered) -> None:
-        """Send again what else a crash left on its way: the same rows, identifiers and keys, if consent stands."""
+        """Send conversions again that a crash left on their way: the same rows and keys, if consent still stands."""
         here = (outbox.c.target == target.id) & (outbox.c.state == "sending")
-        batches: dict[tuple[str, bool | str], list[Row]] = defaultdict(list)
-        together = self._destinations[target.target.connection].can.together
+        batches: dict[tuple[str, str], list[Row]] = defaultdict(list)
         with self._states(target, now, here) as (connection, states):
             states.in_doubt(states.rows)
             allowed = permissions(connection, target, states.rows)
             for row in states.rows:
                 if may_leave(row, states, allowed[row["id"]]):
-                    batches[row["batch"], row["verb"] in together or row["verb"]].append(row)
+                    batches[row["batch"], row["verb"]].append(row)
                 else:
                     states.withheld(row, allowed[row["id"]].because)
-        for batch in batches.values():
-            counts = Counter(row["verb"] for row in batch)
+        for (_, verb), batch in batches.items():
             prepared = target.target in self._prepared
-            fit = [
-                verb
-                for verb in ORDER
-                if counts[verb]
-                and self._budgets.allows(target, verb, counts[verb], now, addressed=True, prepared=prepared)
-            ]
-            if later := [row for row in batch if row["verb"] not in fit]:
-                self._no_answer(target, later, now, BudgetSpent(self._budgets.why(target.target.connection)))
-                for verb in counts.keys() - set(fit):
-                    self._put_off(target, now, report, verb)
-            if rows := [row for verb in fit for row in batch if row["verb"] == verb]:
-                self._send(target, rows, now, report)
+            if self._budgets.allows(target, verb, len(batch), now, addressed=True, prepared=prepared):
+                self._send(target, batch, now, report)
+            else:
+                self._no_answer(target, batch, now, BudgetSpent(self._budgets.why(target.target.connection)))
+                self._put_off(target, now, report, verb)
 
     def _send(self, target: TargetRow, rows: Sequence[Row], now: datetime, report: Delivered) -> None:
         destination = self._destinations[target.target.connection]
