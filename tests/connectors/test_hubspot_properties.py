@@ -114,6 +114,51 @@ def test_what_somebody_else_wrote_is_never_cleared(server: Server, hubspot: HubS
     assert destination.deliver(remote, [clear(4, gone, leadup_tier=["hot"])])[0].code == "contact_missing"
 
 
+@pytest.mark.parametrize(
+    ("stands", "ours", "code", "left"),
+    [
+        ("hot;vip", [["hot"], ["hot", "warm"]], "", "vip"),
+        ("vip;warm;old", [["hot"], ["hot", "warm"]], "", "vip;old"),
+        ("warm;hot", [["hot"], ["hot", "warm"]], "", ""),
+        ("vip;old", [["hot"]], "not_ours", "vip;old"),
+    ],
+)
+def test_of_boxes_only_ours_are_taken_out(
+    server: Server, hubspot: HubSpotSandbox, stands: str, ours: list[Json], code: str, left: str
+) -> None:
+    hubspot.add_property(SEGMENTS.name, "enumeration", options=["vip", "hot", "old"], field_type="checkbox")
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(SEGMENTS)
+    destination.deliver(remote, [upsert(1, ada, leadup_segments=stands)])
+    [receipt] = destination.deliver(remote, [clear(1, ada, leadup_segments=ours)])
+    assert (receipt.code, hubspot.contact(ada).get("leadup_segments") or "") == (code, left)
+
+
+def test_two_who_have_nothing_to_tell_of_one_contact_clear_what_either_wrote(
+    server: Server, hubspot: HubSpotSandbox
+) -> None:
+    ada, destination = hubspot.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(TIER)
+    destination.deliver(remote, [upsert(1, ada, leadup_tier="hot")])
+    destination.deliver(remote, [clear(1, ada, leadup_tier=["hot"]), clear(2, ada, leadup_tier=["warm"])])
+    assert not hubspot.contact(ada).get("leadup_tier")
+
+
+def test_a_contact_that_the_answer_leaves_out_is_not_cleared_unseen(stage: Stage) -> None:
+    class Silent(HubSpotSandbox):
+        def routes(self) -> list[BaseRoute]:
+            answer = JSONResponse({"status": "COMPLETE", "results": []})
+            return [Route(stage.path(Call.READ_CONTACTS), lambda _: answer, methods=["POST"]), *super().routes()]
+
+    server = stage.play_with(Silent())
+    ada, destination = server.sandbox.add_contact("ada@example.com"), connect(server)
+    remote = destination.prepare(TIER)
+    destination.deliver(remote, [upsert(1, ada, leadup_tier="called us")])
+    [receipt] = destination.deliver(remote, [clear(1, ada, leadup_tier=["hot"])])
+    assert (receipt.outcome, receipt.code) == (LATER, "contact_missing")
+    assert server.sandbox.contact(ada)["leadup_tier"] == "called us"
+
+
 def test_a_value_that_follows_in_the_same_batch_is_written_and_not_looked_at(
     server: Server, hubspot: HubSpotSandbox
 ) -> None:

@@ -409,7 +409,9 @@ def test_a_repair_that_is_refused_can_be_asked_for_again(world: World, hands: Ha
         (ValueKind.CHOICES, ["a", "b"], ["b", "a"], (), What.THERE),
         (ValueKind.CHOICES, ["a"], "a", (), What.CHANGED),
         (ValueKind.CHOICES, None, ["b", "a"], [["a"], ["a", "b"]], What.STAYS),
-        (ValueKind.CHOICES, None, ["b"], [["a"], ["a", "b"]], What.THEIRS),
+        (ValueKind.CHOICES, None, ["vip", "a"], [["a"], ["a", "b"]], What.STAYS),
+        (ValueKind.CHOICES, None, ["vip"], [["a"]], What.THEIRS),
+        (ValueKind.CHOICES, None, ["b"], [["a"], ["a", "b"]], What.STAYS),
         (ValueKind.TEXT, None, None, ["hot"], What.OUT),
     ],
 )

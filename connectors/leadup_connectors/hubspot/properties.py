@@ -20,6 +20,7 @@ from leadup_connectors.hubspot.receipts import (
     ALREADY,
     CONFIRMED,
     LATER,
+    VANISHED,
     contacts_of,
     gone,
     rejected,
@@ -108,7 +109,11 @@ class ContactProperties:
                 raise gone(f"contact property {name!r}", "restore it in HubSpot, or let leadup create it again")
 
     def _spare(self, rows: Mapping[str, _Row]) -> dict[str, Receipt]:
-        """Look at what is to be cleared: what somebody else wrote stays. Return receipts of contacts that are done."""
+        """Look at what is to be cleared: what somebody else wrote stays.
+
+        Returns:
+            Receipts of contacts that are done, or that HubSpot does not show: nothing is cleared unseen.
+        """
         receipts: dict[str, Receipt] = {}
         names = sorted({name for row in rows.values() for name in row.clears})
         for part in parts(rows, BATCH):
@@ -118,10 +123,14 @@ class ContactProperties:
                 lambda: self._still_there(row.values for row in rows.values()),
             )
             receipts |= unanswered(sent)
-            for _, answer in sent.answers:
+            for asked, answer in sent.answers:
+                receipts |= dict.fromkeys(asked, VANISHED)
+                receipts |= {one: rejected(code) for one, code in answer.failed.items() if one in rows}
                 for contact in answer.records.keys() & rows.keys():
                     said = rows[contact].spare(answer.records[contact])
-                    if not rows[contact].values:
+                    if rows[contact].values:
+                        del receipts[contact]
+                    else:
                         receipts[contact] = said
         return receipts
 
@@ -131,25 +140,27 @@ class _Row:
     """What is to be written to one contact."""
 
     values: dict[str, str] = field(default_factory=dict)
-    clears: dict[str, list[str]] = field(default_factory=dict)
+    clears: dict[str, Sequence[Json]] = field(default_factory=dict)
     """Of the properties to be cleared, what of ours may stand there."""
 
     def take(self, change: Upsert) -> None:
         for name, value in change.properties.items():
             self.values[name] = text(value)
-            self.clears.pop(name, None)
+            earlier = self.clears.pop(name, ())
             if value is None:
-                self.clears[name] = [text(one) for one in change.ours.get(name, ())]
+                self.clears[name] = [*earlier, *change.ours.get(name, ())]
 
     def spare(self, there: Mapping[str, str | None]) -> Receipt:
-        """Leave out what is empty already, or not ours; say which it was."""
+        """Leave out what is empty already, or not ours; say which it was. Of boxes to tick, only ours are taken out."""
         said = ALREADY
         for name, ours in self.clears.items():
             stands = there.get(name) or ""
-            if stands and not any(_same(stands, one) for one in ours):
-                said = _LEFT
-            elif stands:
+            left = _without(stands, ours)
+            if left != stands:
+                self.values[name] = left
                 continue
+            if stands:
+                said = _LEFT
             del self.values[name]
         return said
 
@@ -213,6 +224,14 @@ def _number(text: str) -> Json:
     if not isfinite(number):
         return text
     return int(number) if number.is_integer() else number
+
+
+def _without(stands: str, ours: Sequence[Json]) -> str:
+    """Return what is left of a value without ours: nothing if it is one of them; of several choices, the others."""
+    if any(_same(stands, text(one)) for one in ours):
+        return ""
+    options = {option for one in ours if isinstance(one, list | tuple) for option in one}
+    return ";".join(option for option in stands.split(";") if option not in options)
 
 
 def _same(stands: str, ours: str) -> bool:

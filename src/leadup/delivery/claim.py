@@ -14,6 +14,7 @@ from leadup.delivery.erase import REASON as ERASED
 from leadup.delivery.erase import UNTRACED, being_erased
 from leadup.delivery.remote import Pair, holders
 from leadup.delivery.rows import LOST, Row
+from leadup.delivery.shared import clears, identifiers, send_anew, shared_values
 from leadup.delivery.states import States
 from leadup.identity import people
 from leadup.outgoing import Address, Unreachable, Use
@@ -54,6 +55,7 @@ def claim(
             states.found_anew(row, {(i.kind, i.value) for i in place.ids} if place else ())
     to_take_out = _to_take_out(connection, states, target, leaves, erased)
     allowed = permissions(connection, target, states.rows)
+    theirs = shared_values(connection, target, states.rows, addresses)
     claimed = []
     for row in states.rows:
         if row["verb"] == "leave":
@@ -76,10 +78,14 @@ def claim(
             states.unreachable(row, address.code, address.detail, wait)
         elif not may_leave(row, states, allowed[row["id"]]):
             states.withheld(row, allowed[row["id"]].because)
+        elif clears(row) and not (identifiers(address) - theirs.keys()):
+            states.spared(row, "another person of the same record has a value there")
         else:
             statement = {str(purpose): granted for purpose, granted in allowed[row["id"]].statement.items()}
-            states.send(row, {(i.kind, i.value) for i in address.ids}, statement, batch)
+            to = identifiers(address)
+            states.send(row, to - theirs.keys() if clears(row) else to, statement, batch)
             claimed.append(row)
+    send_anew(connection, target, theirs, states.rows)
     return claimed
 
 

@@ -100,6 +100,8 @@ def _drop_settled(connection: Connection, numbers: Collection[int]) -> None:
     )
     there = and_(standings.c.target.in_(audiences), standings.c.standing != Standing.ABSENT)
     connection.execute(delete(standings).where(standings.c.person.in_(numbers), ~there, ~on_its_way))
+    mine = remote_ids.c.subject.in_([str(number) for number in numbers])
+    connection.execute(delete(remote_ids).where(mine, remote_ids.c.target.not_in(audiences)))
     reported = select(outbox.c.subject).where(going)
     connection.execute(
         delete(conversions).where(conversions.c.person.in_(numbers), conversions.c.transaction_id.not_in(reported))

@@ -1,4 +1,7 @@
-"""Identifiers as they were sent to an audience: by subject in ``standings.remote``, by identifier in ``remote_ids``."""
+"""Identifiers as they were sent to an audience, or with a value that stands, of a property.
+
+By subject they are in ``standings.remote``, by identifier in ``remote_ids``.
+"""
 
 from __future__ import annotations
 

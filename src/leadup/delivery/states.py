@@ -99,6 +99,8 @@ class States:
             standing["standing"] = Standing.POSSIBLE
         if row["verb"] == "join":
             standing["remote"] = stored(pairs(standing["remote"]) | set(remote))
+        elif row["verb"] == "upsert":
+            standing["remote"] = row["remote"]
         self._touched.add(row["subject"])
         self._move(row, "sent", detail=row["reason"])
 
@@ -233,6 +235,8 @@ class States:
                 standing["remote"] = None
         else:
             standing["standing"] = Standing.PRESENT if sure else Standing.POSSIBLE
+            if row["verb"] == "upsert" and row["want"]["v"] is None and sure:
+                standing["remote"] = None
             if row["verb"] == "join":
                 standing["refresh_us"] = self._now_us + self._refresh_us if self._refresh_us else None
 

@@ -47,7 +47,12 @@ def verdict(kind: ValueKind, told: Json, there: Json, ours: Collection[Json]) ->
         return What.OUT if told is None else What.THERE
     if told is not None:
         return What.CHANGED
-    return What.STAYS if any(same(kind, one, there) for one in ours) else What.THEIRS
+    return What.STAYS if any(same(kind, one, there) or _among(one, there) for one in ours) else What.THEIRS
+
+
+def _among(ours: Json, there: Json) -> bool:
+    """Whether one of several choices of ours is among those that stand there."""
+    return isinstance(ours, list) and isinstance(there, list) and any(one in there for one in ours)
 
 
 def same(kind: ValueKind, one: Json, other: Json) -> bool:

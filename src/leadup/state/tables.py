@@ -471,7 +471,8 @@ remote_ids = Table(
     Column("subject", String, primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Who sent which identifier to an audience, so that a leave spares what another member still needs."""
+"""Who sent which identifier to an audience, so that a leave spares what another member still needs; and whose value of
+a property was sent to which record, so that it is not cleared with another's."""
 
 outbox = Table(
     "outbox",
