@@ -14,8 +14,8 @@ from leadup.state import Store
 from leadup.state.tables import outbox
 
 CLAIMED_ANEW: Final = ("join", "upsert", "leave")
-"""Verbs that go by where a person is: he may have opted out meanwhile, or have become another record there, which others
-may share by now."""
+"""Verbs that go by where a person is: he may have opted out meanwhile, or have become another record there, which
+others may share by now."""
 
 
 def wait_again(store: Store, destinations: Destinations, serve: Sequence[TargetRow], now: datetime) -> None:
