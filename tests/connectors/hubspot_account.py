@@ -15,7 +15,7 @@ from leadup.sandbox import Sandbox, Server
 from leadup.types import Identifier, Json, Kind, Money
 from leadup_connectors.hubspot.client.routes import Call
 from leadup_connectors.hubspot.destination import HubSpotDestination
-from leadup_connectors.hubspot.limits import SHARED
+from leadup_connectors.hubspot.limits import SEARCHING, SHARED
 from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 
@@ -56,6 +56,7 @@ class Stage(Server):
 
     def play_with(self, sandbox: HubSpotSandbox) -> Stage:
         """Put on this account."""
+        SEARCHING.clear()
         SHARED.clear()  # what is known of the account that played before
         _Understudy.playing = sandbox.app()
         self.sandbox = sandbox

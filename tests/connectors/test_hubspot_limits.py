@@ -121,6 +121,32 @@ def test_trap_search_answers_without_headers_and_takes_five_in_a_second() -> Non
     assert account.time.seconds - began < 1, "other calls do not wait for searches"
 
 
+@pytest.mark.parametrize(
+    ("place", "account", "together"), [("p", "hubspot 1", True), ("p", "hubspot 2", False), ("q", "hubspot 1", False)]
+)
+def test_trap_the_five_searches_are_the_accounts_whatever_the_token(place: str, account: str, together: bool) -> None:
+    time = Time()
+    one, other = Limits(time.now, time.wait, place="p"), Limits(time.now, time.wait, place=place)
+
+    def search(by: Limits, times: int) -> None:
+        for _ in range(times):
+            with by.call(search=True):
+                time.now()
+
+    search(other, SEARCHES - 1)  # before it is known whose they are
+    one.belongs_to("hubspot 1", BERLIN)
+    other.searches(SEARCHES - 1)
+    other.belongs_to(account, BERLIN)
+    search(one, 1)
+    assert (time.seconds > 1) == together
+    began = time.seconds
+    search(one, SEARCHES - 2)
+    search(other, 1)
+    assert (time.seconds - began > 1) == together
+    with one.call():
+        search(other, 1)
+
+
 def test_trap_searches_count_in_the_day_though_their_answers_do_not_tell() -> None:
     account = Account(1_000)
     account.call()

@@ -35,7 +35,11 @@ COOKIE: Final = "utk"
 """Kind of the remote id of somebody who is known by HubSpot's tracking cookie alone."""
 PROPERTIES: Final[Mapping[str, str]] = {"value": "number", "currency": "string", "transaction_id": "string"}
 _NAMESPACE: Final = uuid.UUID("8e9f3c52-6a0e-4d0b-9a0f-5f4f8f6f2b31")
-"""Makes our transaction ids the uuids by which HubSpot tells one occurrence from another."""
+"""Makes our transaction ids the uuids by which HubSpot tells one occurrence from another.
+
+Of those with one uuid and event name the first in a year counts, and the others are dropped (source: Events API, "Send
+an event occurrence"). So what may have been taken is sent again.
+"""
 _FIXED: Final = Receipt(
     outcome=Outcome.REJECTED, code="not_changeable", detail="HubSpot can not change an event that it has taken."
 )

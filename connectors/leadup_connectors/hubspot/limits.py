@@ -32,11 +32,13 @@ _REMAINING = "X-HubSpot-RateLimit-Remaining"
 _INTERVAL = "X-HubSpot-RateLimit-Interval-Milliseconds"
 _DAILY = "X-HubSpot-RateLimit-Daily"
 _DAILY_REMAINING = "X-HubSpot-RateLimit-Daily-Remaining"
+_lock: Final = threading.Lock()
+"""One for all limits: those of one account share a window. It is never held for long."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class _Window:
-    """A rolling limit. Whoever uses it holds the lock of :class:`Limits`."""
+    """A rolling limit. Whoever uses it holds the lock."""
 
     interval: timedelta
     room: int | None
@@ -66,6 +68,11 @@ class _Window:
         self.under_way -= 1
         self.answered.append(now)
 
+    def take_in(self, other: _Window) -> None:
+        """Count what was answered in another window of the same limit, and keep to the smaller room."""
+        self.answered = deque(sorted([*self.answered, *other.answered]))
+        self.room = min((room for room in (self.room, other.room) if room is not None), default=None)
+
 
 class Limits:
     """The limits of one account and token. Safe to use from several threads.
@@ -74,15 +81,18 @@ class Limits:
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        place: str = "",
     ) -> None:
-        """``clock``: seconds that only ever grow. ``sleep``: waits so many of them."""
+        """``clock``: seconds that only grow. ``sleep``: waits so many of them. ``place``: where the API answers."""
         self.zone: tzinfo | None = None
         """The account's, once it is known."""
         self._clock, self._sleep = clock, sleep
-        self._lock = threading.Lock()
         self._burst, self._searches = _Window(INTERVAL, None), _Window(SECOND, SEARCHES)
-        self._account = ""
+        self._place, self._account = place, ""
         self._most: int | None = None
         self._daily: int | None = None
         self._left: int | None = None
@@ -103,13 +113,19 @@ class Limits:
 
     def searches(self, most: int) -> None:
         """Make so many searches in a second, of those that the account may make with all its apps."""
-        with self._lock:
+        with _lock:
             self._searches.room = most
 
     def belongs_to(self, account: str, zone: tzinfo) -> None:
-        """Note whose limits these are, and whose midnight ends their day."""
-        with self._lock:
+        """Note whose limits these are, and whose midnight ends their day.
+
+        From then on searches are counted together with those of the account's other tokens.
+        """
+        with _lock:
             self._account, self.zone = account, zone
+            own, self._searches = self._searches, SEARCHING.setdefault(f"{self._place} {account}", self._searches)
+            if self._searches is not own:
+                self._searches.take_in(own)
 
     @contextmanager
     def call(self, *, search: bool = False) -> Iterator[None]:
@@ -124,7 +140,7 @@ class Limits:
         try:
             yield
         finally:
-            with self._lock:
+            with _lock:
                 now = self._clock()
                 for window in windows:
                     window.end(now)
@@ -136,7 +152,7 @@ class Limits:
         """
         most, left, window = (integer(headers.get(name)) for name in (_MAX, _REMAINING, _INTERVAL))
         left_today = integer(headers.get(_DAILY_REMAINING))
-        with self._lock:
+        with _lock:
             if window:
                 self._burst.interval = timedelta(milliseconds=window)
             self._most = most or self._most
@@ -152,13 +168,13 @@ class Limits:
 
     def spent(self, wait: timedelta) -> None:
         """Make no call for so long: HubSpot has said that the account's day is used up."""
-        with self._lock:
+        with _lock:
             self._tell(0)
             self._opens = self._clock() + wait.total_seconds()
 
     def budget(self) -> Budget | None:
         """What is left of the account's day; None: no answer has told it, or it is not known whose day that is."""
-        with self._lock:
+        with _lock:
             if self._left is None or self.zone is None:
                 return None
             age = timedelta(seconds=self._clock() - self._told_at)
@@ -171,7 +187,7 @@ class Limits:
 
     def _take(self, windows: Sequence[_Window]) -> float:
         """Take room for a call and return 0, or return the seconds to wait."""
-        with self._lock:
+        with _lock:
             now = self._clock()
             if now < self._opens:
                 raise BudgetSpent(
@@ -187,16 +203,17 @@ class Limits:
 
 SHARED: Final[WeakValueDictionary[str, Limits]] = WeakValueDictionary()
 """By account and token, as a digest: what this process uses now."""
-_sharing = threading.Lock()
+SEARCHING: Final[WeakValueDictionary[str, _Window]] = WeakValueDictionary()
+"""By account: the searches of its tokens."""
 
 
 def limits(base_url: str, token: str) -> Limits:
     """Return the limits that all who work with this token share, as long as one of them does."""
     key = hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()
-    with _sharing:
+    with _lock:
         found = SHARED.get(key)
         if found is None:
-            found = SHARED[key] = Limits()
+            found = SHARED[key] = Limits(place=base_url)
         return found
 
 

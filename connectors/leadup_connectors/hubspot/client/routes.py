@@ -102,6 +102,7 @@ class Call(enum.Enum):
     LIST_FORMS = Route("list the forms", "GET", "/marketing/v3/forms", "/marketing/v3/forms")
     LIST_SUBMISSIONS = Route("read what forms brought", "GET", f"{_SUBMISSIONS}/{{form}}", f"{_SUBMISSIONS}/{{form}}")
 
+    # Twice does no harm where each occurrence has a uuid.
     SEND_EVENTS = Route("send events", "POST", "/events/v3/send/batch", "/events/{version}/send/batch")
     FIND_EVENT = Route("find an event", "GET", f"{_EVENTS}/{{event}}", f"{_EVENTS_DATED}/{{event}}")
     CREATE_EVENT = Route("define an event", "POST", _EVENTS, _EVENTS_DATED, repeat=False)
