@@ -304,6 +304,17 @@ def test_a_list_that_picks_its_own_members(hub: Installation) -> None:
     assert "HubSpot picks its members by filters" in found["list watched"]["text"]
 
 
+def test_a_list_that_another_audience_is_kept_in(running: Installation) -> None:
+    running.hubspot.rename_list(LIST, "leadup: seen")
+    running.rules(
+        RULES.replace("properties:", "  seen: {when: {did: video, within: 60d}, activate: [hubspot]}\nproperties:")
+    )
+    live(running)
+    code, found = doctor(running)
+    assert (code, found["list seen"]["grade"], found["list watched"]["grade"]) == (1, "problem", "ok")
+    assert "the audience 'watched' is kept in it" in found["list seen"]["text"]
+
+
 def test_a_list_of_ours_that_people_made_active(running: Installation) -> None:
     running.hubspot.make_active(LIST)
     _, found = doctor(running)

@@ -91,6 +91,16 @@ def test_a_rehearsal_says_what_to_do_about_a_deleted_list(site: Installation) ->
     assert shown["there"] == f"not there any more; `leadup sync {KEY} --accept recreate` makes it anew"
 
 
+def test_a_rehearsal_says_whose_audience_a_list_is(site: Installation) -> None:
+    site.cli("sync", now="2026-03-01T12:00:00Z")
+    site.hubspot.rename_list(LIST, "leadup: seen")
+    site.rules(f"{RULES}  seen: {{when: {{did: video, within: 60d}}, activate: [hubspot]}}\n")
+    plan = json.loads(site.cli("sync", "--dry-run", "--json", now="2026-03-01T13:00:00Z").stdout)["plan"]
+    [seen] = [one for one in plan if one["target"] == "hubspot/audience/seen"]
+    assert seen["there"].startswith(f"{KEY} is kept in that audience already (id 1)")
+    assert "adopt" not in str(seen)
+
+
 def test_a_rehearsal_leaves_out_what_the_rules_no_longer_send(site: Installation) -> None:
     site.hubspot.add_list(LIST, "DYNAMIC")
     assert site.cli("sync", now="2026-03-01T12:00:00Z").exit_code == 1

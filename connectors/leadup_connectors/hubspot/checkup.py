@@ -284,7 +284,9 @@ def _lists(client: HubSpotClient, checkup: Checkup) -> Iterator[Finding]:
         name = f"list {target.name}"
         try:
             if remote_id is None:
-                yield _new_list(name, target, Audiences(checkup.connection, settings, client).look(target))
+                found = Audiences(checkup.connection, settings, client).look(target)
+                holder = next((other.name for other, its in audiences.items() if found and its == found.id), "")
+                yield _new_list(name, target, found, holder)
             else:
                 yield _list(name, target, remote_id, known.get(remote_id) or client.lists.get(remote_id))
         except LeadupError as error:
@@ -306,9 +308,14 @@ def _folder(client: HubSpotClient, folder: str, known: Mapping[str, ListInfo]) -
     return graded("folder", Grade.OK, f"{folder!r} is there, with {inside} of our {len(known)} lists{moved}")
 
 
-def _new_list(name: str, target: Target, found: Found | None) -> Finding:
+def _new_list(name: str, target: Target, found: Found | None, holder: str) -> Finding:
     if found is None:
         return graded(name, Grade.OK, f"{target.remote_name!r} is made with the first member")
+    if holder:
+        text = f"{found} is there, and the audience {holder!r} is kept in it: nothing else is sent there"
+        return graded(
+            name, Grade.PROBLEM, text, "give one of the two another name, or another list in the setting lists"
+        )
     if not found.members:
         return graded(name, Grade.OK, f"{found} is there, and taken as it is")
     return graded(

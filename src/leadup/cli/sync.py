@@ -13,6 +13,7 @@ from sqlalchemy import select
 from leadup.app import CLOCK, RECREATE, App
 from leadup.cli.base import app_of, daemon_lives, emit, err, json_option, now, out, progress, table, who
 from leadup.daemon import answer_of, ask
+from leadup.delivery.adopting import must_be_free
 from leadup.delivery.book import LIVE, TargetRow
 from leadup.delivery.planning import Planned
 from leadup.delivery.replacing import begin, ours
@@ -187,6 +188,9 @@ def _looked_at(app: App, target: TargetRow) -> tuple[str | None, str]:
         return None, ""
     try:
         found = destination.look(target.target)
+        if found is not None and target.remote_id is None:
+            with app.store.read() as connection:
+                must_be_free(connection, target, found.id, app.destinations)
     except LeadupError as error:
         return str(error), ""
     if found is not None:
