@@ -406,6 +406,8 @@ def test_only_a_try_that_may_have_put_him_there_makes_a_member_ours(
         ([{"kind": "fail", "status": 502, "times": 3}], False),
         ([{"kind": "lose_answer", "times": 3}], False),
         ([{"kind": "fail", "status": 502}, {"kind": "rate_limit", "retry_after": 60}], False),
+        ([{"kind": "fail", "status": 502}, {"kind": "fail", "status": 409}], False),
+        ([{"kind": "lose_answer"}, {"kind": "fail", "status": 403}], False),
     ],
 )
 def test_the_outbox_is_told_whether_nothing_was_done(

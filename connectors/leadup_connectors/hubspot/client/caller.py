@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import tenacity
 
-from leadup.errors import BudgetSpent, LeadupError, TryLater
+from leadup.errors import BudgetSpent, LeadupError, NeedsHuman, TryLater
 from leadup.types import Json
 from leadup_connectors.hubspot.answers import HubSpotRefused, family, unreadable
 from leadup_connectors.hubspot.client.routes import Call
@@ -51,8 +51,11 @@ class Caller:
                 return None
             raise
 
-    def send(self, request: Request) -> tuple[Any, bool]:
-        """Send until answered; return the answer's data, and whether an earlier try may have done the work before."""
+    def send(self, request: Request, *, settles: bool = False) -> tuple[Any, bool]:
+        """Send until answered; return the answer's data, and whether an earlier try may have done the work before.
+
+        ``settles``: a refusal does not settle what an earlier try may have done, so it becomes TryLater then.
+        """
         doubtful = False
 
         def once() -> Any:
@@ -72,7 +75,13 @@ class Caller:
             before_sleep=tenacity.before_sleep_log(_log, logging.INFO),
             reraise=True,
         )
-        return retrying(once), doubtful
+        try:
+            return retrying(once), doubtful
+        except NeedsHuman as refused:
+            if not (settles and doubtful):
+                raise
+            error = TryLater(str(refused))
+        raise error
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -100,5 +100,5 @@ class Lists:
     def change(self, list_id: str, joins: Sequence[str], leaves: Sequence[str]) -> Memberships:
         """Put contacts into a list and take others out; none may be among both."""
         body: Json = {"recordIdsToAdd": list(joins), "recordIdsToRemove": list(leaves)}
-        answer, doubtful = self._caller.send(Request(Call.CHANGE_LIST, {"list": list_id}, body=body))
+        answer, doubtful = self._caller.send(Request(Call.CHANGE_LIST, {"list": list_id}, body=body), settles=True)
         return Memberships.read(answer, doubtful=doubtful)
