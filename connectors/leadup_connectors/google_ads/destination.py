@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -35,8 +34,8 @@ from leadup_connectors.google_ads import connector, identifiers
 from leadup_connectors.google_ads.ads import connect
 from leadup_connectors.google_ads.ads.actions import Actions
 from leadup_connectors.google_ads.ads.rows import adjust, upload
-from leadup_connectors.google_ads.client.data_manager import DataManager, Taken, UserList
-from leadup_connectors.google_ads.errors import RowsRefused
+from leadup_connectors.google_ads.client.data_manager import DataManager, UserList
+from leadup_connectors.google_ads.sending import Row, Send, deliver
 from leadup_connectors.google_ads.settings import GoogleAdsSettings
 
 if TYPE_CHECKING:
@@ -54,19 +53,12 @@ SKEW: Final = timedelta(minutes=5)
 COUNTED: Final = (
     "all conversions of the action, whoever reported them, by the day of the click in the account's time zone"
 )
-ROUNDS: Final = 5
-"""How often the rows that Google names are taken out and the rest is sent again, before the rest is halved."""
-MOST_REQUESTS: Final = 60
-"""In one delivery; halving finds one bad row of 2,000 in 23. The minute's quota (300 writes) is for others as well."""
 
 _KEY_TYPE = {"contact": "CONTACT_ID", "user_id": "USER_ID"}
 _CONTACT = frozenset({Kind.EMAIL, Kind.PHONE})
 _HASHED = frozenset({identifiers.EMAIL, identifiers.PHONE})
 _NAME_TAKEN = frozenset({"DISPLAY_NAME_ALREADY_USED", "ALREADY_EXISTS"})
 _CURRENCY = re.compile(r"[A-Z]{3}")
-
-Send = Callable[[Sequence[Change]], Taken]
-Row = tuple[int, Change]
 
 
 class GoogleAdsDestination:
@@ -161,11 +153,23 @@ class GoogleAdsDestination:
                 rows.append((number, change))
                 if isinstance(change, Convert):
                     seen.add(change.transaction_id)
-        if rows and (row_by_row := self._by_ads_api(to, rows)):
-            receipts.update(zip((number for number, _ in rows), row_by_row, strict=True))
-        elif rows:
-            receipts.update(_deliver(self._sender(to, batch[0]), rows))
+        if rows:
+            receipts.update(self._hand_over(to, rows))
         return [receipts[number] for number in range(len(batch))]
+
+    def _hand_over(self, to: RemoteTarget, rows: Sequence[Row]) -> Mapping[int, Receipt]:
+        """Send rows. A request that Google refuses as a whole, for no row's sake, ends none of them."""
+        send = self._sender(to, rows[0][1])
+        try:
+            if row_by_row := self._by_ads_api(to, rows):
+                return dict(zip((number for number, _ in rows), row_by_row, strict=True))
+            return deliver(send, rows)
+        except Refused as refused:
+            raise NeedsHuman(
+                str(refused),
+                todo=f"see whether what the settings of connection {self._connection!r} name is as Google takes it; if "
+                "it is, report this to whoever maintains leadup. It is tried again every hour",
+            ) from None
 
     def poll(self, handles: Sequence[str]) -> Sequence[Status]:
         """Ask for each request what became of it. Google counts failed rows by reason and never says which.
@@ -340,43 +344,3 @@ def _fault_of_identifiers(change: Change, allowed: frozenset[str]) -> tuple[str,
     if not all(i.value for i in ids) or not all(identifiers.is_sha256(i.value) for i in ids if i.kind in _HASHED):
         return "bad_identifier", "an identifier is empty or not a SHA-256 in lower-case hex"
     return None
-
-
-def _deliver(send: Send, rows: Sequence[Row]) -> dict[int, Receipt]:
-    """Send rows until each has a receipt, by their numbers.
-
-    TryLater is raised even after some rows were taken, since the part that met it may have been taken as well; sending
-    all of them again does no harm. Another error, once something is known of some row, only ends the sending.
-    """
-    receipts: dict[int, Receipt] = {}
-    parts = deque([list(rows)])
-    requests = 0
-    while parts and requests < MOST_REQUESTS:
-        part = parts.popleft()
-        requests += 1
-        try:
-            taken = send([change for _, change in part])
-        except RowsRefused as refusal:
-            named = {part[index][0]: why for index, why in refusal.rows.items() if index < len(part)}
-            if not named and len(part) == 1:
-                named = {part[0][0]: (refusal.code, "")}
-            receipts.update((number, _rejected(*why)) for number, why in named.items())
-            rest = [row for row in part if row[0] not in named]
-            middle = len(rest) // 2 if not named or requests >= ROUNDS else 0
-            parts.extendleft(filter(None, (rest[middle:], rest[:middle])))
-        except (NeedsHuman, Refused):
-            if not receipts:
-                raise
-            break
-        else:
-            for index, (number, _) in enumerate(part):
-                warning = taken.warnings.get(index, "")
-                receipts[number] = Receipt(outcome=Outcome.ACCEPTED, handle=taken.request_id, warning=warning)
-    return {number: receipts.get(number, _NOT_SENT) for number, _ in rows}
-
-
-def _rejected(reason: str, path: str) -> Receipt:
-    return Receipt(outcome=Outcome.REJECTED, code=reason, detail=f"Google refused {path or 'the row'}")
-
-
-_NOT_SENT = Receipt(outcome=Outcome.LATER, code="not_sent", detail="the batch was sent in parts, and not to the end")

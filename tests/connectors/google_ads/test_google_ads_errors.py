@@ -112,7 +112,7 @@ def test_no_error_repeats_what_was_sent(sandbox: GoogleAdsSandbox) -> None:
     sandbox.weather.add(kind="fail", status=400, code="request_error.UNKNOWN", times=-1)
     destination = ads_destination(sandbox, conversion_actions={"interest": "7"}, upload_by="google_ads")
     row = convert(1)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(NeedsHuman) as raised:
         destination.deliver(destination.prepare(INTEREST), [row])
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__

@@ -24,7 +24,7 @@ from google_scenes import (
 )
 from starlette.routing import BaseRoute
 
-from leadup.errors import LeadupError, NeedsHuman, Refused, TryLater
+from leadup.errors import LeadupError, NeedsHuman, TryLater
 from leadup.outgoing import Change, Outcome, RemoteTarget
 from leadup.sandbox import Sandbox, Server
 from leadup.types import Money
@@ -80,10 +80,10 @@ def test_what_passes_by_itself_is_for_later(
     assert refusal(TryLater, destination).retry_after == wait
 
 
-def test_a_refusal_of_the_whole_request_is_final(server: Server, destination: GoogleAdsDestination) -> None:
-    with pytest.raises(Refused, match="TOO_MANY_EVENTS") as raised:
+def test_a_refusal_of_the_whole_request_ends_no_row(server: Server, destination: GoogleAdsDestination) -> None:
+    with pytest.raises(NeedsHuman, match="TOO_MANY_EVENTS") as raised:
         destination.deliver(destination.prepare(CONVERSION), [convert(n) for n in range(2_001)])
-    assert raised.value.code == "TOO_MANY_EVENTS"
+    assert "settings of connection 'google_ads'" in raised.value.todo
     assert len(server.sandbox.weather.log) == 1
 
 
