@@ -301,7 +301,7 @@ class Destination(Protocol):
         Sending the same batch again must do no harm: after a crash or a lost answer that is what happens.
 
         Raises:
-            TryLater: nothing is known of the batch; it will be sent again.
+            TryLater: nothing is known of the batch, or that nothing was done (``nothing_done``); it will be sent again.
             NeedsHuman: nothing was done.
             Refused: nothing was done, and never will be.
         """

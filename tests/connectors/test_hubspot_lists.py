@@ -400,7 +400,7 @@ def test_only_a_try_that_may_have_put_him_there_makes_a_member_ours(
     ("weather", "nothing_done"),
     [
         ([{"kind": "rate_limit", "retry_after": 60}], True),
-        ([{"kind": "fail", "status": 423, "times": 3}], True),
+        ([{"kind": "fail", "status": 423, "retry_after": 60}], True),
         ([{"kind": "fail", "status": 477, "retry_after": 7200}], True),
         ([{"kind": "rate_limit", "code": "DAILY"}], True),
         ([{"kind": "fail", "status": 502, "times": 3}], False),

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from random import Random
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
+from delivery.scripted_vendor import Vendor
 from delivery.world import GRANTED, World, email, hashed, program, user
 from leadup.outgoing import RemoteId, Upsert
 from leadup.state.tables import remote_ids
@@ -108,3 +113,26 @@ def test_who_shares_a_record_no_more_is_no_reason_to_keep_a_value(world: World) 
     stage(world, ADA, "none")
     passes(world, 2)
     assert told(world) is None
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=6, phases=[Phase.generate])
+@given(st.randoms(use_true_random=False))
+def test_a_record_says_what_one_of_its_persons_has_to_tell_whatever_the_weather(random: Random) -> None:
+    people, cards, has = [(user(n), email(f"p{n}")) for n in range(4)], ["one", "two"], dict.fromkeys(range(4), "none")
+    with closing(World(Vendor(batch=random.choice([1, 2, 100])), rules=program(RULES))) as world:
+        where = {n: random.choice(cards) for n in range(4)}
+        world.vendor.cards = {hashed(people[n][1]): card for n, card in where.items()}
+        for _ in range(random.randint(4, 14)):
+            for n in random.sample(range(4), random.randint(0, 3)):
+                has[n] = random.choice(["lead", "guest", "none"])
+                stage(world, people[n], has[n])
+            world.vendor.faults = [random.choice(["", "later", "lost", "busy", "crash", "crash after", "postpone"])]
+            passes(world)
+        world.vendor.faults = []
+        for _ in range(4):
+            world.later(hours=6)
+            passes(world)
+        for card in cards:
+            tells = {has[n] for n in has if where[n] == card} - {"none"}
+            there = told(world, RemoteId("card", card))
+            assert (there or ["none"])[0] in (tells or {"none"})
