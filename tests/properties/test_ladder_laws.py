@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from delivery.scripted_vendor import Vendor
@@ -197,6 +197,7 @@ def test_the_laws_hold_whatever_comes_late_goes_or_is_dated_anew(
 
 @exactly
 @given(stories, st.integers(0, 255), looks, st.integers(0, 60))
+@example([Told("00", "a", 0), Told("01", "a", 1)], 1, [10], 11)  # each has lapsed, and keeps its own
 def test_the_laws_hold_when_two_persons_turn_out_to_be_one(
     story: list[Told], hers: int, instants: list[int], then: int
 ) -> None:

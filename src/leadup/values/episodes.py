@@ -100,6 +100,8 @@ class _Box:
     consent: tuple[tuple[str, bool], ...]
     told_by: frozenset[str] = frozenset()
     """Events that were known to belong to it. Without any of them it takes no more steps."""
+    had: frozenset[str] = frozenset()
+    """Events that were part of it when it was looked at before."""
     over: bool = False
     """It lapsed when it was looked at before."""
     was_joined: bool = False
@@ -152,6 +154,7 @@ def _known(one: Occurrence, episode: int) -> _Box:
         click_us=one.click_us,
         consent=one.consent,
         told_by=frozenset((opener, *one.events)),
+        had=frozenset(one.events),
         over=isinstance(one, Episode) and one.state is State.LAPSED,
         was_joined=isinstance(one, Episode) and one.state is State.JOINED,
     )
@@ -203,12 +206,16 @@ class _Placing:
         anchors = ((_anchor(box, by_event.get(box.opener)), box) for box in alive)
         self._waiting = deque(sorted(anchors, key=lambda one: (one[0], one[1].transaction_id)))
         self._current: _Box | None = None
+        self._lapsed = [box for box in boxes if box.over]
 
     def place(self, number: int, step: _Step) -> None:
         """Put a step where it belongs; it opens an episode if there is none for it."""
         while self._waiting and self._waiting[0][0] <= step.order:
             self._pass()
         at_us = step.first.at_us
+        if (lapsed := self._owner(step)) is not None:
+            lapsed.steps.append(step)
+            return
         if self._current is not None and not self._current.takes(at_us):
             self._current = None
         if self._current is not None and self._current.over and step.position == self._goal:
@@ -219,6 +226,13 @@ class _Placing:
             self._current.steps.append(step)
             self._current.won = step.position == self._goal
 
+    def _owner(self, step: _Step) -> _Box | None:
+        """The lapsed episode that a step was known to belong to: it keeps what it had, whoever else would take it."""
+        if step.position == self._goal:
+            return None
+        ones = (box for box in self._lapsed if step.first.at_us < box.ends_us)
+        return next((box for box in ones if not box.had.isdisjoint(step.events)), None)
+
     def finish(self) -> None:
         """Come to the anchors that lie behind the last step."""
         while self._waiting:
@@ -228,7 +242,7 @@ class _Placing:
         """Come to where a known episode was opened: it goes on from here, unless an older one is open still."""
         box = self._waiting.popleft()[1]
         here = self._current
-        if here is None or not here.takes(box.opened_us) or (here.over and not box.over and not box.was_joined):
+        if here is None or not here.takes(box.opened_us) or (here.over and not box.was_joined):
             self._current = box
         else:
             box.joined = not box.over
@@ -283,7 +297,8 @@ def _episode(ladder: Ladder, box: _Box, at_us: int) -> Episode:
     furthest = _furthest(now)
     real = goal is not None and goal.value is not None
     counts = goal or furthest
-    events = sorted({event for step in box.steps for event in step.events}, key=lambda event: event != box.opener)
+    steps = () if state is State.GONE else box.steps  # a loss alone tells of nothing
+    events = sorted({event for step in steps for event in step.events}, key=lambda event: event != box.opener)
     last = box.steps[-1] if state is State.LOST else counts
     return Episode(
         transaction_id=box.transaction_id,
