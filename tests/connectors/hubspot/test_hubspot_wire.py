@@ -41,7 +41,7 @@ from leadup_connectors.hubspot.sandbox import HubSpotSandbox
 from leadup_connectors.hubspot.settings import HubSpotSettings
 from leadup_connectors.hubspot.source import HubSpotSource
 
-GOLDEN = Path(__file__).parent / "golden" / "hubspot"
+GOLDEN = Path(__file__).parent / "golden"
 """A folder for each version of the API."""
 
 
