@@ -16,16 +16,16 @@ from pathlib import Path
 
 from bulk_scene import fill, peak
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from leadup.delivery.book import TargetRow, Terms, Want, all_targets, set_targets, set_wants
+from leadup.delivery.book import Terms, Want, all_targets, set_targets, set_wants
 from leadup.delivery.courier import Courier
 from leadup.delivery.planning import plan_all
 from leadup.identity.vault import load_key
 from leadup.outgoing import Target, Use
 from leadup.state import Store, open_store
 from leadup.state.store import chunks
-from leadup.state.tables import identifiers, outbox, persons, spans, vault
+from leadup.state.tables import identifiers, outbox, persons, spans, targets, vault
 from leadup.types import EVER, NEVER, Kind, to_us
 from leadup_connectors.hubspot.destination import HubSpotDestination
 from leadup_connectors.hubspot.settings import HubSpotSettings
@@ -63,8 +63,8 @@ def wanted(number: int, contacts: int, *, later: bool) -> set[int]:
     return set(first) - gone | set(rng.sample(others, len(gone)))
 
 
-def prepare(folder: Path, contacts: int, lists: int) -> None:
-    """Write the state: people with their addresses, and what is wanted of them."""
+def prepare(folder: Path, contacts: int, lists: int, made: str) -> None:
+    """Write the state: people with their addresses, and what is wanted of them. ``made``: the id of the first list."""
     store, key = open_store(f"sqlite:///{folder}/state.db", folder), load_key(folder)
     numbers = range(1, contacts + 1)
     fill(store, persons, ({"id": n} for n in numbers))
@@ -77,6 +77,8 @@ def prepare(folder: Path, contacts: int, lists: int) -> None:
     ]
     with store.write() as connection:
         set_targets(connection, dict.fromkeys(segments, Terms(needs=frozenset({Kind.EMAIL}))), to_us(AT))
+        first = targets.c.name == segments[0].name
+        connection.execute(update(targets).where(first).values(remote_id=made))
     want(store, contacts, AT, later=False)
     store.close()
 
@@ -113,11 +115,6 @@ def deliver(store: Store, courier: Courier, now: datetime) -> datetime:
                 break
         now += timedelta(minutes=1)
     return now
-
-
-def targets(store: Store) -> list[TargetRow]:
-    with store.read() as connection:
-        return all_targets(connection)
 
 
 def main(folder: Path, url: str, contacts: int) -> None:
