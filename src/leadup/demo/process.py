@@ -64,10 +64,11 @@ class Process:
         waiting.start()
         while waiting.is_alive() and self.requests() - before < kill_after:
             time.sleep(0.0005)
-        if waiting.is_alive():
+        killed = waiting.is_alive()
+        if killed:
             self.kill()
         waiting.join()
-        return answers[0] or None
+        return None if killed else answers[0] or None  # an answer may have come at the very end
 
     def requests(self) -> int:
         """How many requests the vendors have had."""
