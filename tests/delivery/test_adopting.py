@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from delivery.club import audience, card, club, enrol
+from delivery.club import audience, card, club, enrol, tell
 from delivery.scripted_vendor import Vendor
 from delivery.world import GRANTED, World, email, program, user
 from leadup.delivery.adopting import recreate
@@ -333,3 +333,27 @@ def test_what_one_joins_by_another_does_not_leave_by(vendor: Shared) -> None:
     world.sync()
     assert (vendor.batches, cards(vendor, "a0")) == ([["join"], ["join"]], {"office"})
     world.close()
+
+
+@pytest.mark.parametrize("fault", ["lost", "later", "crash"])
+def test_a_list_is_taken_over_only_when_no_leave_of_the_old_name_is_in_doubt(
+    world: World, vendor: Shared, fault: str
+) -> None:
+    """Else a leave that is sent again takes out who has just joined by the new name."""
+    enrol(world, 1, 2, 3)
+    [there] = vendor.names
+    aces = club().replace("club:", "aces:").replace("[vendor]", f"[{{to: vendor, name: '{MINE}'}}]")
+    world.use(program(aces))
+    tell(world, 1, 2, 3)
+    vendor.faults = [fault]
+    for _ in range(12):
+        world.sync()
+        world.later(minutes=6)
+        with world.store.read() as connection:
+            held = any(one.guard for one in all_targets(connection))
+        if held:
+            world.accept()
+    for _ in range(3):
+        world.sync()
+        world.later(hours=7)
+    assert cards(vendor, there) == {card(1), card(2), card(3)}

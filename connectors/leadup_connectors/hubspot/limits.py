@@ -164,7 +164,7 @@ class Limits:
                 self._daily = integer(headers.get(_DAILY))
                 self._tell(left_today)
             elif self._left is not None:
-                self._tell(max(0, self._left - 1))
+                self._left, self._told = max(0, self._left - 1), self._told + 1  # it is as old as the word before
 
     def spent(self, wait: timedelta) -> None:
         """Make no call for so long: HubSpot has said that the account's day is used up."""

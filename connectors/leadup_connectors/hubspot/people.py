@@ -176,7 +176,8 @@ class People:
                 code="not_asked", detail="HubSpot refused too much else at once.", again=SOON, unsure=True
             )
         if again := [of.refused[key] for key, of in zip(keys, known, strict=True) if key in of.refused]:
-            return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.", again=min(again))
+            wait = min(again)  # an hour only where it is not sure that the key is at fault
+            return Unreachable(code="refused", detail=f"HubSpot takes no such {name}.", again=wait, unsure=wait < DAY)
         detail = f"HubSpot has no contact with this {name}."
         return Unreachable(code="contact_not_found", detail=detail, creatable=joining and self._settings.create_missing)
 

@@ -88,7 +88,7 @@ def must_be_free(connection: Connection, target: TargetRow, remote_id: str, dest
                 todo=f"give {target.target.name!r} another `name` in its `activate`, or another id in the settings; or "
                 "take one of the two out of the rules",
             )
-        still = exists().where(standings.c.target == other.id, standings.c.stands.is_not(None))
+        still = exists().where(standings.c.target == other.id, standings.c.standing != Standing.ABSENT)
         if place.connection in destinations and connection.scalar(select(still)):
             raise TryLater(
                 f"{place.key}, which the rules no longer send, has members in that audience still (id {remote_id}): "

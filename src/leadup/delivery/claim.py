@@ -48,16 +48,14 @@ def claim(
     """
     leaves = [row for row in states.rows if row["verb"] == "leave"]
     erased = being_erased(connection, {row["person"] for row in states.rows})
-    for row in leaves:
-        if row["code"] == LOST:
-            found = addresses.get(row["person"], _NOBODY)
-            place = found if isinstance(found, Address) else found.at
-            states.found_anew(row, {(i.kind, i.value) for i in place.ids} if place else ())
+    unsure = _lost(states, leaves, addresses)
     to_take_out = _to_take_out(connection, states, target, leaves, erased)
     allowed = permissions(connection, target, states.rows)
     theirs = shared_values(connection, target, states.rows, addresses)
     claimed = []
     for row in states.rows:
+        if row["id"] in unsure:
+            continue
         if row["verb"] == "leave":
             if ids := to_take_out[row["subject"]]:
                 states.send(row, ids, {}, batch)
@@ -131,6 +129,20 @@ def _event_consent(connection: Connection, target: TargetRow, rows: Sequence[Row
         for transaction_id, consent in connection.execute(query.where(conversions.c.transaction_id.in_(part))):
             found[transaction_id] = {Purpose(name): bool(granted) for name, granted in consent.items()}
     return found
+
+
+def _lost(states: States, leaves: Sequence[Row], addresses: Mapping[int, Address | Unreachable]) -> set[int]:
+    """Note where people are by now whose records are lost; return the rows for which the vendor did not say so."""
+    unsure: set[int] = set()
+    for row in (leave for leave in leaves if leave["code"] == LOST):
+        found = addresses.get(row["person"], _NOBODY)
+        if isinstance(found, Unreachable) and found.unsure:
+            states.asked_again(row, LOST, found.detail, found.again)
+            unsure.add(row["id"])
+            continue
+        place = found if isinstance(found, Address) else found.at
+        states.found_anew(row, {(i.kind, i.value) for i in place.ids} if place else ())
+    return unsure
 
 
 def _to_take_out(

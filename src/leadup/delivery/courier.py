@@ -242,19 +242,14 @@ class Courier:
                 if not self._fits(target, verb, len(rows), now):
                     self._put_off(target, now, report, verb)
                     break
-                asked = [row for row in rows if verb != LEAVE or row["code"] == LOST]
-                try:
-                    addresses = self._addresses(target, asked) if asked else {}
-                    if verb != LEAVE:
-                        addresses |= create(self._store, self._vault, self._destinations, target, rows, addresses, now)
-                except LeadupError as error:
-                    late = error
+                rows, addresses, late = self._found(target, verb, rows, now, late)
+                if late is not None and verb != LEAVE:
                     break
                 # Who was asked about may have changed meanwhile: only what still waits is claimed.
                 still = outbox.c.id.in_([row["id"] for row in rows]) & (outbox.c.state == "pending")
                 with self._states(target, now, still) as (connection, states):
                     batch += claim(connection, states, target, addresses, name)
-                rows, asked, addresses = [], [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
+                rows, addresses = [], {}  # a batch of 10,000 takes 100 MB with all that is known of it
                 if full and batch:
                     yield batch
                     batch, name = [], uuid.uuid4().hex
@@ -262,6 +257,21 @@ class Courier:
             yield batch
         if late is not None:
             raise late
+
+    def _found(
+        self, target: TargetRow, verb: str, rows: list[Row], now: datetime, late: LeadupError | None
+    ) -> tuple[list[Row], dict[int, Address | Unreachable], LeadupError | None]:
+        """Return the rows that can go, where their people are found, and what trouble there was (``late``: before)."""
+        asked = [row for row in rows if verb != LEAVE or row["code"] == LOST]
+        try:
+            if asked and late is not None:
+                raise late
+            addresses = self._addresses(target, asked) if asked else {}
+            if verb != LEAVE:
+                addresses |= create(self._store, self._vault, self._destinations, target, rows, addresses, now)
+        except LeadupError as error:
+            return [row for row in rows if verb == LEAVE and row["code"] != LOST], {}, error
+        return rows, addresses, late
 
     def _fits(self, target: TargetRow, verb: str, rows: int, now: datetime) -> bool:
         found, prepared = target.target.connection in self._ahead, target.target in self._prepared

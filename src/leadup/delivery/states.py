@@ -133,6 +133,11 @@ class States:
         row["next_us"] = self._now_us + wait_us
         self._move(row, "" if said else "unreachable", code, detail)
 
+    def asked_again(self, row: Row, code: str, detail: str, wait: timedelta) -> None:
+        """The vendor did not say where somebody is: the row waits under its code."""
+        row["next_us"] = self._now_us + wait // timedelta(microseconds=1)
+        self._move(row, "later", code, detail)
+
     def unknowable(self, row: Row, code: str, detail: str) -> None:
         """Nobody will ever be found there: the row ends unsent, and the same intent is not planned again."""
         self._close(row)

@@ -214,3 +214,18 @@ def test_a_new_connection_of_the_same_token_knows_what_the_others_have_learned_a
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: other.address(AUDIENCE, [person(n, EMAIL)]), range(12)))
     assert [each.status for each in server.sandbox.weather.log] == [207] * 13
+
+
+def test_what_is_counted_down_is_as_old_as_the_word_it_goes_by() -> None:
+    """Answers to searches tell nothing: after a night of them the word is still of the day before."""
+    time = Time()
+    kept = Limits(time.now, time.wait)
+    kept.belongs_to("hubspot 1", BERLIN)
+    kept.learn({"X-HubSpot-RateLimit-Daily": "250000", "X-HubSpot-RateLimit-Daily-Remaining": "20000"})
+    for _ in range(60):
+        time.wait(60)
+        kept.learn({})
+    found = kept.budget()
+    assert found is not None
+    assert found.left == 20_000 - 60
+    assert found.age >= timedelta(hours=1)
