@@ -325,3 +325,24 @@ def test_connections_are_checked_only_when_they_are_known():
     assert {it.message for it in raised.value.problems} == {'There is no connection "google_ads".'}
     with pytest.raises(RuleError, match=r"leadup\.toml has none"):
         loader.load([DEMO], connections=[])
+
+
+def test_what_is_no_audience_may_be_called_the_same_at_one_connection():
+    """Two conversions in one conversion action; two properties with one label."""
+    text = """\
+version: 1
+macro_conversions:
+  called: {event: call}
+  wrote: {event: form}
+scores:
+  heat: {half_life: 1d, points: {called: 1}}
+conversions:
+  call: {on: called, activate: [{to: google_ads, name: Lead}]}
+  form: {on: wrote, activate: [{to: google_ads, name: Lead}]}
+properties:
+  heat_now: {score: heat, activate: [{to: hubspot, name: Heat}]}
+  heat_too: {score: heat, activate: [{to: hubspot, name: Heat}]}
+"""
+    sent = loader.load_text(text, connections=["google_ads", "hubspot"]).program
+    assert {to.called(name) for name, it in sent.conversions.items() for to in it.activate} == {"Lead"}
+    assert {to.called(name) for name, it in sent.properties.items() for to in it.activate} == {"Heat"}

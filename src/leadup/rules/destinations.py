@@ -1,4 +1,4 @@
-"""What must agree in ``activate``: there is such a connection, and nothing is sent there under another one's name."""
+"""What must agree in ``activate``: there is such a connection, and no audience is called there what another one is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from leadup.rules.suggest import did_you_mean
 
 
 def errors(files: Sequence[Loaded], connections: Collection[str] | None) -> Iterator[Problem]:
-    """Yield what keeps things from being sent; ``connections`` None: not known, not checked."""
-    first: dict[tuple[str, str, str], tuple[str, Loaded, Path]] = {}
+    """Yield what keeps things from being sent; ``connections`` None: not known, not checked.
+
+    A leave of one segment would take out members of another one that is kept in the same audience. Several conversions
+    may well be one action of Google, and the name of a property is what people read there.
+    """
+    first: dict[tuple[str, str], tuple[str, Loaded, Path]] = {}
     for file in files:
         yield from _connections(file, connections)
         for section, name, path, to in _sent(file):
+            if section != "segments":
+                continue
             called = to.called(name)
-            twin, other, there = first.setdefault((section, to.connection, called), (name, file, path))
+            twin, other, there = first.setdefault((to.connection, called), (name, file, path))
             if twin != name:
                 at = other.document.problem((*there, "name"), "")
                 text = f'"{twin}" is called "{called}" at "{to.connection}" as well.'
