@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from delivery.scripted_vendor import Vendor
-from delivery.world import GRANTED, World, email, hashed, program, user
+from delivery.world import DENIED, GRANTED, World, email, hashed, program, user
 from leadup.outgoing import RemoteId, Upsert
 from leadup.state.tables import remote_ids
 from leadup.types import Identifier, Json
@@ -86,6 +86,17 @@ def test_one_who_comes_in_the_same_batch_as_another_goes_keeps_his_value(world: 
     stage(world, ADA, "none")
     passes(world, 2)
     assert told(world) == ["lead"]
+
+
+def test_one_who_comes_in_the_same_batch_but_may_not_be_told_of_keeps_nobody_elses_value(world: World) -> None:
+    stage(world, ADA, "guest")
+    passes(world)
+    stage(world, BEN, "lead")
+    stage(world, ADA, "none")
+    world.tick()
+    world.tell(*BEN, consent=DENIED)
+    world.deliver()
+    assert (told(world), world.said("upsert")[-1]) == (None, "confirmed")
 
 
 def test_only_what_is_shared_is_spared(world: World) -> None:

@@ -51,7 +51,8 @@ def claim(
     unsure = _lost(states, leaves, addresses)
     to_take_out = _to_take_out(connection, states, target, leaves, erased)
     allowed = permissions(connection, target, states.rows)
-    theirs = shared_values(connection, target, states.rows, addresses)
+    going = [row for row in states.rows if row["verb"] != "leave" and may_leave(row, states, allowed[row["id"]])]
+    theirs = shared_values(connection, target, going, addresses)
     claimed = []
     for row in states.rows:
         if row["id"] in unsure:

@@ -25,7 +25,8 @@ def shared_values(
 ) -> dict[Pair, set[str]]:
     """Return at which of the records where these rows are to clear a value others have one, with their subjects.
 
-    Others have one there if it was sent there last, or is by these very rows, and still is to stand.
+    Others have one there if it was sent there last, or is by these very rows, and still is to stand. So ``rows`` are
+    those which consent lets leave: what is withheld comes nowhere.
     """
     cleared = {row["subject"] for row in rows if clears(row)}
     if not cleared:
