@@ -27,9 +27,14 @@ class Sifted(Generic[Answer]):
     answers: list[tuple[Sequence[str], Answer]] = field(default_factory=list)
     """Rows that went together, and HubSpot's answer."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Bad rows, with HubSpot's code: it named them, or took others by the same call and refused them once more."""
+    """Bad rows, with HubSpot's code: it named them, or took others by the same call and refused them once more.
+
+    A row in conflict is none of them.
+    """
     doubted: dict[str, str] = field(default_factory=dict)
-    """The same of rows that were refused alone, with nothing to compare: the call may be at fault."""
+    """The same of rows that may pass later: they are in conflict, or were refused alone, with nothing to compare, so
+    that the call may be at fault.
+    """
     about: dict[str, frozenset[str]] = field(default_factory=dict)
     """Of rows that were refused, the properties that HubSpot says are at fault."""
     unsent: list[str] = field(default_factory=list)
@@ -97,7 +102,9 @@ def sift(
                 waiting += _split(part, refused.ids)
                 continue
             sifted.about[part[0]] = refused.about
-            if part[0] in refused.ids or sifted.answers:
+            if refused.status == CONFLICT and sifted.answers:
+                sifted.doubted[part[0]] = refused.code
+            elif refused.status != CONFLICT and (part[0] in refused.ids or sifted.answers):
                 sifted.refused[part[0]] = refused.code
             else:
                 suspects[part[0]] = refused

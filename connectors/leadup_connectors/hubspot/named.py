@@ -15,6 +15,11 @@ def code(text: object) -> str:
     return text if isinstance(text, str) and _CODE.fullmatch(text) else ""
 
 
+def lasts(reason: str) -> bool:
+    """Whether a code, in small letters, says that a row itself is wrong, so that it is refused each time."""
+    return reason.startswith(("validation", "invalid"))
+
+
 def scopes(body: Mapping[str, Any]) -> list[str]:
     """Return the scopes that a 403 names; they stand under several keys."""
     details = [body, *_details(body)]

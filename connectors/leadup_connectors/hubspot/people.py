@@ -12,6 +12,7 @@ from leadup.types import Kind
 from leadup_connectors.hubspot.answers import HOUR, Batch
 from leadup_connectors.hubspot.batches import parts, sift
 from leadup_connectors.hubspot.client import BATCH, HubSpotClient
+from leadup_connectors.hubspot.named import lasts
 from leadup_connectors.hubspot.settings import EMAIL, HubSpotSettings
 
 CONTACT: Final = "contact"
@@ -228,7 +229,7 @@ def _not_created(code: str, about: frozenset[str], *, sure: bool) -> Unreachable
     if others := about - {EMAIL}:
         detail = f"HubSpot did not make a contact of this address, because of {', '.join(sorted(others))}."
         return Unreachable(code=f"not_created_{code}", detail=detail)
-    if not code.startswith(("validation", "invalid")) or not (about or sure):
+    if not lasts(code) or not (about or sure):
         return Unreachable(code=f"not_created_{code}", detail="HubSpot did not make a contact of this address.")
     detail = "HubSpot takes no contact with this address: it is not valid, or was deleted there for good (GDPR)."
     return Unreachable(code=f"not_created_{code}", detail=detail, for_good=True)

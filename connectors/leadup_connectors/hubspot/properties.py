@@ -22,8 +22,8 @@ from leadup_connectors.hubspot.receipts import (
     LATER,
     VANISHED,
     contacts_of,
+    failed,
     gone,
-    rejected,
     together,
     unanswered,
 )
@@ -98,7 +98,7 @@ class ContactProperties:
             for contact in asked:
                 receipts[contact] = LATER
                 if contact in answer.failed:
-                    receipts[contact] = rejected(answer.failed[contact])
+                    receipts[contact] = failed(answer.failed[contact])
                 elif contact in answer.records or answer.complete:
                     receipts[contact] = CONFIRMED
         return [together(one, receipts) for one in batch]
@@ -125,7 +125,7 @@ class ContactProperties:
             receipts |= unanswered(sent)
             for asked, answer in sent.answers:
                 receipts |= dict.fromkeys(asked, VANISHED)
-                receipts |= {one: rejected(code) for one, code in answer.failed.items() if one in rows}
+                receipts |= {one: failed(code) for one, code in answer.failed.items() if one in rows}
                 for contact in answer.records.keys() & rows.keys():
                     said = rows[contact].spare(answer.records[contact])
                     if rows[contact].values:

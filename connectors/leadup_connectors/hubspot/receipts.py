@@ -9,6 +9,7 @@ from typing import Any, Final
 from leadup.errors import NeedsHuman
 from leadup.outgoing import Change, Join, Outcome, Receipt, RemoteId
 from leadup_connectors.hubspot.batches import Sifted
+from leadup_connectors.hubspot.named import lasts
 from leadup_connectors.hubspot.people import CONTACT, SOON
 
 CONFIRMED: Final = Receipt(outcome=Outcome.CONFIRMED)
@@ -50,13 +51,22 @@ def _rank(receipt: Receipt) -> int:
 
 def unanswered(sent: Sifted[Any]) -> dict[str, Receipt]:
     """Receipts of the rows that HubSpot refused, or that were not sent. What is in doubt is tried again, ever later."""
-    told = {row: rejected(code) for row, code in sent.refused.items()}
-    told |= {row: replace(rejected(code), outcome=Outcome.LATER) for row, code in sent.doubted.items()}
+    told = {row: _rejected(code) for row, code in sent.refused.items()}
+    told |= {row: replace(_rejected(code), outcome=Outcome.LATER) for row, code in sent.doubted.items()}
     return told | dict.fromkeys(sent.unsent, LATER)
 
 
-def rejected(code: str) -> Receipt:
-    """The receipt of a row that HubSpot refuses for this reason."""
+def failed(code: str) -> Receipt:
+    """The receipt of a row that failed for this reason while others of its batch did not.
+
+    Only what is wrong with the row stays wrong: a conflict, or trouble at HubSpot, may have passed at the next try.
+    """
+    if lasts(code) or code == "object_not_found":
+        return _rejected(code)
+    return Receipt(outcome=Outcome.LATER, code=code, detail="HubSpot did not take this row.")
+
+
+def _rejected(code: str) -> Receipt:
     if code == "object_not_found":
         return VANISHED
     return Receipt(outcome=Outcome.REJECTED, code=code, detail="HubSpot refuses this row.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hubspot_account import READ, SCORE, TIER, UPDATE, Stage, calls, connect, upsert
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
@@ -282,15 +283,54 @@ def test_many_bad_values_lose_no_good_one(server: Server, hubspot: HubSpotSandbo
     assert [hubspot.contact(c).get("leadup_tier") for c in contacts] == ["hot" if n % 5 else None for n in range(100)]
 
 
-def test_rows_that_hubspot_refuses_by_name_are_rejected_with_its_reason(
-    server: Server, hubspot: HubSpotSandbox
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("VALIDATION_ERROR", REJECTED),
+        ("INVALID_EMAIL", REJECTED),
+        ("OBJECT_NOT_FOUND", LATER),
+        ("CONFLICT", LATER),
+        ("INTERNAL_ERROR", LATER),
+        ("RATE_LIMITS", LATER),
+    ],
+)
+def test_rows_that_failed_by_name_are_rejected_only_for_a_reason_that_stays(
+    server: Server, hubspot: HubSpotSandbox, code: str, outcome: Outcome
 ) -> None:
     contacts = [hubspot.add_contact(f"{n}@example.com") for n in range(6)]
     destination = connect(server)
     remote = destination.prepare(SCORE)
-    hubspot.weather.add(kind="reject", path=UPDATE, every=3, code="CONFLICT")
+    hubspot.weather.add(kind="reject", path=UPDATE, every=3, code=code)
     receipts = destination.deliver(remote, [upsert(n, c, leadup_score=1) for n, c in enumerate(contacts)])
-    assert [receipt.code for receipt in receipts] == ["", "", "conflict", "", "", "conflict"]
+    assert [receipt.outcome for receipt in receipts] == [CONFIRMED, CONFIRMED, outcome] * 2
+    assert receipts[2].code == ("contact_missing" if code == "OBJECT_NOT_FOUND" else code.lower())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_row_in_conflict_waits_though_others_were_taken(stage: Stage, *, named: bool) -> None:
+    """Somebody else changes that contact at that moment."""
+    busy = "1503"
+
+    async def update(request: Request) -> JSONResponse:
+        asked = {row["id"] for row in (await request.json())["inputs"]}
+        if busy not in asked:
+            return JSONResponse({"status": "COMPLETE", "results": []})
+        context = {"context": {"ids": [busy]}} if named else {}
+        return JSONResponse({"status": "error", "message": "?", "category": "CONFLICT", **context}, 409)
+
+    class Busy(HubSpotSandbox):
+        def routes(self) -> list[BaseRoute]:
+            return [Route(stage.path(Call.UPDATE_CONTACTS), update, methods=["POST"]), *super().routes()]
+
+    destination = connect(stage.play_with(Busy()))
+    batch = [upsert(n, contact, leadup_score=1) for n, contact in enumerate(("1501", "1502", busy, "1504"))]
+    receipts = destination.deliver(destination.prepare(SCORE), batch)
+    assert [(r.outcome, r.code) for r in receipts] == [
+        (CONFIRMED, ""),
+        (CONFIRMED, ""),
+        (LATER, "conflict"),
+        (CONFIRMED, ""),
+    ]
 
 
 def test_trap_a_property_deleted_by_people_needs_a_human(server: Server, hubspot: HubSpotSandbox) -> None:
