@@ -113,3 +113,30 @@ def test_leaves_that_were_given_up_are_sent_again(tmp_path: Path) -> None:
     with closing(sqlite3.connect(old)) as state:
         found = state.execute("SELECT target, subject FROM standings WHERE open ORDER BY subject").fetchall()
     assert found == [(1, "may be in"), (1, "stuck")]
+
+
+def test_values_that_stand_nobody_noted_where_are_sent_once_more(tmp_path: Path) -> None:
+    """Not what was cleared, is under way for the first time, or is known; audiences and conversions have no values."""
+    old = tmp_path / "old.db"
+    make_old(old, "0015")
+    some, none, known = """'{"v": "lead"}'""", """'{"v": null}'""", """'[["contact", "1"]]'"""
+    rows = {
+        "stands": (2, some, some, "'present'", "NULL"),
+        "known": (2, some, some, "'present'", known),
+        "cleared": (2, none, none, "'present'", "NULL"),
+        "withheld": (2, "NULL", some, "'present'", "NULL"),
+        "under way": (2, some, "NULL", "'possible'", "NULL"),
+        "a member": (1, "'\"basis\"'", "'\"basis\"'", "'present'", "NULL"),
+    }
+    with closing(sqlite3.connect(old)) as state, state:
+        for target, use in ((1, "audience"), (2, "property")):
+            terms = "INSERT INTO targets (id, connection, use, name, remote_name, terms, active) VALUES"
+            state.execute(f"{terms} ({target}, 'c', '{use}', 'n', 'n', '{{}}', 1)")
+        for subject, (target, *values) in rows.items():
+            names = "target, subject, person, want, stands, standing, remote, open, urgent, number, sent, reason"
+            given = f"{target}, '{subject}', 1, {', '.join(values)}, 0, 0, 1, 0, ''"
+            state.execute(f"INSERT INTO standings ({names}) VALUES ({given})")
+    open_and_tell(old)
+    with closing(sqlite3.connect(old)) as state:
+        found = state.execute("SELECT subject, want, stands, standing FROM standings WHERE open").fetchall()
+    assert found == [("stands", '{"v": "lead"}', None, "possible")]
