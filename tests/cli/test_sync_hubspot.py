@@ -133,10 +133,12 @@ def test_whom_hubspot_does_not_know_takes_no_more_of_the_day(site: Installation)
     rehearsed = json.loads(site.cli("sync", "--dry-run", "--json", now="2026-03-01T12:00:00Z").stdout)
     [foretold] = rehearsed["calls"]
     assert (foretold["look_ups"], foretold["targets"]) == (1, {KEY: 1}), "one to find both, one to put them in"
+    assert (foretold["calls"], foretold["preparing"], foretold["sizes"]) == (1 + 1 + 5 + 2, 5, 2)
     site.cli("sync", now="2026-03-01T12:00:00Z")
     assert json.loads(site.cli("plan", "--json", now="2026-03-01T12:10:00Z").stdout)["calls"] == []
     [tomorrow] = json.loads(site.cli("plan", "--json", now="2026-03-02T12:10:00Z").stdout)["calls"]
     assert (tomorrow["look_ups"], tomorrow["targets"]) == (1, {KEY: 1})
+    assert (tomorrow["calls"], tomorrow["preparing"], tomorrow["sizes"]) == (1 + 1 + 2 + 2, 2, 2), "the list is there"
 
 
 def test_the_ledger_says_once_that_new_contacts_may_cost_money(site: Installation) -> None:
