@@ -105,3 +105,36 @@ def test_a_replacement_of_the_audience_does_not_wait_for_a_leave_that_is_refused
     assert far is not None
     assert (far.waiting, far.may_finish(0.3)) == (0, True)
     assert row(world)["state"] == "pending"
+
+
+@pytest.mark.parametrize("fault", ["human", "later"])
+def test_a_replacement_of_the_audience_waits_for_a_leave_that_was_not_answered(world: World, fault: str) -> None:
+    tell(world, 1, member="no")
+    world.vendor.faults = [fault]
+    world.sync()
+    with world.store.write() as connection:
+        [club] = [one for one in all_targets(connection) if one.target.name == "club"]
+        begin(connection, club, to_us(world.now), "ada")
+    with world.store.read() as connection:
+        before = replacing(connection, club.id)
+    refuse(world, "refused")
+    world.later(hours=1)
+    world.sync()
+    world.sync()
+    with world.store.read() as connection:
+        after = replacing(connection, club.id)
+    assert before is not None
+    assert after is not None
+    assert (before.waiting, after.waiting) == (3, 0)
+    assert row(world)["code"] == "nonsense"
+
+
+def test_a_first_refusal_waits_an_hour_whatever_nobody_could_send_before(world: World) -> None:
+    tell(world, 1, granted=False)
+    for _ in range(6):
+        world.vendor.faults = ["human"]
+        world.sync()
+        world.later(hours=1)
+    refuse(world, "refused")
+    world.sync()
+    assert row(world)["next_us"] - to_us(world.now) == 3_600_000_000

@@ -126,3 +126,17 @@ def test_of_a_batch_that_failed_in_part_nothing_is_restated_without_consent(late
     late.tell(email("ada"), consent=GRANTED)
     late.sync()
     assert [told[-1] for told in late.vendor.conversions.values()] == [(0, "EUR"), (0, "EUR")]
+
+
+def test_hours_in_which_nothing_could_be_sent_use_up_no_tries(late: World) -> None:
+    late.did("bought", "b1", email("ada"), consent=GRANTED, amount=10, currency="EUR")
+    for _ in range(6):
+        late.vendor.faults = ["human"]
+        late.sync()
+        late.later(hours=1)
+    late.vendor.fates = ["failed for now"]
+    late.sync()
+    assert late.states("convert") == ["pending"], "a failure that may pass is sent again"
+    late.later(hours=7)
+    late.sync()
+    assert late.states("convert") == ["processed"]

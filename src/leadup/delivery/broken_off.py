@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import select
 
 from leadup.delivery.book import TargetRow
+from leadup.delivery.rows import BROKEN_OFF
 from leadup.delivery.settling import Destinations, opened
 from leadup.state import Store
 from leadup.state.tables import outbox
@@ -28,4 +29,4 @@ def wait_again(store: Store, destinations: Destinations, serve: Sequence[TargetR
         if target.id in found:
             here = broken_off & (outbox.c.target == target.id)
             with opened(store, destinations, target, now, here) as (_, states):
-                states.no_answer("the process ended before it knew the answer", timedelta(0), "broken_off")
+                states.no_answer("the process ended before it knew the answer", timedelta(0), BROKEN_OFF)

@@ -34,7 +34,7 @@ from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.planning import plan_all, with_work
 from leadup.delivery.predicting import JOIN, LEAVE
 from leadup.delivery.replacing import finish
-from leadup.delivery.rows import LOST, Row, rows_of
+from leadup.delivery.rows import LOST, NEEDS_HUMAN, TRY_LATER, Row, rows_of
 from leadup.delivery.settling import opened, settle
 from leadup.delivery.sizes import ASKING, measure
 from leadup.delivery.states import States
@@ -321,7 +321,7 @@ class Courier:
             raise
         except NeedsHuman as error:
             with self._states(target, now, rows) as (_, states):
-                states.untouched(str(error), timedelta(0), "needs_human")
+                states.untouched(str(error), timedelta(0), NEEDS_HUMAN)
             raise
         except Refused as error:
             with self._states(target, now, rows) as (_, states):
@@ -339,7 +339,7 @@ class Courier:
 
         They are in doubt, unless it is sure that nothing was done.
         """
-        pause, code = error.retry_after, "try_later"
+        pause, code = error.retry_after, TRY_LATER
         if isinstance(error, BudgetSpent):
             until, code = self._budgets.until(target.target.connection, now), CODE
             pause = until - now if until else pause

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import structlog
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from leadup.delivery.book import TargetRow
+from leadup.delivery.budgets import CODE
 from leadup.delivery.ledger import Line, write_ledger
+from leadup.delivery.rows import BROKEN_OFF, LOST, NEEDS_HUMAN, TRY_LATER
 from leadup.errors import LeadupError, Refused
 from leadup.identity.seal import redact
 from leadup.kit import Destination, Replaceable
@@ -24,6 +27,9 @@ from leadup.state.tables import outbox, standings, targets
 from leadup.types import from_us, to_us
 
 log = structlog.get_logger("leadup.delivery")
+
+_NO_REFUSAL: Final = (CODE, LOST, NEEDS_HUMAN, TRY_LATER, BROKEN_OFF)
+"""Codes of leaves that wait, and were not refused when they were last sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def replacing(connection: Connection, target: int) -> Replacing | None:
         outbox.c.state.in_(["accepted", "processed", "uncertain"]),
     )
     on_its_way = [outbox.c.target == target, outbox.c.state.in_(["held", "pending", "sending", "accepted"])]
-    on_its_way.append(or_(outbox.c.verb != "leave", outbox.c.attempts == 0))
+    on_its_way.append(or_(outbox.c.verb != "leave", outbox.c.attempts == 0, outbox.c.code.in_(_NO_REFUSAL)))
     due = and_(wanted, standings.c.stands.is_not(None), standings.c.refresh_us <= since_us)
     count = select(func.count())
     return Replacing(

@@ -10,6 +10,12 @@ from leadup.state.tables import outbox
 
 LOST: Final = "lost"
 """Code of a leave whose identifiers the vendor knows no more."""
+NEEDS_HUMAN: Final = "needs_human"
+"""Code of rows that wait until a person has acted."""
+TRY_LATER: Final = "try_later"
+"""Code of rows that a vendor did not answer for."""
+BROKEN_OFF: Final = "broken_off"
+"""Code of rows that a process sent which ended before it knew the answer."""
 MINUTE_US: Final = 60_000_000
 _HOUR_US: Final = 60 * MINUTE_US
 

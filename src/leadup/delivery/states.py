@@ -28,7 +28,7 @@ from leadup.delivery.erase import being_erased
 from leadup.delivery.fates import End, Fate
 from leadup.delivery.ledger import Line, write_ledger
 from leadup.delivery.remote import Pair, brought, hold, known_as_ours, pairs, stored
-from leadup.delivery.rows import LOST, MINUTE_US, Row, backoff_us, persistence_us, unanswered
+from leadup.delivery.rows import LOST, MINUTE_US, TRY_LATER, Row, backoff_us, persistence_us, unanswered
 from leadup.identity.seal import redact
 from leadup.outgoing import Outcome, Receipt, Use
 from leadup.plan import Standing
@@ -171,7 +171,7 @@ class States:
             match receipt.outcome:
                 case Outcome.CONFIRMED | Outcome.ALREADY if receipt.lost and row["verb"] == "leave":
                     self._restore(row)
-                    self._again(row, timedelta(0), LOST, receipt.detail)
+                    self._again(row, timedelta(0), LOST, receipt.detail, tried=False)
                 case Outcome.CONFIRMED | Outcome.ALREADY:
                     self._stands(row, sure=True)
                     self._end(row, "processed", str(receipt.outcome), receipt.code, receipt.detail)
@@ -187,17 +187,17 @@ class States:
                         self._partly_there(row, joined[row["id"]])
                     self._again(row, receipt.retry_after, receipt.code, receipt.detail)
 
-    def no_answer(self, detail: str, retry_after: timedelta | None, code: str = "try_later") -> None:
+    def no_answer(self, detail: str, retry_after: timedelta | None, code: str = TRY_LATER) -> None:
         """Each row may or may not have been taken. It is sent again under the same key."""
         self.in_doubt(self.rows)
         for row in self.rows:
             self._again(row, retry_after, code, detail)
 
     def untouched(self, detail: str, retry_after: timedelta | None, code: str) -> None:
-        """Nothing was done with these rows: they wait."""
+        """Nothing was done with these rows: they wait. That is no try, but where the pause grows with each."""
         for row in self.rows:
             self._restore(row)
-            self._again(row, retry_after, code, detail)
+            self._again(row, retry_after, code, detail, tried=retry_after is None)
 
     def refused(self, code: str, detail: str) -> None:
         """Nothing was done with these rows, and never will be; leaves are tried again all the same."""
@@ -300,13 +300,13 @@ class States:
         if self.standing(row)["want"] == row["want"]:
             self._closed.add(row["subject"])
 
-    def _again(self, row: Row, retry_after: timedelta | None, code: str, detail: str) -> None:
-        """Try again later; or not, if the intent has changed meanwhile."""
+    def _again(self, row: Row, retry_after: timedelta | None, code: str, detail: str, *, tried: bool = True) -> None:
+        """Try again later; or not, if the intent has changed meanwhile. ``tried``: it counts as a try."""
         if self._is_overtaken(row):
             self._end(row, "replaced", "replaced", code, "a newer intent")
             return
         wait = backoff_us(row["attempts"]) if retry_after is None else retry_after // timedelta(microseconds=1)
-        row |= {"state": "pending", "attempts": row["attempts"] + 1, "next_us": self._now_us + wait}
+        row |= {"state": "pending", "attempts": row["attempts"] + tried, "next_us": self._now_us + wait}
         self._move(row, "later", code, detail)
 
     def _is_overtaken(self, row: Row) -> bool:
