@@ -141,7 +141,7 @@ def test_a_key_that_hubspot_refuses_takes_nobody_along(server: Server, hubspot: 
     for after, times in ((0, 3), (2, 1)):  # together, as one of two, alone; and alone again once the others have passed
         hubspot.weather.add(kind="fail", status=400, code="VALIDATION_ERROR", path=READ, after=after, times=times)
     found = connect(server).address(AUDIENCE, people)
-    assert found[0] == Unreachable(code="refused", detail="HubSpot takes no such email.")
+    assert found[0] == Unreachable(code="refused", detail="HubSpot takes no such email.")  # and not unsure
     assert found[1:] == [at(contact) for contact in contacts[1:]]
 
 
@@ -149,7 +149,7 @@ def test_a_key_that_is_refused_alone_is_asked_for_again_in_an_hour(server: Serve
     hubspot.weather.add(kind="fail", status=400, path=READ)
     [found] = connect(server).address(AUDIENCE, [person(1, "ada@example.com")])
     assert isinstance(found, Unreachable)
-    assert (found.code, found.again) == ("refused", timedelta(hours=1))
+    assert (found.code, found.again, found.unsure) == ("refused", timedelta(hours=1), True)
 
 
 def test_when_hubspot_refuses_all_the_search_ends(server: Server, hubspot: HubSpotSandbox) -> None:
