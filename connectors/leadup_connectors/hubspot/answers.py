@@ -270,7 +270,11 @@ def family(
         return BudgetSpent(f"{failed} The account's calls of today are used up.", retry_after=_tomorrow(headers, zone))
     if status == 429:
         pause = wait or (SECOND if body.get("policyName") == "SECONDLY" else burst)
-        return TryLater(failed, retry_after=pause, nothing_done=True)
+        text = (
+            f"{failed} Its limits are met for now.\n"
+            "  What to do: nothing, since it is tried again; if that happens often, look what else makes calls there."
+        )
+        return TryLater(text, retry_after=pause, nothing_done=True)
     if status == 423:
         return TryLater(failed, retry_after=max(wait or LOCKED, LOCKED), nothing_done=True)
     if status == 477:  # HubSpot is moving the account to another data centre

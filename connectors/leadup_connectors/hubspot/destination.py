@@ -55,6 +55,8 @@ class HubSpotDestination:
         self._properties = ContactProperties(self._client)
         self._portal: int | None = None
         """The account's id, once it is known to be the right one."""
+        self._matches = settings.match == EMAIL
+        """Whether people can be found by the property to match on, as far as is known; each account has e-mail."""
         self._events = TimelineEvents(connection, self._client, self._check_account)
         self.reserve = settings.daily_reserve
         self.creates = MARKETING if settings.create_missing else ""
@@ -86,8 +88,13 @@ class HubSpotDestination:
         self._check_match()
 
     def prepare(self, target: Target) -> RemoteTarget:
-        """See :meth:`leadup.kit.Destination.prepare`."""
+        """See :meth:`leadup.kit.Destination.prepare`.
+
+        The property to match on is looked at first: with a mistyped one nobody is found, and all would leave.
+        """
         self._check_account()
+        if not self._matches:
+            self._check_match()
         if target.use is Use.AUDIENCE:
             return self._audiences.prepare(target)
         return (self._events if target.use is Use.CONVERSION else self._properties).prepare(target)
@@ -123,6 +130,7 @@ class HubSpotDestination:
                 f"HubSpot's contact property {name!r}, which connection {self._connection!r} matches on, {fault}.",
                 todo="set match to a contact property that requires unique values, or leave it out to match on e-mail",
             )
+        self._matches = True
 
     def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
         """See :meth:`leadup.kit.Destination.address`."""
@@ -154,9 +162,9 @@ class HubSpotDestination:
         return ceil(people / BATCH)
 
     def preparing(self, targets: Collection[Target]) -> int:
-        """See :meth:`leadup.kit.Budgeted.preparing`. The account is asked once, before all else."""
+        """See :meth:`leadup.kit.Budgeted.preparing`. Account and property to match on are looked at once."""
         by_use: dict[Use, list[Target]] = {use: [one for one in targets if one.use is use] for use in Use}
-        calls = 1 if targets and self._portal is None else 0
+        calls = (self._portal is None) + (not self._matches) if targets else 0
         calls += self._audiences.preparing(by_use[Use.AUDIENCE])
         calls += self._properties.preparing(by_use[Use.PROPERTY])
         return calls + self._events.preparing(by_use[Use.CONVERSION])

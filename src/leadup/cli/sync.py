@@ -41,7 +41,8 @@ HELD = 9
     "--accept",
     metavar="GUARD",
     help="Send the plan that this guard holds, exactly as it was shown; `clock`: go on after the clock was set back; "
-    "`recreate`: make an audience anew that somebody deleted at the vendor.",
+    "`recreate`: make an audience anew that somebody deleted at the vendor. `leadup status` names the guard that "
+    "holds: `max_leave`, `adopt`, ….",
 )
 @click.option(
     "--replace",

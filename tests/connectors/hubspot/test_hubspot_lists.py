@@ -470,3 +470,14 @@ def test_who_is_to_join_and_to_leave_in_one_batch_is_in_doubt_only_where_he_must
     hubspot.weather.add(kind="fail", status=502, times=3, path=CHANGE, after=1)
     with pytest.raises(TryLater):
         destination.deliver(remote, [join(1, ada), leave(2, ada)])
+
+
+def test_nobody_leaves_because_the_property_to_match_on_is_mistyped(server: Server, hubspot: HubSpotSandbox) -> None:
+    """By a property that is not there nobody is found, and all would be out: it is looked at before."""
+    with pytest.raises(NeedsHuman, match="'external_i', which connection 'hubspot' matches on, does not exist"):
+        connect(server, match="external_i").prepare(AUDIENCE)
+    hubspot.add_property("external_id", unique=True)
+    destination = connect(server, match="external_id")
+    made, foretold = calls(server), destination.preparing([AUDIENCE])
+    destination.prepare(AUDIENCE)
+    assert calls(server) - made == foretold
