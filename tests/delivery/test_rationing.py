@@ -134,6 +134,23 @@ def test_whose_day_is_not_known_is_read_until_the_vendor_refuses(make: Make) -> 
     assert source.read == [0, 1]
 
 
+def test_a_wait_whose_end_is_not_known_is_told_once(make: Make) -> None:
+    vendor = Metered(0)
+    vendor.say = lambda: None  # type: ignore[method-assign]
+    world = make(vendor)
+    source = Archive(vendor, 1, 1)
+    first = read(world, source)
+    assert first is not None
+    assert first.news
+    for _ in range(3):
+        world.later(minutes=1)
+        assert read(world, source) == Waits(first.until, first.because, news=False)
+    world.later(hours=1)
+    after = read(world, source)
+    assert after is not None
+    assert after.until == world.now + timedelta(hours=1)
+
+
 def test_a_word_of_the_day_before_says_nothing_of_today(make: Make) -> None:
     """Something was sent after the last reading, and nothing since: the newest word there is, is an old one."""
     vendor = Metered(40)

@@ -21,7 +21,7 @@ from leadup.kit import Destination, Rationed
 from leadup.state import Store
 from leadup.state.store import upsert
 from leadup.state.tables import outbox, sources
-from leadup.types import to_us
+from leadup.types import from_us, to_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,9 @@ class Ration:
     def _wait(self, refusal: BudgetSpent | None) -> None:
         day = self._days.get(self._name)
         until = goes_on_at(day, self._source.budget(), self._now)
-        if until is None:
+        if until is None and self._waited is not None and self._waited > to_us(self._now):
+            until = from_us(self._waited)  # counted from now, it would be another one at each poll
+        elif until is None:
             until = self._now + ((refusal and refusal.retry_after) or timedelta(hours=1))
         goes_on = f"reads again after midnight, {day.zone}" if day else "reads again when the account's day is over"
         self.waits = Waits(until, f"{because(self._source.reserve)}; {goes_on}", news=self._waited != to_us(until))
