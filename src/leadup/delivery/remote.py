@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, up
 from leadup.identity.bulk import among
 from leadup.outgoing import Outcome, Receipt, Use
 from leadup.state.store import chunks
-from leadup.state.tables import remote_ids, standings, targets
+from leadup.state.tables import budgets, remote_ids, standings, targets
 
 Pair: TypeAlias = "tuple[str, str]"
 """An identifier's kind and value."""
@@ -79,20 +79,27 @@ def follow(connection: Connection, merged: Mapping[tuple[str, str], tuple[str, s
 
     So a later leave goes to the record that is left, also after an erasure, when nobody can be looked up any more.
     The vendor keeps places in audiences at a merge; what a property holds it chooses, so those are left alone.
+    One connection may read what another of the same account writes: which those are, the vendor told with its calls.
 
     Args:
         connection: a transaction that may write.
         merged: by connection and record, the connection and record that it was merged into.
         persons: those who have such records.
     """
+    told = connection.execute(select(budgets.c.connection, budgets.c.account))
+    account: dict[str, str] = {row.connection: row.account for row in told}
+    into: dict[tuple[str, str], str] = {}
+    for (vendor, record), (_, left) in merged.items():
+        for one in {vendor, *(name for name, its in account.items() if its == account.get(vendor))}:
+            into[one, record] = left
     query = (
         select(standings.c.target, standings.c.subject, standings.c.remote, targets.c.connection)
         .join(targets, targets.c.id == standings.c.target)
         .where(standings.c.person.in_(among(persons)), standings.c.remote.is_not(None))
-        .where(targets.c.use == Use.AUDIENCE, targets.c.connection.in_({vendor for vendor, _ in merged}))
+        .where(targets.c.use == Use.AUDIENCE, targets.c.connection.in_({vendor for vendor, _ in into}))
     )
     for target, subject, remote, vendor in connection.execute(query).all():
-        now = {(kind, merged.get((vendor, value), (vendor, value))[1]) for kind, value in pairs(remote)}
+        now = {(kind, into.get((vendor, value), value)) for kind, value in pairs(remote)}
         if now != pairs(remote):
             here = (standings.c.target == target) & (standings.c.subject == subject)
             connection.execute(update(standings).where(here).values(remote=stored(now)))
