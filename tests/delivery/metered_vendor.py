@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from math import ceil
 from zoneinfo import ZoneInfo
@@ -87,3 +87,7 @@ class Metered(Vendor):
 
 def tell(world: World, *numbers: int, **facts: str) -> None:
     world.take(*(world.fact(user(n), email(f"v{n}"), consent=GRANTED, **facts) for n in numbers))
+
+
+Make = Callable[[Metered], World]
+"""Makes a world in which such a vendor is sent to."""

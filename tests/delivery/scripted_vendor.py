@@ -247,3 +247,23 @@ class Vendor:
 def _falls(fate: str, index: int) -> bool:
     """Whether a row of an accepted batch fails: all of a failed one, every other one of a partial one."""
     return fate.startswith("failed") or (fate.startswith("partial") and index % 2 == 0)
+
+
+class Plain:
+    """The vendor as a destination that can do nothing besides; what it can is for a test to add."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self.can: Capabilities = vendor.can
+
+    def check(self) -> None:
+        self.vendor.check()
+
+    def prepare(self, target: Target) -> RemoteTarget:
+        return self.vendor.prepare(target)
+
+    def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
+        return self.vendor.address(target, people)
+
+    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
+        return self.vendor.deliver(to, batch)

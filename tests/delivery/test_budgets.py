@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from math import ceil
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.metered_vendor import MIDNIGHT, RULES, Metered, tell
+from delivery.metered_vendor import MIDNIGHT, RULES, Make, Metered, tell
 from delivery.scripted_vendor import Vendor
 from delivery.world import VAULT, World, email, hashed, program
 from leadup.delivery.book import all_targets
@@ -23,21 +22,6 @@ from leadup.insights.explain import explain
 from leadup.insights.status import status
 from leadup.state.tables import ledger, outbox
 from leadup.types import to_us
-
-Make = Callable[[Metered], World]
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    worlds = []
-
-    def made(vendor: Metered) -> World:
-        worlds.append(World(vendor, program(RULES)))
-        return worlds[-1]
-
-    yield made
-    for world in worlds:
-        world.close()
 
 
 def at(world: World, instant: str) -> None:

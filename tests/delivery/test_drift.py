@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.scripted_vendor import Vendor
+from delivery.scripted_vendor import Plain
 from delivery.world import GRANTED, VAULT, World, email, hashed
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.drift import DRIFTS, Compared, What, compare, repair
 from leadup.delivery.held import Drift, scratch
-from leadup.outgoing import Address, Capabilities, Change, Contact, Receipt, RemoteId, RemoteTarget, Target, Unreachable
+from leadup.outgoing import Address, Contact, RemoteId, RemoteTarget, Target, Unreachable
 from leadup.plan import Standing
 from leadup.state.tables import standings
 from leadup.types import to_us
@@ -22,27 +22,11 @@ from leadup.types import to_us
 NAMES = ("ada", "bob", "cyd", "dan", "eve")
 
 
-class Shown:
+class Shown(Plain):
     """The vendor in memory, with a way to look into its audiences."""
 
-    def __init__(self, vendor: Vendor) -> None:
-        self._vendor = vendor
-        self.can: Capabilities = vendor.can
-
-    def check(self) -> None:
-        self._vendor.check()
-
-    def prepare(self, target: Target) -> RemoteTarget:
-        return self._vendor.prepare(target)
-
-    def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
-        return self._vendor.address(target, people)
-
-    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
-        return self._vendor.deliver(to, batch)
-
     def members(self, of: RemoteTarget) -> Iterator[RemoteId]:
-        yield from sorted(self._vendor.members[of.id])
+        yield from sorted(self.vendor.members[of.id])
 
 
 class Hands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.metered_vendor import BERLIN, RULES, Metered, tell
+from delivery.metered_vendor import BERLIN, RULES, Make, Metered, tell
 from delivery.world import World, program
 from leadup.delivery.budgets import days
 from leadup.delivery.rationing import Ration, Waits
@@ -39,22 +39,6 @@ class Archive:
             self.read.append(number)
             more = number + 1 < len(self._costs)
             yield Page(records=[], cursor={"next": number + 1}, more=more, complete_until=None if more else until)
-
-
-Make = Callable[[Metered], World]
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    worlds = []
-
-    def made(vendor: Metered) -> World:
-        worlds.append(World(vendor, program(RULES)))
-        return worlds[-1]
-
-    yield made
-    for world in worlds:
-        world.close()
 
 
 def read(world: World, source: Archive) -> Waits | None:

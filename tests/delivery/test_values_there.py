@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from delivery.scripted_vendor import Vendor
+from delivery.scripted_vendor import Plain, Vendor
 from delivery.world import DENIED, GRANTED, VAULT, World, email, hashed, program
 from leadup.delivery.book import TargetRow, all_targets
 from leadup.delivery.drift import DRIFTS, Compared, What, repair
@@ -23,13 +23,9 @@ from leadup.identity import people
 from leadup.insights.explain import explain
 from leadup.outgoing import (
     Address,
-    Capabilities,
-    Change,
     Contact,
-    Receipt,
     Records,
     RemoteId,
-    RemoteTarget,
     Target,
     Unreachable,
     Upsert,
@@ -56,29 +52,16 @@ NAMES = ("ada", "bob", "cyd", "dan")
 THEIRS = "called us"
 
 
-class Shown:
+class Shown(Plain):
     """The vendor in memory, with a way to look at its records."""
 
     def __init__(self, vendor: Vendor) -> None:
-        self._vendor = vendor
-        self.can: Capabilities = vendor.can
+        super().__init__(vendor)
         self.reads = 0
-
-    def check(self) -> None:
-        self._vendor.check()
-
-    def prepare(self, target: Target) -> RemoteTarget:
-        return self._vendor.prepare(target)
-
-    def address(self, target: Target, people: Sequence[Contact]) -> Sequence[Address | Unreachable]:
-        return self._vendor.address(target, people)
-
-    def deliver(self, to: RemoteTarget, batch: Sequence[Change]) -> Sequence[Receipt]:
-        return self._vendor.deliver(to, batch)
 
     def values(self, of: Sequence[Target], people: Sequence[Contact]) -> Sequence[Records | Unreachable]:
         self.reads += 1
-        held = self._vendor.properties
+        held = self.vendor.properties
         return [
             place
             if isinstance(place, Unreachable)

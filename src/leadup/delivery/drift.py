@@ -9,7 +9,6 @@ Values of properties are compared by :mod:`leadup.delivery.values_there`, and re
 from __future__ import annotations
 
 import enum
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -159,7 +158,7 @@ def compare(store: Store, vault: Vault, destination: Reading, target: TargetRow,
             if what in DRIFTS:
                 code = why.get(row["person"], TAKEN_OUT) if what is What.MISSING else ""
                 told.why.update([code] if code else [])
-                drifts.append(_drift(row, what, code, own))
+                drifts.append(Drift.of(row, what, code, sorted(own)))
         held.note(drifts)
     told.members, told.others = held.size()
     return told
@@ -248,18 +247,6 @@ def _look_for(
             why[person] = answer.code
             unsure |= {person} if answer.unsure else set()
     return found, why, unsure
-
-
-def _drift(row: Mapping[str, Any], what: What, code: str, now: Collection[Pair]) -> Drift:
-    return Drift(
-        subject=row["subject"],
-        person=row["person"],
-        what=what,
-        code=code,
-        number=row["number"],
-        sent=row["sent"],
-        now=json.dumps(sorted(now)),
-    )
 
 
 # ---------------------------------------------------------------- repairing

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from leadup.delivery.remote import Pair
 from leadup.state.store import chunks
+from leadup.types import Json
 
 _AT_ONCE: Final = 5_000
 _EXCUSE: Final = """
@@ -42,6 +43,23 @@ class Drift:
     """As JSON, the value that should stand there."""
     there: str = "[]"
     """As JSON, the values that do, record by record."""
+
+    @classmethod
+    def of(
+        cls, row: Mapping[str, Any], what: str, code: str, now: Iterable[Pair], wrote: Json = None, there: Json = ()
+    ) -> Drift:
+        """Note what is wrong with a row of the book."""
+        return cls(
+            subject=row["subject"],
+            person=row["person"],
+            what=what,
+            code=code,
+            number=row["number"],
+            sent=row["sent"],
+            now=json.dumps(list(now)),
+            wrote=json.dumps(wrote),
+            there=json.dumps(there),
+        )
 
     @property
     def identifiers(self) -> set[Pair]:

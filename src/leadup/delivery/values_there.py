@@ -6,7 +6,6 @@ later. Persons who share a record each write to it, and the last of them counts:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -184,23 +183,10 @@ def _judge(
         compared.rows[what] += 1
         if what in DRIFTS:
             compared.why.update([code] if code else [])
-            drifts.append(_drift(row, what, code, told, wrong))
+            places = [(record.kind, record.value) for record in wrong]
+            drifts.append(Drift.of(row, what, code, places, told, list(wrong.values())))
     held.among({(record.kind, record.value) for record in right})
     held.note(drifts)
 
 
 _WORST: Final = (What.CHANGED, What.STAYS, What.THEIRS, What.THERE, What.OUT)
-
-
-def _drift(row: Mapping[str, Any], what: What, code: str, told: Json, wrong: Mapping[RemoteId, Json]) -> Drift:
-    return Drift(
-        subject=row["subject"],
-        person=row["person"],
-        what=what,
-        code=code,
-        number=row["number"],
-        sent=row["sent"],
-        now=json.dumps([(record.kind, record.value) for record in wrong]),
-        wrote=json.dumps(told),
-        there=json.dumps(list(wrong.values())),
-    )
